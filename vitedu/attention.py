@@ -1,0 +1,83 @@
+"""Attention: one head, then many.  Taught in notebooks/03_attention.ipynb and 04_heads.ipynb.
+
+Shapes: `B` batch, `h` heads, `T` tokens that ask, `S` tokens asked (self-attention: S = T), `D` width,
+`Dh = D / h` numbers per head.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from .dropout import Dropout
+from .init import xavier_uniform
+from .linear import Linear
+from .module import Module
+from .softmax import softmax
+
+__all__ = ["MultiHeadAttention", "attention", "attention_weights", "merge_heads", "split_heads"]
+
+
+def attention(q, k, v, mask=None, drop=None):
+    """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
+
+    mask: booleans that broadcast to (B, h, T, S); True where a token may be asked.  Every token must be allowed to
+    ask at least one other.  drop: a dropout mask (B, h, T, S) for A.
+    """
+    A = attention_weights(q, k, mask)
+    weights = A if drop is None else A * drop
+    return weights @ v  # (B, h, T, Dh)
+
+
+def attention_weights(q, k, mask=None):
+    """A = softmax(q k^T / sqrt(Dh)) alone: what the fused kernel never writes down.     -> (B, h, T, S)"""
+    scale = q.shape[-1] ** -0.5
+    scores = scale * (q @ k.transpose(-1, -2))  # (B, h, T, S)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return softmax(scores)
+
+
+def split_heads(x, heads):
+    """(B, T, D) -> (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
+    B, T, D = x.shape
+    return x.reshape(B, T, heads, D // heads).transpose(1, 2)
+
+
+def merge_heads(x):
+    """(B, h, T, Dh) -> (B, T, D): the heads' outputs side by side again."""
+    B, h, T, Dh = x.shape
+    return x.transpose(1, 2).reshape(B, T, h * Dh)
+
+
+class MultiHeadAttention(Module):
+    """Eqs. 5-8.  [q, k, v] = z U_qkv,  MSA(z) = [SA_1(z); ...; SA_h(z)] U_msa.
+
+    `qkv.weight` (3D, D) is U_qkv^T: its first D rows make q, then k, then v, each head by head; `out.weight` (D, D)
+    is U_msa^T.  `fused`: let PyTorch's fused kernel do `attention` (the same numbers, faster, A never stored).
+    """
+
+    def __init__(self, width: int, heads: int, rng=None, dropout: float = 0.0):
+        super().__init__()
+        self.heads, self.fused = heads, True
+        self.qkv = Linear(width, 3 * width, rng)
+        # Drawn as the three separate D x D matrices that they are: the fan-out of each is D, not 3D.
+        with torch.no_grad():
+            for part in self.qkv.weight.chunk(3):
+                xavier_uniform(part, rng)
+        self.out = Linear(width, width, rng)
+        self.drop = Dropout(dropout)
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D), mask as in `attention`  ->  (B, T, D)"""
+        q, k, v = (split_heads(x, self.heads) for x in self.qkv(z).chunk(3, dim=-1))  # each (B, h, T, Dh)
+        drop = self.drop.draw((*q.shape[:3], k.shape[2]), z)
+        if self.fused and drop is None:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, h, T, Dh)
+        else:
+            y = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
+        y = merge_heads(y)  # (B, T, D)
+        out = self.out(y)
+        if record is not None:
+            record.update(q=q, k=k, v=v, A=attention_weights(q, k, mask), heads=y, out=out)
+        return out

@@ -1,0 +1,5 @@
+"""Data sets as NumPy arrays: images `(n, C, H, W)` floats in [-1, 1], labels `(n,)` integers.  No model in sight."""
+
+from .digits import Digits, load_digits
+
+__all__ = ["Digits", "load_digits"]

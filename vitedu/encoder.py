@@ -1,0 +1,95 @@
+"""MLP, pre-norm block, encoder (Eqs. 2-3).  Taught in notebooks/05_block.ipynb and 06_encoder.ipynb.
+
+Shapes: `B` batch, `T` tokens, `D` width, `M` hidden width of the MLP, `L` depth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .attention import MultiHeadAttention
+from .dropout import Dropout
+from .gelu import gelu, gelu_tanh
+from .init import normal
+from .layernorm import LayerNorm
+from .linear import Linear
+from .module import Module
+from .record import scope
+
+__all__ = ["MLP", "Block", "Encoder", "Gelu"]
+
+
+class Gelu(Module):
+    """GELU without parameters: `form` is "erf" (the definition) or "tanh" (the official code's approximation)."""
+
+    def __init__(self, form: str):
+        super().__init__()
+        self.form = form
+
+    def forward(self, x):
+        return gelu(x) if self.form == "erf" else gelu_tanh(x)
+
+
+class MLP(Module):
+    """Linear (D -> M), GELU, linear (M -> D), each followed by dropout (Sec. 3.1)."""
+
+    def __init__(self, width, mlp_dim, rng=None, gelu="erf", dropout=0.0):
+        super().__init__()
+        self.fc1 = Linear(width, mlp_dim, rng)
+        self.gelu = Gelu(gelu)
+        self.drop1 = Dropout(dropout)
+        self.fc2 = Linear(mlp_dim, width, rng)
+        self.drop2 = Dropout(dropout)
+        with torch.no_grad():
+            for layer in (self.fc1, self.fc2):  # the official code's choice; elsewhere biases start at 0
+                normal(layer.bias, 1e-6, rng)
+
+    def forward(self, x, record=None):
+        hidden = self.fc1(x)  # (B, T, M)
+        activated = self.gelu(hidden)
+        out = self.drop2(self.fc2(self.drop1(activated)))  # (B, T, D)
+        if record is not None:
+            record.update(hidden=hidden, gelu=activated, out=out)
+        return out
+
+
+class Block(Module):
+    """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3)."""
+
+    def __init__(self, config, rng=None):
+        super().__init__()
+        D, c = config.width, config
+        self.norm1 = LayerNorm(D, c.layernorm_eps)
+        self.attention = MultiHeadAttention(D, c.heads, rng, c.attention_dropout)
+        self.drop = Dropout(c.dropout)
+        self.norm2 = LayerNorm(D, c.layernorm_eps)
+        self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout)
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D)  ->  (B, T, D)"""
+        normed1 = self.norm1(z)
+        z_mid = z + self.drop(self.attention(normed1, mask, scope(record, "attention")))
+        normed2 = self.norm2(z_mid)
+        z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))
+        if record is not None:
+            record.update(norm1=normed1, z_mid=z_mid, norm2=normed2, z=z_out)
+        return z_out
+
+
+class Encoder(Module):
+    """L blocks, then one layer norm over every token (Eq. 4 reads its first output)."""
+
+    def __init__(self, config, rng=None):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(config, rng) for _ in range(config.depth))
+        self.norm = LayerNorm(config.width, config.layernorm_eps)
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D)  ->  (B, T, D)"""
+        for i, block in enumerate(self.blocks):
+            z = block(z, mask, scope(record, f"block{i:02d}"))
+        z = self.norm(z)
+        if record is not None:
+            record["encoded"] = z
+        return z

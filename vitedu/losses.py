@@ -1,0 +1,73 @@
+"""Losses: what the model should have said.  Taught in notebooks/07_vit_numpy.ipynb.
+
+Shapes: `B` batch, `K` classes.  Targets are rows of numbers in [0, 1]; `one_hot` makes them from labels.
+Every loss is a mean over the batch; the sigmoid ones sum over classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+__all__ = [
+    "binary_cross_entropy", "cross_entropy", "one_hot", "sigmoid", "sigmoid_cross_entropy", "softmax_cross_entropy",
+]  # fmt: skip
+
+
+def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
+    """Targets (B, K): 1 at the label, 0 elsewhere; smoothing s mixes in the uniform: (1 - s) onehot + s / K.
+
+    Raises TypeError for labels that are not integers, ValueError for a wrong shape or a label outside 0..K-1.
+    """
+    labels = torch.as_tensor(labels)
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
+    if labels.ndim != 1:
+        raise ValueError(f"labels has shape {tuple(labels.shape)}; expected (B,)")
+    # As for images: no reading back from a GPU; there an index out of range stops the kernel itself.
+    if labels.device.type == "cpu" and labels.numel() and not (0 <= labels.min() and labels.max() < num_classes):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
+    onehot = F.one_hot(labels.long(), num_classes).to(dtype)
+    return onehot * (1 - label_smoothing) + label_smoothing / num_classes
+
+
+def _check_targets(scores, targets, name):
+    if scores.ndim != 2 or targets.shape != scores.shape:
+        raise ValueError(
+            f"targets has shape {tuple(targets.shape)}; expected that of {name}, {tuple(scores.shape)} = (B, K)"
+        )
+
+
+# ---- softmax: exactly one class is right -----------------------------------------------------------------------
+
+
+def cross_entropy(p, targets):
+    """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
+    _check_targets(p, targets, "p")
+    return -(targets * torch.log(p)).sum() / len(p)
+
+
+def softmax_cross_entropy(logits, targets):
+    """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar"""
+    _check_targets(logits, targets, "logits")
+    return F.cross_entropy(logits, targets)
+
+
+# ---- sigmoid: every class is a question of its own (ImageNet-21k has images with several labels) ------------------
+
+
+def sigmoid(x):
+    """p = 1 / (1 + exp(-x)).     x (...)"""
+    return torch.sigmoid(x)
+
+
+def binary_cross_entropy(p, targets):
+    """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
+    _check_targets(p, targets, "p")
+    return -(targets * torch.log(p) + (1 - targets) * torch.log(1 - p)).sum() / len(p)
+
+
+def sigmoid_cross_entropy(logits, targets):
+    """The two above in one: loss = mean_B sum_K (log(1 + exp(logits)) - targets logits).     logits (B, K)  ->  scalar"""
+    _check_targets(logits, targets, "logits")
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(logits)

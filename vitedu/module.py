@@ -1,0 +1,48 @@
+"""The base of all layers: PyTorch's `nn.Module`, with state and gradients that NumPy can read.
+
+Taught in notebooks/08_vit_torch.ipynb.  Names, parameters and the search for them are PyTorch's own; only loading is
+stricter, and takes NumPy arrays too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["Module"]
+
+
+class Module(nn.Module):
+    """`nn.Module` whose state may come from either package, and is checked before anything is written."""
+
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
+        """Copy `state_dict` (name -> tensor or NumPy array) into the parameters, converted to their dtype.
+
+        Raises KeyError for a missing or extra name (unless strict=False), ValueError for a wrong shape or a value that
+        is not a finite real number; the model is then as it was before.
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state_dict]
+        extra = [name for name in state_dict if name not in own]
+        if strict and (missing or extra):
+            raise KeyError(f"state does not fit {type(self).__name__}: missing {missing}, not expected {extra}")
+        tensors = {}
+        for name in own:
+            if name not in state_dict:
+                continue
+            tensor = state_dict[name]
+            tensor = tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.array(tensor))
+            if tensor.shape != own[name].shape:
+                raise ValueError(
+                    f"state[{name!r}] has shape {tuple(tensor.shape)}; expected {tuple(own[name].shape)}"
+                )
+            real = not tensor.is_complex() and tensor.dtype != torch.bool
+            if not real or not (tensor.is_meta or bool(torch.isfinite(tensor).all())):
+                raise ValueError(f"state[{name!r}] (dtype {tensor.dtype}) must hold finite real numbers only")
+            tensors[name] = tensor
+        return super().load_state_dict(tensors, strict=strict, assign=assign)
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        """dLoss/dparameter by name, as left by `loss.backward()`; zeros where nothing arrived."""
+        return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self.named_parameters()}

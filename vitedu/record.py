@@ -1,0 +1,29 @@
+"""Named intermediates: what flows through a model, written into one dict.  Taught in notebooks/00_map.ipynb.
+
+Every `forward(..., record=None)` of both packages takes an optional dict and, if it gets one, writes its
+intermediate arrays into it under the same keys (`tokens`, `block00/attention/A`, `logits`, ...).  Figures and
+tests read intermediates from there, so no hooks are needed.
+"""
+
+from __future__ import annotations
+
+__all__ = ["scope"]
+
+
+class _Scope:
+    """A view of `record` in which every key starts with `name/`."""
+
+    def __init__(self, record, name: str):
+        self.record, self.name = record, name
+
+    def __setitem__(self, key: str, value) -> None:
+        self.record[f"{self.name}/{key}"] = value
+
+    def update(self, **values) -> None:
+        for key, value in values.items():
+            self[key] = value
+
+
+def scope(record, name: str):
+    """The part of `record` under `name/`; None (nobody is recording) stays None."""
+    return None if record is None else _Scope(record, name)

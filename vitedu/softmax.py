@@ -1,0 +1,12 @@
+"""Softmax over the last axis.  Taught in notebooks/03_attention.ipynb."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["softmax"]
+
+
+def softmax(x):
+    """A_i = exp(x_i) / sum_j exp(x_j).     x, A (..., S)"""
+    return torch.softmax(x, dim=-1)

@@ -1,0 +1,89 @@
+"""The Vision Transformer (Eqs. 1-4).  Taught in notebooks/08_vit_torch.ipynb.
+
+Shapes: `B` batch, `C` channels, `H W` image size, `N` patches, `T` tokens, `D` width, `K` classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .dropout import Dropout
+from .encoder import Encoder
+from .init import lecun_normal
+from .linear import Linear
+from .module import Module
+from .patches import ClassToken, PatchEmbedding, PositionEmbedding
+
+__all__ = ["PreLogits", "ViT"]
+
+
+class PreLogits(Module):
+    """tanh(linear(y)): the hidden layer of the head used in pre-training (Sec. 3.1).     (B, D) -> (B, R)"""
+
+    def __init__(self, width, representation_size, rng=None):
+        super().__init__()
+        self.linear = Linear(width, representation_size, rng)
+        with torch.no_grad():
+            lecun_normal(self.linear.weight, rng)
+
+    def forward(self, y):
+        return torch.tanh(self.linear(y))
+
+
+class ViT(Module):
+    """Images to class scores.
+
+    config: a `ViTConfig` (of either package); rng: where the first parameters come from (a torch.Generator, a seed, or
+    None for PyTorch's own generator).  `logits = model(images)`, then `loss.backward()`, then `model.gradients()`.
+    """
+
+    def __init__(self, config, rng=None):
+        super().__init__()
+        rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
+        c, self.config = config, config
+        self.patch_embedding = PatchEmbedding(c.channels, c.patch_size, c.width, rng)
+        self.class_token = ClassToken(c.width) if c.classifier == "token" else None
+        has_position = c.position_embedding == "1d"
+        self.position_embedding = PositionEmbedding(c.num_tokens, c.width, rng) if has_position else None
+        self.drop = Dropout(c.dropout)
+        self.encoder = Encoder(config, rng)
+        rep = c.representation_size
+        self.pre_logits = PreLogits(c.width, rep, rng) if rep else None
+        self.head = Linear(rep or c.width, c.num_classes, rng)
+        nn.init.zeros_(self.head.weight)  # a new head starts with no opinion: every class equally likely
+
+    def forward(self, images, record=None):
+        """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
+
+        record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
+        floating point, ValueError for a wrong shape or values that are not finite.
+        """
+        images = check_images(images, self.config).to(self.head.weight.dtype)
+        x = self.patch_embedding(images, record)  # (B, N, D)
+        if self.class_token is not None:
+            x = self.class_token(x)  # (B, N + 1, D)
+        if self.position_embedding is not None:
+            x = self.position_embedding(x)
+        z = self.drop(x)  # z_0, Eq. 1
+        encoded = self.encoder(z, record=record)  # Eqs. 2-3
+        pooled = encoded[:, 0] if self.class_token is not None else encoded.mean(dim=1)  # (B, D)  y, Eq. 4
+        y = self.pre_logits(pooled) if self.pre_logits is not None else pooled
+        logits = self.head(y)  # (B, K)
+        if record is not None:
+            record.update(tokens=z, pooled=pooled, pre_logits=y, logits=logits)
+        return logits
+
+
+def check_images(images, config) -> torch.Tensor:
+    """Refuse what the model would silently get wrong; see `ViT.forward`."""
+    images = torch.as_tensor(images)
+    wanted = (config.channels, *config.image_hw)
+    if not images.is_floating_point():
+        raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
+    if images.ndim != 4 or tuple(images.shape[1:]) != wanted:
+        raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W) with (C, H, W) = {wanted}")
+    # Reading a value back from a GPU would stall its queue at every step; there the training loop watches the loss.
+    if images.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.isfinite(images).all():
+        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
+    return images

@@ -1,0 +1,94 @@
+"""Attention: one head, then many.  Taught in notebooks/03_attention.ipynb and 04_heads.ipynb.
+
+Shapes: `B` batch, `h` heads, `T` tokens that ask, `S` tokens asked (self-attention: S = T), `D` width,
+`Dh = D / h` numbers per head.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .dropout import Dropout
+from .init import xavier_uniform
+from .linear import Linear
+from .module import Module
+from .softmax import softmax, softmax_backward
+
+__all__ = ["MultiHeadAttention", "attention", "attention_backward", "merge_heads", "split_heads"]
+
+
+def attention(q, k, v, mask=None, drop=None):
+    """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
+
+    mask: booleans that broadcast to (B, h, T, S); True where a token may be asked.  Every token must be allowed to
+    ask at least one other.  drop: a dropout mask (B, h, T, S) for A.
+    """
+    scale = q.shape[-1] ** -0.5
+    scores = q @ k.swapaxes(-1, -2)  # (B, h, T, S)   [1]
+    scores *= scale  # [2]
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf)  # [3]
+    A, softmax_cache = softmax(scores)  # [4]
+    weights = A if drop is None else A * drop  # [5]
+    y = weights @ v  # (B, h, T, Dh)  [6]
+    return y, (q, k, v, A, weights, drop, scale, softmax_cache)
+
+
+def attention_backward(dy, cache):
+    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""
+    q, k, v, _, weights, drop, scale, softmax_cache = cache
+    dv = weights.swapaxes(-1, -2) @ dy  # (B, h, S, Dh)  from [6]
+    dA = dy @ v.swapaxes(-1, -2)  # (B, h, T, S)   from [6]
+    if drop is not None:
+        dA = dA * drop  # from [5]
+    dscores = softmax_backward(dA, softmax_cache)  # from [4]; a masked score [3] has A = 0, so its gradient is 0
+    dscores *= scale  # from [2]
+    dq = dscores @ k  # (B, h, T, Dh)  from [1]
+    dk = dscores.swapaxes(-1, -2) @ q  # (B, h, S, Dh)  from [1]
+    return dq, dk, dv
+
+
+def split_heads(x, heads):
+    """(B, T, D) -> (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
+    B, T, D = x.shape
+    return x.reshape(B, T, heads, D // heads).swapaxes(1, 2)
+
+
+def merge_heads(x):
+    """(B, h, T, Dh) -> (B, T, D): the heads' outputs side by side again."""
+    B, h, T, Dh = x.shape
+    return x.swapaxes(1, 2).reshape(B, T, h * Dh)
+
+
+class MultiHeadAttention(Module):
+    """Eqs. 5-8.  [q, k, v] = z U_qkv,  MSA(z) = [SA_1(z); ...; SA_h(z)] U_msa.
+
+    `qkv.weight` (3D, D) is U_qkv^T: its first D rows make q, then k, then v, each head by head; `out.weight` (D, D)
+    is U_msa^T.
+    """
+
+    def __init__(self, width: int, heads: int, rng, dropout: float = 0.0, dtype=np.float32):
+        self.heads = heads
+        self.qkv = Linear(width, 3 * width, rng, dtype)
+        # Drawn as the three separate D x D matrices that they are: the fan-out of each is D, not 3D.
+        self.qkv.weight.value = np.concatenate([xavier_uniform(rng, (width, width), dtype) for _ in range(3)])
+        self.out = Linear(width, width, rng, dtype)
+        self.drop = Dropout(dropout, rng)
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D), mask as in `attention`  ->  (B, T, D)"""
+        q, k, v = (split_heads(x, self.heads) for x in np.split(self.qkv(z), 3, axis=-1))  # each (B, h, T, Dh)
+        drop = self.drop.draw((*q.shape[:3], k.shape[2]), z.dtype)
+        y, cache = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
+        self.keep(cache)
+        y = merge_heads(y)  # (B, T, D)
+        out = self.out(y)
+        if record is not None:
+            record.update(q=q, k=k, v=v, A=cache[3], heads=y, out=out)
+        return out
+
+    def backward(self, dout):
+        dy = split_heads(self.out.backward(dout), self.heads)  # (B, h, T, Dh)
+        dq, dk, dv = attention_backward(dy, self.take())
+        dqkv = np.concatenate([merge_heads(dx) for dx in (dq, dk, dv)], axis=-1)  # (B, T, 3D)
+        return self.qkv.backward(dqkv)

@@ -1,0 +1,108 @@
+"""MLP, pre-norm block, encoder (Eqs. 2-3).  Taught in notebooks/05_block.ipynb and 06_encoder.ipynb.
+
+Shapes: `B` batch, `T` tokens, `D` width, `M` hidden width of the MLP, `L` depth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .attention import MultiHeadAttention
+from .dropout import Dropout
+from .gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from .init import normal
+from .layernorm import LayerNorm
+from .linear import Linear
+from .module import Module
+from .record import scope
+
+__all__ = ["MLP", "Block", "Encoder", "Gelu"]
+
+
+class Gelu(Module):
+    """GELU without parameters: `form` is "erf" (the definition) or "tanh" (the official code's approximation)."""
+
+    def __init__(self, form: str):
+        self.form = form
+
+    def forward(self, x):
+        y, cache = gelu(x) if self.form == "erf" else gelu_tanh(x)
+        self.keep(cache)
+        return y
+
+    def backward(self, dy):
+        return (gelu_backward if self.form == "erf" else gelu_tanh_backward)(dy, self.take())
+
+
+class MLP(Module):
+    """Linear (D -> M), GELU, linear (M -> D), each followed by dropout (Sec. 3.1)."""
+
+    def __init__(self, width, mlp_dim, rng, gelu="erf", dropout=0.0, dtype=np.float32):
+        self.fc1 = Linear(width, mlp_dim, rng, dtype)
+        self.gelu = Gelu(gelu)
+        self.drop1 = Dropout(dropout, rng)
+        self.fc2 = Linear(mlp_dim, width, rng, dtype)
+        self.drop2 = Dropout(dropout, rng)
+        for layer in (self.fc1, self.fc2):  # the official code's choice; elsewhere biases start at 0
+            layer.bias.value = normal(rng, layer.bias.value.shape, 1e-6, dtype)
+
+    def forward(self, x, record=None):
+        hidden = self.fc1(x)  # (B, T, M)
+        activated = self.gelu(hidden)
+        out = self.drop2(self.fc2(self.drop1(activated)))  # (B, T, D)
+        if record is not None:
+            record.update(hidden=hidden, gelu=activated, out=out)
+        return out
+
+    def backward(self, dout):
+        dactivated = self.drop1.backward(self.fc2.backward(self.drop2.backward(dout)))  # (B, T, M)
+        return self.fc1.backward(self.gelu.backward(dactivated))  # (B, T, D)
+
+
+class Block(Module):
+    """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3)."""
+
+    def __init__(self, config, rng, dtype=np.float32):
+        D, c = config.width, config
+        self.norm1 = LayerNorm(D, c.layernorm_eps, dtype)
+        self.attention = MultiHeadAttention(D, c.heads, rng, c.attention_dropout, dtype)
+        self.drop = Dropout(c.dropout, rng)
+        self.norm2 = LayerNorm(D, c.layernorm_eps, dtype)
+        self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout, dtype)
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D)  ->  (B, T, D)"""
+        normed1 = self.norm1(z)
+        z_mid = z + self.drop(self.attention(normed1, mask, scope(record, "attention")))  # [1]
+        normed2 = self.norm2(z_mid)
+        z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))  # [2]
+        if record is not None:
+            record.update(norm1=normed1, z_mid=z_mid, norm2=normed2, z=z_out)
+        return z_out
+
+    def backward(self, dz_out):
+        dz_mid = dz_out + self.norm2.backward(self.mlp.backward(dz_out))  # from [2]: both ways add up
+        return dz_mid + self.norm1.backward(self.attention.backward(self.drop.backward(dz_mid)))  # from [1]
+
+
+class Encoder(Module):
+    """L blocks, then one layer norm over every token (Eq. 4 reads its first output)."""
+
+    def __init__(self, config, rng, dtype=np.float32):
+        self.blocks = [Block(config, rng, dtype) for _ in range(config.depth)]
+        self.norm = LayerNorm(config.width, config.layernorm_eps, dtype)
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D)  ->  (B, T, D)"""
+        for i, block in enumerate(self.blocks):
+            z = block(z, mask, scope(record, f"block{i:02d}"))
+        z = self.norm(z)
+        if record is not None:
+            record["encoded"] = z
+        return z
+
+    def backward(self, dz):
+        dz = self.norm.backward(dz)
+        for block in reversed(self.blocks):
+            dz = block.backward(dz)
+        return dz

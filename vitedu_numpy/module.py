@@ -1,0 +1,133 @@
+"""Parameters with names, and modules that hold them.  No autograd, no magic.  Taught in notebooks/02_linear.ipynb.
+
+A `Module` keeps parameters and the cache of its last forward; the mathematics stands in plain function pairs
+`f(...) -> y, cache` and `f_backward(dy, cache)`.  Names are the attribute path joined by dots, exactly as in
+PyTorch, so one state loads into both packages.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+__all__ = ["Module", "Parameter"]
+
+
+class Parameter:
+    """An array that learning changes: `value`, and `grad` = dLoss/dvalue of the same shape (None: not computed)."""
+
+    def __init__(self, value: np.ndarray):
+        self.value = value
+        self.grad = None
+
+    def add_grad(self, grad: np.ndarray) -> None:
+        """Gradients add up over uses of a parameter, as the chain rule says."""
+        self.grad = grad if self.grad is None else self.grad + grad
+
+
+class Module:
+    """Base of all layers: finds parameters by name, loads and gives state, remembers one forward's cache."""
+
+    training = True  # dropout acts only while training
+    _cache = None
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    # ---- the cache: written by forward, taken once by backward -------------------------------------------------
+
+    def keep(self, cache) -> None:
+        """Remember what backward will need."""
+        self._cache = cache
+
+    def take(self):
+        """Give the cache to backward and forget it, so that memory is freed while backward walks down."""
+        if self._cache is None:
+            raise RuntimeError(f"{type(self).__name__}.backward was called without a forward before it")
+        cache, self._cache = self._cache, None
+        return cache
+
+    # ---- names ---------------------------------------------------------------------------------------------------
+
+    def named_modules(self, prefix: str = ""):
+        """Yield (name, module) for this module and every module inside, in order of definition."""
+        yield prefix, self
+        for attribute, value in vars(self).items():
+            children = enumerate(value) if isinstance(value, list) else [(None, value)]
+            for index, child in children:
+                if isinstance(child, Module):
+                    path = attribute if index is None else f"{attribute}.{index}"
+                    yield from child.named_modules(f"{prefix}.{path}" if prefix else path)
+
+    def named_parameters(self):
+        """Yield (name, Parameter), e.g. ("encoder.blocks.0.norm1.weight", ...)."""
+        for prefix, module in self.named_modules():
+            for attribute, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    yield (f"{prefix}.{attribute}" if prefix else attribute), value
+
+    # ---- state and gradients, keyed by the same names ----------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter by name."""
+        return {name: p.value.copy() for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state) -> None:
+        """Copy `state` (name -> NumPy array or CPU tensor) into the parameters, converted to their dtype.
+
+        Everything is checked before anything is written.  Raises KeyError for a missing or extra name, ValueError
+        for a wrong shape, a value that is not a finite real number; the model is then as it was before.
+        """
+        parameters = dict(self.named_parameters())
+        missing = [name for name in parameters if name not in state]
+        extra = [name for name in state if name not in parameters]
+        if missing or extra:
+            raise KeyError(f"state does not fit {type(self).__name__}: missing {missing}, not expected {extra}")
+        arrays = {}
+        for name, p in parameters.items():
+            array = np.asarray(state[name])
+            if array.shape != p.value.shape:
+                raise ValueError(f"state[{name!r}] has shape {array.shape}; expected {p.value.shape}")
+            if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+                raise ValueError(f"state[{name!r}] (dtype {array.dtype}) must hold finite real numbers only")
+            arrays[name] = array
+        for name, p in parameters.items():
+            p.value[...] = arrays[name]
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """dLoss/dparameter by name, as left by the backward calls since the last `zero_grad()`."""
+        return {n: np.zeros_like(p.value) if p.grad is None else p.grad for n, p in self.named_parameters()}
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for _, p in self.named_parameters():
+            p.grad = None
+
+    # ---- modes and copies ------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True):
+        """Switch dropout on (True) or off, here and in every module inside."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Switch dropout off."""
+        return self.train(False)
+
+    def replica(self):
+        """A second model over the *same* parameter values, with gradients and caches of its own.
+
+        What data parallelism hands to every worker (see `parallel.py`).
+        """
+        twin = copy.copy(self)
+        twin._cache = None
+        for attribute, value in vars(self).items():
+            if isinstance(value, Parameter):
+                setattr(twin, attribute, Parameter(value.value))
+            elif isinstance(value, Module):
+                setattr(twin, attribute, value.replica())
+            elif isinstance(value, list):
+                setattr(twin, attribute, [v.replica() if isinstance(v, Module) else v for v in value])
+        return twin
