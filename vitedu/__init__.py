@@ -19,10 +19,14 @@ _LAZY = {
     "PreLogits": "vit", "SGD": "optim", "ViT": "vit", "clip_by_global_norm": "optim", "evaluate": "train", "fit": "train",
 }  # fmt: skip
 
-__all__ = ["DIGITS_TRAINING", "DIGITS_VIT", "TrainConfig", "ViTConfig", "learning_rate", *_LAZY]
+_MODULES = ("check", "data", "figures", "show")
+
+__all__ = ["DIGITS_TRAINING", "DIGITS_VIT", "TrainConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES]
 
 
 def __getattr__(name: str):
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name in _LAZY:
         return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -68,9 +68,10 @@ class MultiHeadAttention(Module):
         self.out = Linear(width, width, rng)
         self.drop = Dropout(dropout)
 
-    def forward(self, z, mask=None, record=None):
-        """z (B, T, D), mask as in `attention`  ->  (B, T, D)"""
-        q, k, v = (split_heads(x, self.heads) for x in self.qkv(z).chunk(3, dim=-1))  # each (B, h, T, Dh)
+    def forward(self, z, mask=None, record=None, asking=None):
+        """z (B, S, D), mask as in `attention`  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
+        q, k, v = (split_heads(x, self.heads) for x in self.qkv(z).chunk(3, dim=-1))  # each (B, h, S, Dh)
+        q = q[:, :, :asking]  # (B, h, T, Dh)
         drop = self.drop.draw((*q.shape[:3], k.shape[2]), z)
         if self.fused and drop is None:
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, h, T, Dh)

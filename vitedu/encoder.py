@@ -66,10 +66,10 @@ class Block(Module):
         self.norm2 = LayerNorm(D, c.layernorm_eps)
         self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout)
 
-    def forward(self, z, mask=None, record=None):
-        """z (B, T, D)  ->  (B, T, D)"""
+    def forward(self, z, mask=None, record=None, asking=None):
+        """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
         normed1 = self.norm1(z)
-        z_mid = z + self.drop(self.attention(normed1, mask, scope(record, "attention")))
+        z_mid = z[:, :asking] + self.drop(self.attention(normed1, mask, scope(record, "attention"), asking))
         normed2 = self.norm2(z_mid)
         z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))
         if record is not None:
@@ -85,10 +85,14 @@ class Encoder(Module):
         self.blocks = nn.ModuleList(Block(config, rng) for _ in range(config.depth))
         self.norm = LayerNorm(config.width, config.layernorm_eps)
 
-    def forward(self, z, mask=None, record=None):
-        """z (B, T, D)  ->  (B, T, D)"""
+    def forward(self, z, mask=None, record=None, asking=None):
+        """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)
+
+        The last block then skips what only the other tokens' outputs would need: exactly the same result for less work.
+        """
+        last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
-            z = block(z, mask, scope(record, f"block{i:02d}"))
+            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None)
         z = self.norm(z)
         if record is not None:
             record["encoded"] = z

@@ -73,14 +73,14 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
             optimizer.lr = learning_rate(step, **schedule)
             optimizer.zero_grad()
             loss = loss_function(model(torch.from_numpy(batch).to(like.device)), targets[indices])
-            if not math.isfinite(loss):
+            if not math.isfinite(loss.detach()):
                 raise FloatingPointError(
                     f"loss is {loss} at step {step}; try a smaller learning_rate or a longer warm-up"
                 )
             loss.backward()
             norm = clip_by_global_norm(model, config.clip_norm or math.inf)
             optimizer.step()
-            for name, value in (("loss", float(loss)), ("learning_rate", optimizer.lr), ("grad_norm", norm)):
+            for name, value in (("loss", float(loss.detach())), ("learning_rate", optimizer.lr), ("grad_norm", norm)):
                 history[name].append(value)
     return history
 

@@ -75,9 +75,10 @@ class MultiHeadAttention(Module):
         self.out = Linear(width, width, rng, dtype)
         self.drop = Dropout(dropout, rng)
 
-    def forward(self, z, mask=None, record=None):
-        """z (B, T, D), mask as in `attention`  ->  (B, T, D)"""
-        q, k, v = (split_heads(x, self.heads) for x in np.split(self.qkv(z), 3, axis=-1))  # each (B, h, T, Dh)
+    def forward(self, z, mask=None, record=None, asking=None):
+        """z (B, S, D), mask as in `attention`  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
+        q, k, v = (split_heads(x, self.heads) for x in np.split(self.qkv(z), 3, axis=-1))  # each (B, h, S, Dh)
+        q = q[:, :, :asking]  # (B, h, T, Dh)
         drop = self.drop.draw((*q.shape[:3], k.shape[2]), z.dtype)
         y, cache = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
         self.keep(cache)
@@ -90,5 +91,8 @@ class MultiHeadAttention(Module):
     def backward(self, dout):
         dy = split_heads(self.out.backward(dout), self.heads)  # (B, h, T, Dh)
         dq, dk, dv = attention_backward(dy, self.take())
-        dqkv = np.concatenate([merge_heads(dx) for dx in (dq, dk, dv)], axis=-1)  # (B, T, 3D)
-        return self.qkv.backward(dqkv)
+        B, h, S, Dh = dk.shape
+        dqkv = np.zeros((B, S, 3, h, Dh), dk.dtype)  # zero for the queries that nobody needed
+        for i, dx in enumerate((dq, dk, dv)):
+            dqkv[:, : dx.shape[2], i] = dx.swapaxes(1, 2)
+        return self.qkv.backward(dqkv.reshape(B, S, 3 * h * Dh))

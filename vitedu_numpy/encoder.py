@@ -70,10 +70,10 @@ class Block(Module):
         self.norm2 = LayerNorm(D, c.layernorm_eps, dtype)
         self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout, dtype)
 
-    def forward(self, z, mask=None, record=None):
-        """z (B, T, D)  ->  (B, T, D)"""
+    def forward(self, z, mask=None, record=None, asking=None):
+        """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
         normed1 = self.norm1(z)
-        z_mid = z + self.drop(self.attention(normed1, mask, scope(record, "attention")))  # [1]
+        z_mid = z[:, :asking] + self.drop(self.attention(normed1, mask, scope(record, "attention"), asking))  # [1]
         normed2 = self.norm2(z_mid)
         z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))  # [2]
         if record is not None:
@@ -82,7 +82,9 @@ class Block(Module):
 
     def backward(self, dz_out):
         dz_mid = dz_out + self.norm2.backward(self.mlp.backward(dz_out))  # from [2]: both ways add up
-        return dz_mid + self.norm1.backward(self.attention.backward(self.drop.backward(dz_mid)))  # from [1]
+        dz = self.norm1.backward(self.attention.backward(self.drop.backward(dz_mid)))  # from [1]
+        dz[:, : dz_mid.shape[1]] += dz_mid  # from [1]: tokens that did not ask have no way around attention
+        return dz
 
 
 class Encoder(Module):
@@ -92,10 +94,14 @@ class Encoder(Module):
         self.blocks = [Block(config, rng, dtype) for _ in range(config.depth)]
         self.norm = LayerNorm(config.width, config.layernorm_eps, dtype)
 
-    def forward(self, z, mask=None, record=None):
-        """z (B, T, D)  ->  (B, T, D)"""
+    def forward(self, z, mask=None, record=None, asking=None):
+        """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)
+
+        The last block then skips what only the other tokens' outputs would need: exactly the same result for less work.
+        """
+        last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
-            z = block(z, mask, scope(record, f"block{i:02d}"))
+            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None)
         z = self.norm(z)
         if record is not None:
             record["encoded"] = z

@@ -10,61 +10,77 @@ import numpy as np
 
 __all__ = ["gelu", "gelu_backward", "gelu_tanh", "gelu_tanh_backward", "normal_cdf"]
 
-# The normal tail decays like its density: Phi(-a) = r(a) exp(-a^2/2) with a ratio r that is smooth and slow for
-# a >= 0.  In t = (4 - a) / (4 + a), which squeezes [0, inf) into (-1, 1], r is nearly a polynomial: these are its
-# Chebyshev approximations of degree 22 (error 3e-15 relative) and 9 (1e-7), lowest power first.  tests/numpy/
-# test_gelu.py recomputes them with 60 digits.
-_TAIL = {
-    np.dtype(np.float64): (
-        0.09441064130196893, 0.1703977215484544, 0.12437925533926537, 0.07170740733782753, 0.03086480410622515,
-        0.008492095479758216, 0.000507562076799988, -0.0006388138234854208, -0.00018718428669896724,
-        4.555470650032797e-05, 2.8648442798579606e-05, -4.630796917724566e-06, -4.303904346491218e-06,
-        8.274302256520367e-07, 6.62297108753446e-07, -2.026236560690965e-07, -9.534702277947434e-08,
-        4.904678284724266e-08, 1.0479978903484804e-08, -9.259844747144312e-09, -4.583989356967971e-10,
-        9.543550430903501e-10, -4.767851228809609e-11,
-    ),
-    np.dtype(np.float32): (
-        0.09441067930029039, 0.1703976894669538, 0.12437732542357638, 0.07170805958047266, 0.03088061417958373,
-        0.008488349618920317, 0.00046149059260954553, -0.0006298726324926129, -0.00013014497419054335,
-        3.5776685043746024e-05,
-    ),
-}  # fmt: skip
+# float64: the normal tail decays like its density, Phi(-a) = r(a) exp(-a^2/2), with a ratio r that is smooth and slow
+# for a >= 0.  In t = (4 - a) / (4 + a), which squeezes [0, inf) into (-1, 1], r is nearly a polynomial: this is its
+# Chebyshev approximation of degree 22, lowest power first, to 3e-15 relative (tests/gradients/test_gelu.py recomputes it).
+_TAIL = (
+    0.09441064130196893, 0.1703977215484544, 0.12437925533926537, 0.07170740733782753, 0.03086480410622515,
+    0.008492095479758216, 0.000507562076799988, -0.0006388138234854208, -0.00018718428669896724,
+    4.555470650032797e-05, 2.8648442798579606e-05, -4.630796917724566e-06, -4.303904346491218e-06,
+    8.274302256520367e-07, 6.62297108753446e-07, -2.026236560690965e-07, -9.534702277947434e-08,
+    4.904678284724266e-08, 1.0479978903484804e-08, -9.259844747144312e-09, -4.583989356967971e-10,
+    9.543550430903501e-10, -4.767851228809609e-11,
+)  # fmt: skip
+
+# float32: Phi(x) = (1 + tanh(x s(x^2))) / 2 with a polynomial s of seven terms, to 9e-8, half the price of the tail.
+# With two terms, 0.7979 (1 + 0.0447 x^2), the same idea is `gelu_tanh` below, right to 5e-4.
+_TANH = (
+    0.797884941, 0.0363330846, -3.25949736e-05, -5.53061947e-05, 3.96474461e-06, -1.32263357e-07, 1.75617125e-09,
+)  # fmt: skip
 
 
-def _tail_and_bell(x):
-    """Phi(-|x|) and exp(-x^2/2), elementwise, from a single exp."""
+def _horner(coefficients, t):
+    """((c_n t + c_n-1) t + ...) t + c_0, elementwise."""
+    *rest, last = coefficients
+    y = t * last
+    for c in rest[:0:-1]:
+        y += c
+        y *= t
+    y += rest[0]
+    return y
+
+
+def _cdf_and_bell(x):
+    """Phi(x) and exp(-x^2/2), elementwise."""
+    if x.dtype == np.float32:
+        square = np.minimum(x * x, 100)  # beyond |x| = 10 nothing changes any more, and the powers would overflow
+        bell = np.exp(-0.5 * square)
+        cdf = _horner(_TANH, square)
+        cdf *= x
+        np.tanh(cdf, out=cdf)
+        cdf *= 0.5
+        cdf += 0.5
+        return cdf, bell
     a = np.abs(x)
-    t = (4 - a) / (4 + a)
-    first, *rest = reversed(_TAIL[x.dtype])
-    tail = first * t
-    for coefficient in rest[:-1]:  # Horner: ((c_n t + c_n-1) t + ...) t + c_0
-        tail += coefficient
-        tail *= t
-    tail += rest[-1]
-    bell = np.exp(-0.5 * x * x)
-    tail *= bell
-    return tail, bell
+    bell = np.exp(-0.5 * a * a)
+    tail = _horner(_TAIL, (4 - a) / (4 + a)) * bell  # Phi(-|x|)
+    return np.where(x > 0, 1 - tail, tail), bell
 
 
 def normal_cdf(x):
     """Phi(x) = (1 + erf(x / sqrt 2)) / 2, accurate to 1e-15 in float64, 1e-7 in float32.     x (...)"""
-    tail, _ = _tail_and_bell(x)
-    return np.where(x > 0, 1 - tail, tail)
+    return _cdf_and_bell(x)[0]
+
+
+_BLOCK = 1 << 16  # numbers; a block's temporaries fit in the processor's cache, which makes GELU three times as quick
 
 
 def gelu(x):
     """y = x Phi(x).     x, y (...), float32 or float64
 
-    The slope Phi(x) + x phi(x) needs the same exp, so it is computed here and kept for backward.
+    The slope Phi(x) + x phi(x) comes almost for free, phi(x) = exp(-x^2/2) / sqrt(2 pi), so it is kept for backward.
     """
-    tail, bell = _tail_and_bell(x)
-    cdf = np.where(x > 0, 1 - tail, tail)  # Phi(x)
-    y = x * cdf  # [1]
-    slope = bell  # phi(x) = bell / sqrt(2 pi)
-    slope *= x
-    slope *= 1 / np.sqrt(2 * np.pi).astype(x.dtype)
-    slope += cdf
-    return y, slope
+    flat = x.reshape(-1)
+    y, slope = np.empty_like(flat), np.empty_like(flat)
+    for start in range(0, flat.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        xs = flat[part]
+        cdf, bell = _cdf_and_bell(xs)
+        np.multiply(xs, cdf, out=y[part])  # [1]
+        bell *= xs
+        bell *= _1_OVER_SQRT_2PI
+        np.add(cdf, bell, out=slope[part])
+    return y.reshape(x.shape), slope.reshape(x.shape)
 
 
 def gelu_backward(dy, cache):
@@ -73,6 +89,7 @@ def gelu_backward(dy, cache):
     return dy * slope  # from [1]
 
 
+_1_OVER_SQRT_2PI = (2 * np.pi) ** -0.5
 _SQRT_2_OVER_PI = (2 / np.pi) ** 0.5
 
 

@@ -42,7 +42,8 @@ def layernorm_backward(dy, cache):
     dxhat = dy * weight  # (..., D)  from [5]
     mean_dxhat = dxhat.mean(axis=-1, keepdims=True)  # (..., 1)
     mean_dxhat_xhat = np.vecdot(dxhat, xhat)[..., None] / D  # (..., 1)
-    dx = dxhat - mean_dxhat - xhat * mean_dxhat_xhat  # from [4], [3], [2], [1]
+    dx = dxhat - mean_dxhat  # from [1], then [4], [3], [2]:
+    dx -= xhat * mean_dxhat_xhat
     dx *= rstd
     return dx, dweight, dbias
 

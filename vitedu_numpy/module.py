@@ -23,7 +23,10 @@ class Parameter:
 
     def add_grad(self, grad: np.ndarray) -> None:
         """Gradients add up over uses of a parameter, as the chain rule says."""
-        self.grad = grad if self.grad is None else self.grad + grad
+        if self.grad is None:
+            self.grad = grad
+        else:
+            self.grad += grad
 
 
 class Module:

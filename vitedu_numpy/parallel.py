@@ -8,6 +8,7 @@ called all-reduce; nothing else changes.  Memory does not grow with the batch: o
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,8 @@ from .dropout import Dropout
 
 __all__ = ["DataParallel", "cpu_count"]
 
+_TOKENS = 1100  # per chunk
+
 
 def cpu_count() -> int:
     """Cores this process may use."""
@@ -28,13 +31,14 @@ def cpu_count() -> int:
 class DataParallel:
     """Loss and gradients of `model` on a whole batch, chunk by chunk, on `threads` Python threads.
 
-    model: a `ViT`; threads: number of workers (default: one per core); chunk: images per chunk; rng: a Generator or
-    seed for dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
+    model: a `ViT`; threads: number of workers (default: one per core); chunk: images per chunk (default: about a
+    thousand tokens, enough rows for quick products and few enough for the cache); rng: a Generator or seed for
+    dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
     """
 
-    def __init__(self, model, threads: int | None = None, chunk: int = 8, rng=None):
+    def __init__(self, model, threads: int | None = None, chunk: int | None = None, rng=None):
         threads = cpu_count() if threads is None else threads
-        for name, value in (("threads", threads), ("chunk", chunk)):
+        for name, value in (("threads", threads), ("chunk", 1 if chunk is None else chunk)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r} is not allowed; {name} must be a positive integer")
         self.model, self.chunk = model, chunk
@@ -52,7 +56,8 @@ class DataParallel:
             raise ValueError(f"loss={loss!r} is not allowed; loss must be 'softmax' or 'sigmoid'")
         if len(images) != len(targets) or len(images) == 0:
             raise ValueError(f"images holds {len(images)} images, targets {len(targets)} rows; expected equal and not 0")
-        chunks = [slice(i, i + self.chunk) for i in range(0, len(images), self.chunk)]
+        size = self.chunk or self._chunk_size(len(images))
+        chunks = [slice(i, i + size) for i in range(0, len(images), size)]
         rngs = self.rng.spawn(len(chunks))
 
         def work(worker: int):
@@ -70,6 +75,12 @@ class DataParallel:
             done = sorted(sum(self.pool.map(work, range(len(self.replicas))), []), key=lambda row: row[0])
         self._sum_gradients()
         return sum(part for _, part, _ in done), np.concatenate([logits for _, _, logits in done])
+
+    def _chunk_size(self, batch_size: int) -> int:
+        """About `_TOKENS` tokens per chunk, the same number of chunks for every worker."""
+        threads, tokens = len(self.replicas), batch_size * self.model.config.num_tokens
+        rounds = math.ceil(tokens / (threads * _TOKENS))
+        return math.ceil(batch_size / (threads * rounds))
 
     def _sum_gradients(self) -> None:
         """The all-reduce: model.grad = sum of the replicas' gradients."""

@@ -72,7 +72,8 @@ class ViT(Module):
         if self.position_embedding:
             x = self.position_embedding(x)
         z = self.drop(x)  # z_0, Eq. 1
-        encoded = self.encoder(z, record=record)  # Eqs. 2-3
+        asking = 1 if self.class_token and record is None else None  # the head reads the class token only
+        encoded = self.encoder(z, record=record, asking=asking)  # Eqs. 2-3
         pooled = encoded[:, 0] if self.class_token else encoded.mean(axis=1)  # (B, D)  y, Eq. 4
         y = self.pre_logits(pooled) if self.pre_logits else pooled
         logits = self.head(y)  # (B, K)

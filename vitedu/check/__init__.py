@@ -1,0 +1,18 @@
+"""Exercises that say what is wrong: `from vitedu import check; check.attention(my_attention)`.
+
+Every name below is a `Check`: call it on your function.  Works without PyTorch.
+"""
+
+from .catalogue.attention import *  # noqa: F403
+from .catalogue.block import *  # noqa: F403
+from .catalogue.encoder import *  # noqa: F403
+from .catalogue.heads import *  # noqa: F403
+from .catalogue.linear import *  # noqa: F403
+from .catalogue.patches import *  # noqa: F403
+from .catalogue.start import *  # noqa: F403
+from .catalogue.torch_twin import *  # noqa: F403
+from .catalogue.training import *  # noqa: F403
+from .engine import Check, Mistake, Verdict
+
+CHECKS = {name: value for name, value in list(globals().items()) if isinstance(value, Check)}
+__all__ = ["CHECKS", "Check", "Mistake", "Verdict", *CHECKS]

@@ -1,0 +1,45 @@
+"""Show the package's own source in a notebook, one piece or the twins side by side."""
+
+from __future__ import annotations
+
+import inspect
+
+__all__ = ["side_by_side", "source", "style"]
+
+
+def source(obj) -> None:
+    """Print the source of a function, class or module, with its place in the package."""
+    from IPython.display import Code, display
+
+    display(Code(_text(obj), language="python"))
+
+
+def side_by_side(left, right) -> None:
+    """Show two sources in two columns: the NumPy one and its PyTorch twin."""
+    from IPython.display import HTML, display
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    formatter = HtmlFormatter(nowrap=True, noclasses=True)
+    cells = "".join(
+        "<td style='vertical-align:top;text-align:left;padding:0 1em'>"
+        f"<pre style='font-size:80%'>{highlight(_text(x), PythonLexer(), formatter)}</pre></td>"
+        for x in (left, right)
+    )
+    display(HTML(f"<table><tr>{cells}</tr></table>"))
+
+
+def _text(obj) -> str:
+    module = inspect.getmodule(obj)
+    return f"# {module.__name__.replace('.', '/')}.py\n{inspect.getsource(obj)}"
+
+
+def style() -> None:
+    """Figures for notebooks: small files, readable labels."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({
+        "figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (6, 3), "figure.constrained_layout.use": True,
+        "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "viridis", "font.size": 10,
+    })  # fmt: skip
