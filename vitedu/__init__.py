@@ -16,10 +16,11 @@ _LAZY = {
     "Adam": "optim", "Block": "encoder", "ClassToken": "patches", "Dropout": "dropout", "Encoder": "encoder",
     "LayerNorm": "layernorm", "Linear": "linear", "MLP": "encoder", "Module": "module",
     "MultiHeadAttention": "attention", "PatchEmbedding": "patches", "PositionEmbedding": "patches",
-    "PreLogits": "vit", "SGD": "optim", "ViT": "vit", "clip_by_global_norm": "optim", "evaluate": "train", "fit": "train",
+    "PreLogits": "vit", "SGD": "optim", "ViT": "vit", "clip_by_global_norm": "optim", "evaluate": "train",
+    "fit": "train",
 }  # fmt: skip
 
-_MODULES = ("check", "data", "figures", "show")
+_MODULES = ("check", "data", "figures", "losses", "show")
 
 __all__ = ["DIGITS_TRAINING", "DIGITS_VIT", "TrainConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES]
 

@@ -34,8 +34,21 @@ def attention_weights(q, k, mask=None):
     scale = q.shape[-1] ** -0.5
     scores = scale * (q @ k.transpose(-1, -2))  # (B, h, T, S)
     if mask is not None:
+        check_mask(mask)
         scores = scores.masked_fill(~mask, float("-inf"))
     return softmax(scores)
+
+
+def check_mask(mask) -> None:
+    """Refuse a mask that is not boolean, or that forbids a token every other: its softmax would be 0 / 0."""
+    if mask.dtype != torch.bool:
+        raise TypeError(f"mask has dtype {mask.dtype}; expected booleans, True where a token may be asked")
+    if mask.device.type != "cpu" or torch.compiler.is_compiling():  # no reading back from a GPU, as for images
+        return
+    forbidden = ~mask.any(dim=-1)
+    if forbidden.any():
+        row = forbidden.nonzero()[0].tolist()
+        raise ValueError(f"mask is False in all of row {row}; every token must be allowed to ask at least one")
 
 
 def split_heads(x, heads):
@@ -59,6 +72,8 @@ class MultiHeadAttention(Module):
 
     def __init__(self, width: int, heads: int, rng=None, dropout: float = 0.0):
         super().__init__()
+        if width % heads:
+            raise ValueError(f"width={width} is not allowed; width must be a multiple of heads={heads}")
         self.heads, self.fused = heads, True
         self.qkv = Linear(width, 3 * width, rng)
         # Drawn as the three separate D x D matrices that they are: the fan-out of each is D, not 3D.
@@ -74,6 +89,8 @@ class MultiHeadAttention(Module):
         q = q[:, :, :asking]  # (B, h, T, Dh)
         drop = self.drop.draw((*q.shape[:3], k.shape[2]), z)
         if self.fused and drop is None:
+            if mask is not None:
+                check_mask(mask)
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, h, T, Dh)
         else:
             y = attention(q, k, v, mask, drop)  # (B, h, T, Dh)

@@ -25,6 +25,8 @@ class Gelu(Module):
 
     def __init__(self, form: str):
         super().__init__()
+        if form not in ("erf", "tanh"):
+            raise ValueError(f"gelu={form!r} is not allowed; gelu must be 'erf' or 'tanh'")
         self.form = form
 
     def forward(self, x):

@@ -68,6 +68,6 @@ def binary_cross_entropy(p, targets):
 
 
 def sigmoid_cross_entropy(logits, targets):
-    """The two above in one: loss = mean_B sum_K (log(1 + exp(logits)) - targets logits).     logits (B, K)  ->  scalar"""
+    """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""
     _check_targets(logits, targets, "logits")
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(logits)

@@ -34,9 +34,7 @@ class Module(nn.Module):
             tensor = state_dict[name]
             tensor = tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.array(tensor))
             if tensor.shape != own[name].shape:
-                raise ValueError(
-                    f"state[{name!r}] has shape {tuple(tensor.shape)}; expected {tuple(own[name].shape)}"
-                )
+                raise ValueError(f"state[{name!r}] has shape {tuple(tensor.shape)}; expected {tuple(own[name].shape)}")
             real = not tensor.is_complex() and tensor.dtype != torch.bool
             if not real or not (tensor.is_meta or bool(torch.isfinite(tensor).all())):
                 raise ValueError(f"state[{name!r}] (dtype {tensor.dtype}) must hold finite real numbers only")

@@ -56,8 +56,8 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
     like = model.head.weight
     images = check_images(images, model.config).to(like.dtype).numpy()
     targets = one_hot(labels, model.config.num_classes, config.label_smoothing, like.dtype).to(like.device)
-    if len(images) != len(targets):
-        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected the same number")
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
     schedule = dict(base=config.learning_rate, total_steps=config.steps)
     schedule |= dict(warmup_steps=config.warmup_steps, decay=config.decay)
     loss_function = getattr(losses, f"{config.loss}_cross_entropy")
@@ -88,9 +88,14 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
 @torch.no_grad()
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,): NumPy arrays"""
+    images = check_images(images, model.config)
+    labels = np.asarray(labels)
+    if labels.shape != (len(images),) or len(images) == 0:
+        raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
     was_training, device = model.training, model.head.weight.device
     model.eval()
-    images = torch.as_tensor(images)
     parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]
     model.train(was_training)
-    return float((torch.cat(parts).cpu().numpy() == np.asarray(labels)).mean())
+    return float((torch.cat(parts).cpu().numpy() == labels).mean())

@@ -27,6 +27,7 @@ def attention(q, k, v, mask=None, drop=None):
     scores = q @ k.swapaxes(-1, -2)  # (B, h, T, S)   [1]
     scores *= scale  # [2]
     if mask is not None:
+        check_mask(mask)
         scores = np.where(mask, scores, -np.inf)  # [3]
     A, softmax_cache = softmax(scores)  # [4]
     weights = A if drop is None else A * drop  # [5]
@@ -46,6 +47,17 @@ def attention_backward(dy, cache):
     dq = dscores @ k  # (B, h, T, Dh)  from [1]
     dk = dscores.swapaxes(-1, -2) @ q  # (B, h, S, Dh)  from [1]
     return dq, dk, dv
+
+
+def check_mask(mask) -> None:
+    """Refuse a mask that is not boolean, or that forbids a token every other: its softmax would be 0 / 0."""
+    mask = np.asarray(mask)
+    if mask.dtype != bool:
+        raise TypeError(f"mask has dtype {mask.dtype}; expected booleans, True where a token may be asked")
+    forbidden = ~mask.any(axis=-1)
+    if forbidden.any():
+        row = np.argwhere(forbidden)[0].tolist()
+        raise ValueError(f"mask is False in all of row {row}; every token must be allowed to ask at least one")
 
 
 def split_heads(x, heads):
@@ -68,6 +80,8 @@ class MultiHeadAttention(Module):
     """
 
     def __init__(self, width: int, heads: int, rng, dropout: float = 0.0, dtype=np.float32):
+        if width % heads:
+            raise ValueError(f"width={width} is not allowed; width must be a multiple of heads={heads}")
         self.heads = heads
         self.qkv = Linear(width, 3 * width, rng, dtype)
         # Drawn as the three separate D x D matrices that they are: the fan-out of each is D, not 3D.

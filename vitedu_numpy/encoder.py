@@ -23,6 +23,8 @@ class Gelu(Module):
     """GELU without parameters: `form` is "erf" (the definition) or "tanh" (the official code's approximation)."""
 
     def __init__(self, form: str):
+        if form not in ("erf", "tanh"):
+            raise ValueError(f"gelu={form!r} is not allowed; gelu must be 'erf' or 'tanh'")
         self.form = form
 
     def forward(self, x):

@@ -103,7 +103,7 @@ def binary_cross_entropy_backward(dloss, cache):
 
 
 def sigmoid_cross_entropy(logits, targets):
-    """The two above in one: loss = mean_B sum_K (log(1 + exp(logits)) - targets logits).     logits (B, K)  ->  scalar"""
+    """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""
     _check_targets(logits, targets, "logits")
     softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))  # log(1 + exp(x)) without overflow
     loss = (softplus - targets * logits).sum() / len(logits)

@@ -55,7 +55,9 @@ class DataParallel:
         if loss not in ("softmax", "sigmoid"):
             raise ValueError(f"loss={loss!r} is not allowed; loss must be 'softmax' or 'sigmoid'")
         if len(images) != len(targets) or len(images) == 0:
-            raise ValueError(f"images holds {len(images)} images, targets {len(targets)} rows; expected equal and not 0")
+            raise ValueError(
+                f"images holds {len(images)} images, targets {len(targets)} rows; expected equal and not 0"
+            )
         size = self.chunk or self._chunk_size(len(images))
         chunks = [slice(i, i + size) for i in range(0, len(images), size)]
         rngs = self.rng.spawn(len(chunks))
@@ -72,7 +74,8 @@ class DataParallel:
             return done
 
         with single_threaded_blas():
-            done = sorted(sum(self.pool.map(work, range(len(self.replicas))), []), key=lambda row: row[0])
+            shares = list(self.pool.map(work, range(len(self.replicas))))
+        done = sorted((row for share in shares for row in share), key=lambda row: row[0])
         self._sum_gradients()
         return sum(part for _, part, _ in done), np.concatenate([logits for _, _, logits in done])
 

@@ -24,6 +24,8 @@ def patchify(images, patch_size):
     """
     B, C, H, W = images.shape
     P, gh, gw = patch_size, H // patch_size, W // patch_size
+    if (gh * P, gw * P) != (H, W):
+        raise ValueError(f"images are {H} x {W} pixels; both sides must be multiples of patch_size={P}")
     x = images.reshape(B, C, gh, P, gw, P)
     x = x.transpose(0, 2, 4, 1, 3, 5)  # (B, gh, gw, C, P, P)
     return x.reshape(B, gh * gw, C * P * P), (images.shape, P)

@@ -54,8 +54,8 @@ def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[s
     """
     images = check_images(images, model.config).astype(model.dtype, copy=False)
     targets = one_hot(labels, model.config.num_classes, config.label_smoothing, model.dtype)
-    if len(images) != len(targets):
-        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected the same number")
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
     schedule = dict(base=config.learning_rate, total_steps=config.steps)
     schedule |= dict(warmup_steps=config.warmup_steps, decay=config.decay)
     parallel = DataParallel(model, threads, rng=config.seed)
@@ -79,6 +79,12 @@ def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[s
 
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,)"""
+    images = check_images(images, model.config)
+    labels = np.asarray(labels)
+    if labels.shape != (len(images),) or len(images) == 0:
+        raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
     was_training = model.training
     model.eval()
     parts = [model(images[i : i + batch_size]).argmax(axis=-1) for i in range(0, len(images), batch_size)]

@@ -8,6 +8,7 @@ numbers names the mistake.  NumPy only: no PyTorch needed.
 from __future__ import annotations
 
 import copy
+import reprlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,8 +41,9 @@ class Check:
     """`check(answer)` prints what is right or wrong with `answer`; `check.verdict(answer)` returns it instead.
 
     name: what the exercise is called; reference: the right function; cases: rng -> list of argument tuples; outputs:
-    name and axes of every result, e.g. {"dq": "(B, h, T, Dh)"}; mistakes: the catalogue.  An answer is right where it is
-    within `tolerance` of the reference, relative to the largest entry: far above float32 rounding, far below mistakes.
+    name and axes of every result, e.g. {"dq": "(B, h, T, Dh)"}; mistakes: the catalogue.  An answer is right where it
+    is within `tolerance` of the reference, relative to the largest entry: far above float32 rounding, far below
+    mistakes.
     """
 
     def __init__(self, name, reference, cases, outputs: dict[str, str], mistakes=(), tolerance=1e-4, seed=0):
@@ -130,8 +132,14 @@ def _sentence(mistake: Mistake) -> str:
 
 
 def _inputs(args) -> str:
-    shown = [str(a.shape) if isinstance(a, np.ndarray) else repr(a) for a in args]
-    return f"The arguments were (shapes of arrays): {', '.join(shown)}"
+    return f"The arguments were (shapes of arrays): {', '.join(map(_shown, args))}"
+
+
+def _shown(arg) -> str:
+    """An array's shape, also inside a list of arrays; anything else as Python writes it, cut short."""
+    if isinstance(arg, list) and any(isinstance(a, np.ndarray) for a in arg):
+        return f"[{', '.join(map(_shown, arg))}]"
+    return str(arg.shape) if isinstance(arg, np.ndarray) else reprlib.repr(arg)
 
 
 def _as_array(x):

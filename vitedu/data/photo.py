@@ -8,7 +8,7 @@ __all__ = ["load_photo"]
 
 
 def load_photo(name: str = "china", size: int = 384) -> np.ndarray:
-    """The middle `size` x `size` pixels of the photograph "china" or "flower" (427 x 640), (1, 3, size, size) in [-1, 1].
+    """The middle of the photograph "china" or "flower" (427 x 640 pixels): (1, 3, size, size) in [-1, 1].
 
     Raises ValueError for another name, or a size that the photograph does not have.
     """
