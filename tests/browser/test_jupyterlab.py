@@ -1,0 +1,186 @@
+"""A notebook in a real JupyterLab, run in a real browser: what `make lab` and three clicks give a student.
+
+Skipped only where no Chromium can be had: install the system's, or run `playwright install chromium`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = "03_attention.ipynb"
+
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+LAB = [
+    "--no-browser", "--allow-root", "--ip=127.0.0.1", "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+]  # fmt: skip
+SETTINGS = {
+    # By default cells out of sight are not in the page; here all are.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    own = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        if own is None and not Path(playwright.chromium.executable_path).is_file():
+            pytest.skip("no Chromium found: install the system's, or run `playwright install chromium`")
+        browser = playwright.chromium.launch(executable_path=own, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy of the notebooks, with nothing printed in the one to run; the committed ones stay as they are."""
+    folder = tmp_path_factory.mktemp("lab") / "notebooks"
+    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, folder / NOTEBOOK)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(folder, tmp_path_factory):
+    """(address, token) of a JupyterLab over `folder`.  It, and its kernels, end with the tests whatever happens."""
+    private = tmp_path_factory.mktemp("jupyter")  # nothing of the user's own Jupyter is read or changed
+    for name, value in SETTINGS.items():
+        file = private / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(value), encoding="utf-8")
+    places = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    places |= {f"JUPYTER_{kind}_DIR": kind.lower() for kind in ("CONFIG", "DATA", "RUNTIME")}
+    environment = os.environ | {variable: str(private / name) for variable, name in places.items()}
+    token = secrets.token_hex(16)
+    command = [sys.executable, "-m", "jupyter", "lab", *LAB, f"--port={free_port()}", f"--notebook-dir={folder}"]
+    log = private / "log"
+    with log.open("w") as stream:
+        # The token goes by environment: a command line can be read by everybody on the machine.
+        environment["JUPYTER_TOKEN"] = token
+        server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+    try:
+        yield wait_for(server, private / "runtime", token, log), token
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()  # its kernels notice that it is gone, and end too
+            server.wait()
+
+
+def free_port() -> int:
+    """Free now; should somebody be quicker, JupyterLab tries the next ones."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(server, runtime: Path, token: str, log: Path, seconds: float = 60) -> str:
+    """The address that the server wrote down, once it answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        time.sleep(0.2)
+        for file in runtime.glob("jpserver-*.json"):
+            try:
+                address = json.loads(file.read_text(encoding="utf-8"))["url"]
+                with opener.open(f"{address}api/status?token={token}", timeout=5):
+                    return address
+            except (OSError, ValueError):
+                pass  # not complete, or not listening yet
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
+
+
+@pytest.fixture
+def page(browser):
+    """A page that reaches this machine only; `page.refused` lists what it wanted from elsewhere."""
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.refused = []
+
+    def refuse(route):
+        page.refused.append(route.request.url)
+        route.abort()
+
+    page.route(re.compile(r"^(?!http://127\.0\.0\.1:|data:|blob:)"), refuse)
+    yield page
+    page.close()
+
+
+def saved(folder: Path) -> list:
+    """The notebook's code cells, as they are on disk."""
+    cells = nbformat.read(folder / NOTEBOOK, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def menu(page, name: str, item: str) -> None:
+    page.locator("#jp-MainMenu").get_by_text(name, exact=True).click()
+    page.locator(".lm-Menu").get_by_text(item, exact=True).click()
+
+
+def test_a_notebook_runs_in_jupyterlab(lab, folder, page):
+    address, token = lab
+    code = saved(folder)
+    exercises, solutions = (sum(tag in c.metadata.get("tags", []) for c in code) for tag in ("exercise", "solution"))
+    assert exercises > 0
+    assert solutions > 0
+
+    page.goto(f"{address}lab/tree/{NOTEBOOK}?token={token}")
+    status = page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle")
+    expect(status).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("dialog")).to_have_count(0)  # nobody is asked which kernel, nothing went wrong
+    cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
+    expect(cells).to_have_count(len(code))
+    folded = cells.filter(has=page.locator(".jp-InputPlaceholder"))
+    expect(folded).to_have_count(solutions)
+
+    menu(page, "View", "Expand All Code")  # a folded cell does not show its number
+    menu(page, "Run", "Run All Cells")
+    prompts = cells.locator(".jp-InputArea-prompt")
+    expect(prompts).to_have_text([f"[{i + 1}]:" for i in range(len(code))], timeout=120_000)
+    expect(status).to_be_visible(timeout=30_000)
+
+    # What the student sees ...
+    for kind in ("stderr", "error"):
+        expect(page.locator(f'[data-mime-type="application/vnd.jupyter.{kind}"]')).to_have_count(0)
+    seen = "\n".join(cells.locator(".jp-OutputArea-output").all_inner_texts())
+    assert "Traceback" not in seen
+    assert seen.count("still to do") >= exercises
+    assert seen.count("right on all") >= solutions
+    assert cells.locator(".jp-OutputArea-output img").count() > 0, "no figure is shown"
+    assert page.refused == [], "the page wanted something from outside"
+
+    # ... and what is on disk after saving.
+    menu(page, "File", "Save Notebook")
+    end = time.monotonic() + 30
+    while not saved(folder)[-1].execution_count and time.monotonic() < end:
+        page.wait_for_timeout(200)  # a plain sleep would hold up the page's requests as well
+    cells = saved(folder)
+    assert [cell.source for cell in cells] == [cell.source for cell in code]
+    assert [cell.execution_count for cell in cells] == [i + 1 for i in range(len(cells))]
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
