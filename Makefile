@@ -42,7 +42,7 @@ format: $(STAMP)
 lock: $(STAMP)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --all-extras --no-annotate --no-header \
-	    --no-emit-package vitedu pyproject.toml --output-file constraints.txt
+	    --no-emit-package vitedu --upgrade pyproject.toml --output-file constraints.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info

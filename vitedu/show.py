@@ -7,27 +7,34 @@ import inspect
 __all__ = ["side_by_side", "source", "style"]
 
 
-def source(obj) -> None:
-    """Print the source of a function, class or module, with its place in the package."""
-    from IPython.display import Code, display
+_FONT = (
+    "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.4;white-space:pre;overflow-x:auto"
+)
 
-    display(Code(_text(obj), language="python"))
+
+def source(obj) -> None:
+    """Show the source of a function, class or module, with its place in the package."""
+    from IPython.display import HTML, display
+
+    display(HTML(f"<pre style='{_FONT}'>{_highlighted(obj)}</pre>"))
 
 
 def side_by_side(left, right) -> None:
     """Show two sources in two columns: the NumPy one and its PyTorch twin."""
     from IPython.display import HTML, display
+
+    cell = "<td style='vertical-align:top;text-align:left;padding:0 1em'>"
+    cells = "".join(f"{cell}<pre style='{_FONT}'>{_highlighted(x)}</pre></td>" for x in (left, right))
+    display(HTML(f"<table><tr>{cells}</tr></table>"))
+
+
+def _highlighted(obj) -> str:
+    """The source as HTML with colours of its own, so that it looks the same in JupyterLab and exported."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    formatter = HtmlFormatter(nowrap=True, noclasses=True)
-    cells = "".join(
-        "<td style='vertical-align:top;text-align:left;padding:0 1em'>"
-        f"<pre style='font-size:80%'>{highlight(_text(x), PythonLexer(), formatter)}</pre></td>"
-        for x in (left, right)
-    )
-    display(HTML(f"<table><tr>{cells}</tr></table>"))
+    return highlight(_text(obj), PythonLexer(), HtmlFormatter(nowrap=True, noclasses=True))
 
 
 def _text(obj) -> str:

@@ -1,0 +1,312 @@
+"""The checks of notebook 03 name every mistake that they know, and take every right answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vitedu import check
+from vitedu.check.catalogue import attention as catalogue
+from vitedu_numpy.attention import attention
+from vitedu_numpy.softmax import softmax
+
+ALL = [(name, mistake) for name in catalogue.__all__ for mistake in check.CHECKS[name].mistakes]
+
+
+def named(name, answer):
+    """The mistake that the check sees.  NumPy may warn of overflow while the wrong answer runs."""
+    with np.errstate(all="ignore"):
+        found = check.CHECKS[name].verdict(answer)
+    assert not found.ok
+    return found.mistake
+
+
+@pytest.mark.parametrize(("name", "mistake"), ALL, ids=[f"{n}: {m.name}" for n, m in ALL])
+def test_every_mistake_of_the_catalogue_is_named(name, mistake):
+    found = check.CHECKS[name].verdict(mistake.answer)
+    assert found.mistake == mistake.name
+    assert mistake.hint in found.message
+
+
+@pytest.mark.parametrize("name", catalogue.__all__)
+def test_stub_is_still_to_do(name):
+    def my_answer(*args):
+        raise NotImplementedError
+
+    found = check.CHECKS[name].verdict(my_answer)
+    assert found.todo
+    assert found.message == f"{name}: still to do."
+
+
+# ---- right answers in other styles -----------------------------------------------------------------------------------
+
+
+def softmax_rows(x):
+    out = np.empty_like(x)
+    for i in np.ndindex(x.shape[:-1]):
+        positive = np.exp(x[i] - max(x[i]))
+        out[i] = positive / sum(positive)
+    return out
+
+
+def softmax_by_logarithm(x):
+    shifted = x - np.max(x, -1)[..., None]
+    return np.exp(shifted - np.log(np.sum(np.exp(shifted), -1))[..., None])
+
+
+def attention_loops(q, k, v):
+    y = np.zeros_like(q)
+    for b, i, t in np.ndindex(q.shape[:3]):
+        A = softmax_rows(np.array([sum(q[b, i, t] * key) / q.shape[-1] ** 0.5 for key in k[b, i]]))
+        y[b, i, t] = sum(a * value for a, value in zip(A, v[b, i], strict=True))
+    return y
+
+
+def attention_einsum(q, k, v):
+    A = softmax_by_logarithm(np.einsum("bhtd,bhsd->bhts", q * q.shape[-1] ** -0.25, k * k.shape[-1] ** -0.25))
+    return np.einsum("bhts,bhsd->bhtd", A, v)
+
+
+def attention_float32(q, k, v):
+    return attention(*(x.astype(np.float32) for x in (q, k, v)))[0]
+
+
+def attention_torch(q, k, v, mask=None):
+    mask = None if mask is None else torch.from_numpy(mask)
+    return F.scaled_dot_product_attention(*map(torch.from_numpy, (q, k, v)), attn_mask=mask)
+
+
+def masked_by_large_number(q, k, v, mask):
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    return softmax_rows(scores + np.where(mask, 0.0, -1e9)) @ v
+
+
+def masked_and_renormalised(q, k, v, mask):
+    A = softmax_rows(q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])) * mask
+    return (A / A.sum(-1, keepdims=True)) @ v
+
+
+def softmax_backward_jacobian(dA, A):
+    dx = np.empty_like(A)
+    for i in np.ndindex(A.shape[:-1]):
+        dx[i] = (np.diag(A[i]) - np.outer(A[i], A[i])) @ dA[i]
+    return dx
+
+
+def backward_autograd(dy, q, k, v):
+    q, k, v = (torch.tensor(x, requires_grad=True) for x in (q, k, v))
+    F.scaled_dot_product_attention(q, k, v).backward(torch.tensor(dy))
+    return q.grad, k.grad, v.grad
+
+
+def backward_in_order(dy, q, k, v):
+    """Written from dy down to q, k, v; a list instead of a tuple."""
+    root = q.shape[-1] ** 0.5
+    A = softmax_rows(q @ np.moveaxis(k, -1, -2) / root)
+    dA = np.einsum("bhtd,bhsd->bhts", dy, v)
+    dscores = softmax_backward_jacobian(dA, A) / root
+    return [dscores @ k, np.einsum("bhts,bhtd->bhsd", dscores, q), np.einsum("bhts,bhtd->bhsd", A, dy)]
+
+
+RIGHT = [
+    ("softmax", softmax_rows),
+    ("softmax", softmax_by_logarithm),
+    ("softmax", lambda x: softmax_rows(x.astype(np.float32))),
+    ("softmax", lambda x: torch.softmax(torch.from_numpy(x), -1)),
+    ("softmax_backward", softmax_backward_jacobian),
+    ("softmax_backward", lambda dA, A: A * dA - A * np.einsum("...i,...i->...", A, dA)[..., None]),
+    ("attention", attention_loops),
+    ("attention", attention_einsum),
+    ("attention", attention_float32),
+    ("attention", attention_torch),
+    ("masked_attention", masked_by_large_number),
+    ("masked_attention", masked_and_renormalised),
+    ("masked_attention", attention_torch),
+    ("attention_backward", backward_autograd),
+    ("attention_backward", backward_in_order),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_right_answers(name, answer):
+    found = check.CHECKS[name].verdict(answer)
+    assert found.ok, found.message
+
+
+# ---- the mistakes, made again in another way -------------------------------------------------------------------------
+
+
+def exponentials(x, axis=-1):
+    return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+
+
+def torch_softmax(x, dim):
+    return torch.softmax(torch.from_numpy(x), dim).numpy()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (exponentials, "exp overflows"),
+        (lambda x: np.exp(x) / np.einsum("...i->...", np.exp(x))[..., None], "exp overflows"),
+        (lambda x: exponentials(x, 0), "first axis"),
+        (lambda x: torch_softmax(x, 0), "first axis"),
+        (lambda x: exponentials(x, None), "one total"),
+        (lambda x: np.exp(x - x.max()) / np.exp(x - x.max()).sum(-1, keepdims=True), "maximum of the whole array"),
+        (lambda x: (lambda e: e / e.max(-1, keepdims=True))(np.exp(x - x.max(-1, keepdims=True))), "largest number"),
+        (lambda x: torch.log_softmax(torch.from_numpy(x), -1), "logarithm"),
+        (lambda x: torch_softmax(-x, -1), "sign"),
+        (lambda x: x / np.einsum("...i->...", x)[..., None], "exp is missing"),
+        (lambda x: np.exp(x - x.max(1, keepdims=True)), "axis 1"),
+    ],
+)
+def test_softmax_mistakes(answer, words):
+    assert words in named("softmax", answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda dA, A: dA * (A - A**2), "diagonal"),
+        (lambda dA, A: A - np.square(A), "without dA"),
+        (lambda dA, A: np.multiply(dA, A), "nothing subtracted"),
+        (lambda dA, A: A * (np.einsum("...i,...i->...", A, dA)[..., None] - dA), "sign"),
+        (lambda dA, A: A * dA - A * np.expand_dims((A * dA).sum(0), 0), "first axis"),
+        (lambda dA, A: A * dA - A * np.vdot(A, dA), "one sum over everything"),
+        (lambda dA, A: A * dA - A * dA.sum(-1)[..., None], "over dA alone"),
+        (lambda dA, A: A * dA - np.vecdot(A, dA)[..., None], "not multiplied by A"),
+        (lambda dA, A: dA - np.vecdot(A, dA)[..., None], "factor A in front"),
+    ],
+)
+def test_softmax_backward_mistakes(answer, words):
+    assert words in named("softmax_backward", answer)
+
+
+def wrong_attention(equation="bhts,bhsd->bhtd", dim=-1, power=-0.5, size=lambda q: q.shape[-1], use="v"):
+    """Attention in PyTorch and einsum, with something changed."""
+
+    def answer(q, k, v):
+        q, k, v = map(torch.from_numpy, (q, k, v))
+        scores = torch.einsum("bhtd,bhsd->bhts", q, k) * float(size(q)) ** power
+        A = scores if dim is None else torch.softmax(scores, dim)
+        return torch.einsum(equation, A, {"v": v, "k": k}[use])
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (wrong_attention(power=0), "the scale is missing"),
+        (wrong_attention(power=-1), "divided by Dh"),
+        (wrong_attention(power=0.5), "multiplied by sqrt"),
+        (wrong_attention(size=lambda q: q.shape[1] * q.shape[3]), "width D"),
+        (wrong_attention(dim=2), "tokens that ask"),
+        (wrong_attention(dim=1), "over the heads"),
+        (wrong_attention(dim=0), "over the batch"),
+        (wrong_attention(dim=None), "softmax is missing"),
+        (wrong_attention(use="k"), "keys are averaged"),
+        (lambda q, k, v: attention_loops(q, v, v), "compared with the values"),
+        (lambda q, k, v: attention(q, k, v)[1][3], "weights A are returned"),
+        (lambda q, k, v: softmax(q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1])) @ v, "pair"),
+        (lambda q, k, v: softmax_rows(k @ q.swapaxes(2, 3)) @ v, "changed places"),
+        (lambda q, k, v: softmax_rows(q @ k) @ v, "not transposed"),
+        (lambda q, k, v: softmax_rows(q @ np.transpose(k)) @ v, "four axes"),
+    ],
+)
+def test_attention_mistakes(answer, words):
+    assert words in named("attention", answer)
+
+
+def scores_of(q, k):
+    return np.einsum("bhtd,bhsd->bhts", q, k) * q.shape[-1] ** -0.5
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda q, k, v, mask: attention_torch(q, k, v, ~mask), "inverted"),
+        (lambda q, k, v, mask: softmax_rows(np.where(mask, -1e9, scores_of(q, k))) @ v, "inverted"),
+        (lambda q, k, v, mask: np.where(mask, softmax_rows(scores_of(q, k)), 0) @ v, "no longer sum to 1"),
+        (lambda q, k, v, mask: softmax_rows(np.where(mask, scores_of(q, k), 0)) @ v, "become 0"),
+        (lambda q, k, v, mask: softmax_rows(scores_of(q, k) + mask.astype(float)) @ v, "added"),
+        (lambda q, k, v, mask: attention_loops(q, k, v), "not used"),
+        (lambda q, k, v, mask: softmax_by_logarithm(np.where(mask, scores_of(q, k), np.inf)) @ v, "infinity"),
+    ],
+)
+def test_masked_attention_mistakes(answer, words):
+    assert words in named("masked_attention", answer)
+
+
+def wrong_backward(dscores_of=softmax_backward_jacobian, factor=lambda root: (1 / root, 1 / root, 1)):
+    def answer(dy, q, k, v):
+        A = softmax_rows(scores_of(q, k))
+        dscores = dscores_of(np.einsum("bhtd,bhsd->bhts", dy, v), A)
+        fq, fk, fv = factor(q.shape[-1] ** 0.5)
+        dk, dv = (np.einsum("bhts,bhtd->bhsd", m, x) for m, x in ((dscores, q), (A, dy)))
+        return fq * np.einsum("bhts,bhsd->bhtd", dscores, k), fk * dk, fv * dv
+
+    return answer
+
+
+def reordered(*order):
+    return lambda *args: [backward_in_order(*args)[i] for i in order]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (wrong_backward(factor=lambda root: (1, 1, 1)), "forgotten in dq and dk"),
+        (wrong_backward(factor=lambda root: (1, 1 / root, 1)), "forgotten in dq"),
+        (wrong_backward(factor=lambda root: (1 / root, 1, 1)), "forgotten in dk"),
+        (wrong_backward(factor=lambda root: (1 / root**2, 1 / root**2, 1)), "twice"),
+        (wrong_backward(factor=lambda root: (1 / root, 1 / root, 1 / root)), "dv carries"),
+        (wrong_backward(lambda dA, A: dA), "left out"),
+        (wrong_backward(lambda dA, A: dA * (A - A * A)), "diagonal"),
+        (wrong_backward(lambda dA, A: A * dA), "nothing subtracted"),
+        (wrong_backward(lambda dA, A: -softmax_backward_jacobian(dA, A)), "sign"),
+        (reordered(1, 0, 2), "dq and dk have changed places"),
+        (reordered(0, 2, 1), "dk and dv have changed places"),
+        (reordered(2, 1, 0), "dv, dk, dq"),
+        (lambda dy, q, k, v: (*backward_in_order(dy, q, k, v)[:2], softmax_rows(scores_of(q, k)) @ dy), "transposed"),
+        (lambda dy, q, k, v: (None, scores_of(q, k) @ q, None), "transposed"),
+    ],
+)
+def test_attention_backward_mistakes(answer, words):
+    assert words in named("attention_backward", answer)
+
+
+# ---- what is not in the catalogue ------------------------------------------------------------------------------------
+
+
+def test_unknown_wrong_numbers_name_the_first_that_differs():
+    message = check.attention.verdict(lambda q, k, v: attention(q, k, v)[0] + 1).message
+    assert "not a mistake I know" in message
+    assert "y[0, 0, 0, 0] of y (B, h, T, Dh) = (2, 3, 5, 4)" in message
+
+
+def test_an_unknown_wrong_answer_does_not_warn_of_the_catalogues_overflow():
+    """Warnings are errors here: looking through the catalogue must be silent."""
+    assert check.softmax.verdict(lambda x: 0 * x).mistake is None
+    assert check.masked_attention.verdict(lambda q, k, v, mask: 0 * q).mistake is None
+
+
+def test_a_pair_is_no_array():
+    message = check.attention.verdict(attention).message
+    assert "y is tuple; expected an array (B, h, T, Dh)" in message
+
+
+def test_one_wrong_gradient_of_three_is_named():
+    message = check.attention_backward.verdict(lambda *args: (*backward_in_order(*args)[:2], np.zeros(3))).message
+    assert "dv has shape (3,); expected (2, 3, 7, 4), which reads (B, h, S, Dh)." in message
+
+
+def test_a_crash_says_where():
+    def my_attention(q, k, v):
+        return q + k
+
+    message = check.attention.verdict(my_attention).message
+    assert "it stopped at `return q + k` with ValueError: operands" in message
+    assert "(2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 4)" in message

@@ -1,0 +1,219 @@
+"""The checks of notebooks/01_patches.ipynb: cutting images into patches, and embedding them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vitedu.check.catalogue import patches
+from vitedu.check.catalogue.patches import patch_embedding, patch_embedding_backward, patchify, unpatchify
+
+CHECKS = [getattr(patches, name) for name in patches.__all__]
+EVERY_MISTAKE = [pytest.param(c, m, id=f"{c.name}: {m.name}") for c in CHECKS for m in c.mistakes]
+
+
+def cut(images, P, read=lambda patch: patch.ravel(), columns_first=False):
+    """Patches by loops; `read` flattens one patch (C, P, P)."""
+    _, _, H, W = images.shape
+    corners = [(r, c) for r in range(0, H, P) for c in range(0, W, P)]
+    if columns_first:
+        corners.sort(key=lambda corner: corner[::-1])
+    return np.array([[read(image[:, r : r + P, c : c + P]) for r, c in corners] for image in images])
+
+
+def paste(rows, shape, P, write=lambda row, C, P: row.reshape(C, P, P)):
+    """The inverse, by loops."""
+    images = np.zeros(shape)
+    _, C, H, W = shape
+    for b, row_of_b in enumerate(rows):
+        corners = ((r, c) for r in range(0, H, P) for c in range(0, W, P))
+        for row, (r, c) in zip(row_of_b, corners, strict=True):
+            images[b, :, r : r + P, c : c + P] = write(row, C, P)
+    return images
+
+
+def embed(images, weight, bias, P):
+    return np.einsum("bnj,dj->bnd", cut(images, P), weight) + bias
+
+
+def embed_backward(dx, images, weight, P):
+    dpatches = np.einsum("bnd,dj->bnj", dx, weight)
+    dweight = np.einsum("bnd,bnj->dj", dx, cut(images, P))
+    return paste(dpatches, images.shape, P), dweight, np.einsum("bnd->d", dx)
+
+
+@pytest.mark.parametrize(("check", "mistake"), EVERY_MISTAKE)
+def test_every_mistake_is_called_by_its_name(check, mistake):
+    verdict = check.verdict(mistake.answer)
+    assert not verdict.ok
+    assert verdict.mistake == mistake.name
+    assert mistake.hint in verdict.message
+
+
+# ---- right answers, written in other ways --------------------------------------------------------------------------
+
+
+def in_float32(answer):
+    def run(*args):
+        args = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
+        return answer(*args)
+
+    return run
+
+
+def with_changed_inputs(images, patch_size):
+    result = cut(images, patch_size)
+    images[...] = 0
+    return result
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (patchify, cut),
+        (patchify, in_float32(cut)),
+        (patchify, with_changed_inputs),
+        (unpatchify, paste),
+        (unpatchify, in_float32(paste)),
+        (patch_embedding, embed),
+        (patch_embedding, in_float32(embed)),
+        (patch_embedding_backward, embed_backward),
+        (patch_embedding_backward, in_float32(embed_backward)),
+        (patch_embedding_backward, lambda *args: list(embed_backward(*args))),
+    ],
+)
+def test_right_answers_pass(check, answer):
+    assert check.verdict(answer).ok
+
+
+def test_right_answers_in_torch_pass():
+    torch = pytest.importorskip("torch")
+
+    def by_unfold(images, P):
+        return torch.nn.functional.unfold(torch.from_numpy(images), P, stride=P).transpose(1, 2)
+
+    def by_convolution(images, weight, bias, P):
+        images, weight, bias = (torch.from_numpy(a).requires_grad_() for a in (images, weight, bias))
+        filters = weight.reshape(len(weight), images.shape[1], P, P)
+        return torch.nn.functional.conv2d(images, filters, bias, stride=P).flatten(2).transpose(1, 2)
+
+    def by_autograd(dx, images, weight, P):
+        images, weight = torch.from_numpy(images).requires_grad_(), torch.from_numpy(weight).requires_grad_()
+        bias = torch.zeros(len(weight), dtype=torch.float64, requires_grad=True)
+        x = torch.nn.functional.unfold(images, P, stride=P).transpose(1, 2) @ weight.T + bias
+        x.backward(torch.from_numpy(dx))
+        return images.grad, weight.grad, bias.grad
+
+    assert patchify.verdict(by_unfold).ok
+    assert patch_embedding.verdict(by_convolution).ok
+    assert patch_embedding_backward.verdict(by_autograd).ok
+
+
+# ---- the same mistakes, made in another way ------------------------------------------------------------------------
+
+
+def by_torch_convolution_without_swap(images, weight, bias, P):
+    return np.moveaxis(embed(images, weight, bias, P), 2, 1)
+
+
+def mean_over_images(dx, images, weight, P):
+    dimages, dweight, dbias = embed_backward(dx, images, weight, P)
+    return dimages, dweight / images.shape[0], dbias / images.shape[0]
+
+
+def overwritten(dx, images, weight, P):
+    dimages = embed_backward(dx, images, weight, P)[0]
+    for b in range(len(dx)):
+        dweight = dx[b].T @ cut(images, P)[b]
+        dbias = dx[b].sum(0)
+    return dimages, dweight, dbias
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "words"),
+    [
+        (patchify, lambda x, P: cut(x, P, lambda p: p.transpose(1, 2, 0).ravel()), "channels come last"),
+        (patchify, lambda x, P: cut(x, P, columns_first=True), "down the columns of the grid"),
+        (patchify, lambda x, P: cut(x, P, lambda p: p.swapaxes(1, 2).ravel()), "patch is transposed"),
+        (patchify, lambda x, P: x.reshape(len(x), -1, x.shape[1] * P * P), "a reshape alone"),
+        (unpatchify, lambda p, shape, P: p.reshape(*shape), "a reshape alone"),
+        (
+            unpatchify,
+            lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(P, P, C).transpose(2, 0, 1)),
+            "channels are taken to come last",
+        ),
+        (
+            unpatchify,
+            lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(C, P, P).swapaxes(1, 2)),
+            "put back transposed",
+        ),
+        (patch_embedding, lambda x, w, b, P: np.dot(cut(x, P), w.T), "bias is not added"),
+        (patch_embedding, lambda x, w, b, P: cut(x, P) @ w + b, "without its transpose"),
+        (
+            patch_embedding,
+            lambda x, w, b, P: cut(x, P) @ w.reshape(w.shape[1], w.shape[0]) + b,
+            "reshaped where it should be transposed",
+        ),
+        (patch_embedding, by_torch_convolution_without_swap, "features stand before the tokens"),
+        (patch_embedding_backward, lambda dx, x, w, P: (dx @ w.T, w, dx), "transpose of the weight"),
+        (patch_embedding_backward, mean_over_images, "averaged over the images"),
+        (patch_embedding_backward, overwritten, "last image alone"),
+        (
+            patch_embedding_backward,
+            lambda dx, x, w, P: (np.einsum("bnd,dj->bnj", dx, w), *embed_backward(dx, x, w, P)[1:]),
+            "still cut into patches",
+        ),
+        (
+            patch_embedding_backward,
+            lambda dx, x, w, P: (*embed_backward(dx, x, w, P)[:2], dx.sum(axis=0)),
+            "kept apart for every token",
+        ),
+    ],
+)
+def test_mistakes_made_in_another_way_are_recognised(check, answer, words):
+    assert words in (check.verdict(answer).mistake or "")
+
+
+# ---- everything else -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_an_untouched_stub_is_still_to_do(check):
+    def stub(*args):
+        raise NotImplementedError
+
+    assert check.verdict(stub).todo
+    assert check.verdict(stub).message == f"{check.name}: still to do."
+
+
+def test_an_unknown_wrong_answer_shows_the_first_element_that_differs():
+    def my_patchify(images, patch_size):
+        result = cut(images, patch_size)
+        result[0, 1, 2] += 1
+        return result
+
+    verdict = patchify.verdict(my_patchify)
+    assert (verdict.ok, verdict.mistake) == (False, None)
+    assert "patches[0, 1, 2] of patches (B, N, C P P) = (1, 6, 4)" in verdict.message
+    assert "1 of 24 numbers differ" in verdict.message
+
+
+def test_the_package_s_pair_instead_of_the_patches_alone_is_explained():
+    from vitedu_numpy.patches import patchify as package_patchify
+
+    assert "patches is tuple; expected an array" in patchify.verdict(package_patchify).message
+
+
+def test_a_crash_shows_the_line_and_the_shapes():
+    def my_patch_embedding(images, weight, bias, patch_size):
+        return images @ weight
+
+    verdict = patch_embedding.verdict(my_patch_embedding)
+    assert (verdict.ok, verdict.mistake) == (False, None)
+    assert "it stopped at `return images @ weight` with ValueError" in verdict.message
+    assert "(1, 1, 4, 6), (5, 4), (5,), 2" in verdict.message
+
+
+def test_too_few_results_are_named():
+    verdict = patch_embedding_backward.verdict(lambda dx, images, weight, P: (images, weight))
+    assert "returned 2 results; expected 3: dimages, dweight, dbias" in verdict.message
