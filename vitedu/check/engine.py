@@ -69,7 +69,7 @@ class Check:
                 return Verdict(False, f"{self.name}: still to do.", todo=True)
             except Exception as error:
                 # Some mistakes only show as a crash on odd sizes: look for one that crashes on the same case.
-                return self._crash(answer, args, error)
+                return self._crash(answer, cases, got, error)
         wanted = [self._results(self.reference, args) for args in cases]
         wrong = [i for i in range(len(cases)) if self._difference(got[i], wanted[i]) is not None]
         if not wrong:
@@ -114,12 +114,15 @@ class Check:
         with np.errstate(all="ignore"):
             return all(_same(g, m, self.tolerance) for g, m in zip(got, made, strict=True))
 
-    def _crash(self, answer, args, error) -> Verdict:
+    def _crash(self, answer, cases, got, error) -> Verdict:
+        """A mistake matches if it gives the same numbers on the cases before, and stops in the same way on this one."""
+        args = cases[len(got)]
         for mistake in self.mistakes:
             try:
                 self._results(mistake.answer, args)
             except Exception as made:
-                if type(made) is type(error) and str(made) == str(error):
+                alike = type(made) is type(error) and str(made) == str(error)
+                if alike and self._matches(mistake, cases[: len(got)], got):
                     return Verdict(False, f"{self.name}: not yet. {_sentence(mistake)}", mistake=mistake.name)
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.name == getattr(answer, "__name__", "")]
         where = f" at `{lines[-1].line}`" if lines and lines[-1].line else ""
