@@ -8,7 +8,7 @@ __all__ = ["side_by_side", "source", "style"]
 
 
 _FONT = (
-    "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.4;white-space:pre;overflow-x:auto"
+    "font-family:var(--jp-code-font-family,monospace);font-size:11.5px;line-height:1.4;white-space:pre;overflow-x:auto"
 )
 
 
@@ -23,9 +23,8 @@ def side_by_side(left, right) -> None:
     """Show two sources in two columns: the NumPy one and its PyTorch twin."""
     from IPython.display import HTML, display
 
-    cell = "<td style='vertical-align:top;text-align:left;padding:0 1em'>"
-    cells = "".join(f"{cell}<pre style='{_FONT}'>{_highlighted(x)}</pre></td>" for x in (left, right))
-    display(HTML(f"<table><tr>{cells}</tr></table>"))
+    columns = "".join(f"<pre style='{_FONT};flex:1;min-width:0'>{_highlighted(x)}</pre>" for x in (left, right))
+    display(HTML(f"<div style='display:flex;gap:1.5em'>{columns}</div>"))
 
 
 def _highlighted(obj) -> str:
