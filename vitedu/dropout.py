@@ -34,6 +34,8 @@ class Dropout(Module):
 
     def __init__(self, rate: float):
         super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate={rate!r} is not allowed; rate must be in [0, 1)")
         self.rate = rate
         self.mask = None
 

@@ -36,8 +36,9 @@ class Module(nn.Module):
             if tensor.shape != own[name].shape:
                 raise ValueError(f"state[{name!r}] has shape {tuple(tensor.shape)}; expected {tuple(own[name].shape)}")
             real = not tensor.is_complex() and tensor.dtype != torch.bool
-            if not real or not (tensor.is_meta or bool(torch.isfinite(tensor).all())):
-                raise ValueError(f"state[{name!r}] (dtype {tensor.dtype}) must hold finite real numbers only")
+            if not real or not (tensor.is_meta or bool(torch.isfinite(tensor.to(own[name].dtype)).all())):
+                wanted = f"finite real numbers, also when converted to {own[name].dtype}"
+                raise ValueError(f"state[{name!r}] (dtype {tensor.dtype}) must hold {wanted}")
             tensors[name] = tensor
         return super().load_state_dict(tensors, strict=strict, assign=assign)
 

@@ -35,6 +35,8 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float, rng: np.random.Generator):
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate={rate!r} is not allowed; rate must be in [0, 1)")
         self.rate, self.rng = rate, rng
         self.mask = None
 

@@ -80,7 +80,7 @@ class Module:
         """Copy `state` (name -> NumPy array or CPU tensor) into the parameters, converted to their dtype.
 
         Everything is checked before anything is written.  Raises KeyError for a missing or extra name, ValueError
-        for a wrong shape, a value that is not a finite real number; the model is then as it was before.
+        for a wrong shape, or a value that is not a finite real number; the model is then as it was before.
         """
         parameters = dict(self.named_parameters())
         missing = [name for name in parameters if name not in state]
@@ -92,9 +92,11 @@ class Module:
             array = np.asarray(state[name])
             if array.shape != p.value.shape:
                 raise ValueError(f"state[{name!r}] has shape {array.shape}; expected {p.value.shape}")
-            if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-                raise ValueError(f"state[{name!r}] (dtype {array.dtype}) must hold finite real numbers only")
-            arrays[name] = array
+            with np.errstate(over="ignore"):
+                arrays[name] = array.astype(p.value.dtype) if array.dtype.kind in "fiu" else None
+            if arrays[name] is None or not np.isfinite(arrays[name]).all():
+                wanted = f"finite real numbers, also when converted to {p.value.dtype}"
+                raise ValueError(f"state[{name!r}] (dtype {array.dtype}) must hold {wanted}")
         for name, p in parameters.items():
             p.value[...] = arrays[name]
 

@@ -29,10 +29,19 @@ def clip_by_global_norm(model, max_norm: float) -> float:
     return norm
 
 
+def _check(**values) -> None:
+    """Refuse hyper-parameters outside their range."""
+    upper = {"momentum": 1, "beta1": 1, "beta2": 1}
+    for name, value in values.items():
+        if not 0 <= value < upper.get(name, np.inf):  # NaN fails too
+            raise ValueError(f"{name}={value!r} is not allowed; {name} must be in [0, {upper.get(name, 'inf')})")
+
+
 class SGD:
     """v <- momentum v + g,   w <- w - lr v   (heavy ball, not Nesterov)."""
 
     def __init__(self, model, lr: float, momentum: float = 0.9):
+        _check(lr=lr, momentum=momentum)
         self.lr, self.momentum = lr, momentum
         self.parameters = [p for _, p in model.named_parameters()]
         self.v = [np.zeros_like(p.value) for p in self.parameters]
@@ -55,6 +64,7 @@ class Adam:
     """
 
     def __init__(self, model, lr: float, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0):
+        _check(lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
         self.lr, self.betas, self.eps, self.t = lr, betas, eps, 0
         named = list(model.named_parameters())
         self.parameters = [p for _, p in named]
