@@ -64,7 +64,7 @@ def normal_cdf(x):
     return _cdf_and_bell(x)[0]
 
 
-_BLOCK = 1 << 16  # numbers; a block's temporaries fit in the processor's cache, which makes GELU three times as quick
+_BLOCK = 1 << 17  # numbers; a block's temporaries stay in the processor's cache, which makes GELU three times as quick
 
 
 def gelu(x):
