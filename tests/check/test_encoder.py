@@ -1,78 +1,11 @@
-"""The checks of notebook 06 name each mistake in their catalogue, also when it is made in other words."""
+"""The checks of notebooks/06_encoder.ipynb: class token, positions, pooling."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from vitedu import check
-from vitedu.check.catalogue import encoder as catalogue
-
-CHECKS = [getattr(catalogue, name) for name in catalogue.__all__]
-
-
-def by_name(c):
-    return c.name
-
-
-@pytest.mark.parametrize("c", CHECKS, ids=by_name)
-def test_reference_is_right(c):
-    assert c.verdict(c.reference).ok
-    assert getattr(check, c.name) is c
-    assert len(c.mistakes) >= 4
-    assert len({m.name for m in c.mistakes}) == len(c.mistakes)
-
-
-@pytest.mark.parametrize(("c", "mistake"), [(c, m) for c in CHECKS for m in c.mistakes], ids=lambda x: x.name[:60])
-def test_every_mistake_of_the_catalogue_is_named(c, mistake):
-    verdict = c.verdict(mistake.answer)
-    assert not verdict.ok
-    assert verdict.mistake == mistake.name
-    assert mistake.hint in verdict.message
-
-
-@pytest.mark.parametrize("c", CHECKS, ids=by_name)
-def test_stub_is_to_do(c):
-    def my_answer(*args):
-        raise NotImplementedError
-
-    verdict = c.verdict(my_answer)
-    assert verdict.todo
-    assert verdict.message == f"{c.name}: still to do."
-
-
-@pytest.mark.parametrize("c", CHECKS, ids=by_name)
-def test_unknown_mistake_shows_the_first_difference(c):
-    def my_answer(*args):
-        results = c.reference(*args)
-        results = list(results) if isinstance(results, tuple) else [results]
-        results[0] = results[0] + 0.123
-        return results[0] if len(results) == 1 else tuple(results)
-
-    verdict = c.verdict(my_answer)
-    assert not verdict.ok
-    assert verdict.mistake is None
-    assert "not a mistake I know" in verdict.message
-    assert "numbers differ" in verdict.message
-    assert "The arguments were" in verdict.message
-
-
-@pytest.mark.parametrize("c", CHECKS, ids=by_name)
-def test_crash_gives_a_readable_message(c):
-    def my_answer(*args):
-        return args[0] @ np.ones((97, 3))
-
-    verdict = c.verdict(my_answer)
-    assert not verdict.ok
-    assert "it stopped at `return args[0] @ np.ones((97, 3))` with ValueError" in verdict.message
-
-
-@pytest.mark.parametrize("c", CHECKS, ids=by_name)
-def test_forgotten_return(c):
-    assert "return" in c.verdict(lambda *args: None).message
-
-
-# ---- right answers in other styles -------------------------------------------------------------------------------
+# ---- right answers in other styles -----------------------------------------------------------------------------------
 
 
 def class_token_by_loops(x, x_class):
@@ -135,28 +68,27 @@ def positions_by_loops(E_pos, order):
     return out
 
 
-RIGHT = {
-    "class_token": [class_token_by_loops, class_token_filled_in, class_token_torch],
-    "class_token_backward": [class_token_backward_by_loops, class_token_backward_autograd],
-    "embed": [embed_in_place],
-    "pool": [pool_by_loops],
-    "position_embedding_backward": [lambda dz: (dz.copy(), np.einsum("btd->td", dz.astype(np.float32)))],
-    "shuffle_patches": [shuffle_by_loops],
-    "shuffle_positions": [positions_by_loops, lambda E_pos, order: E_pos[[0, *(1 + order)]]],
-}
+RIGHT = [
+    ("class_token", class_token_by_loops),
+    ("class_token", class_token_filled_in),
+    ("class_token", class_token_torch),
+    ("class_token_backward", class_token_backward_by_loops),
+    ("class_token_backward", class_token_backward_autograd),
+    ("embed", embed_in_place),
+    ("pool", pool_by_loops),
+    ("position_embedding_backward", lambda dz: (dz.copy(), np.einsum("btd->td", dz.astype(np.float32)))),
+    ("shuffle_patches", shuffle_by_loops),
+    ("shuffle_positions", positions_by_loops),
+    ("shuffle_positions", lambda E_pos, order: E_pos[[0, *(1 + order)]]),
+]
 
 
-@pytest.mark.parametrize(("name", "answer"), [(n, a) for n, answers in RIGHT.items() for a in answers])
-def test_right_in_another_style(name, answer):
-    verdict = getattr(check, name).verdict(answer)
-    assert verdict.ok, verdict.message
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_right_answers(name, answer, assert_right):
+    assert_right(name, answer)
 
 
-def test_every_check_has_another_style():
-    assert set(RIGHT) == set(catalogue.__all__)
-
-
-# ---- mistakes in other words -------------------------------------------------------------------------------------
+# ---- the mistakes again, in other words ------------------------------------------------------------------------------
 
 
 def insert_at(place):
@@ -219,7 +151,7 @@ def scatter_positions(E_pos, order):
     return out
 
 
-MADE = [
+AGAIN = [
     ("class_token", lambda x, x_class: insert_at(x.shape[1])(x, x_class), "comes last"),
     ("class_token", overwrite_first, "takes the place of the first patch"),
     ("class_token", add_to_all, "added to every patch"),
@@ -250,9 +182,6 @@ MADE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "answer", "words"), MADE, ids=[f"{n}: {w}" for n, _, w in MADE])
-def test_mistake_made_in_other_words(name, answer, words):
-    verdict = getattr(check, name).verdict(answer)
-    assert not verdict.ok
-    assert verdict.mistake is not None, verdict.message
-    assert words in verdict.mistake
+@pytest.mark.parametrize(("name", "answer", "words"), AGAIN)
+def test_mistakes_in_other_words(name, answer, words, assert_named):
+    assert_named(name, answer, words)

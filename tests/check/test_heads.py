@@ -1,4 +1,4 @@
-"""The checks of notebook 04 name every mistake that they know, and take every right answer."""
+"""The checks of notebooks/04_heads.ipynb: several heads, forward and back."""
 
 from __future__ import annotations
 
@@ -6,35 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
-from vitedu import check
-from vitedu.check.catalogue import heads as catalogue
-
-ALL = [(name, mistake) for name in catalogue.__all__ for mistake in check.CHECKS[name].mistakes]
-
-
-def named(name, answer):
-    found = check.CHECKS[name].verdict(answer)
-    assert not found.ok
-    return found.mistake
-
-
-@pytest.mark.parametrize(("name", "mistake"), ALL, ids=[f"{n}: {m.name}" for n, m in ALL])
-def test_every_mistake_of_the_catalogue_is_named(name, mistake):
-    found = check.CHECKS[name].verdict(mistake.answer)
-    assert found.mistake == mistake.name
-    assert mistake.hint in found.message
-
-
-@pytest.mark.parametrize("name", catalogue.__all__)
-def test_stub_is_still_to_do(name):
-    def my_answer(*args):
-        raise NotImplementedError
-
-    found = check.CHECKS[name].verdict(my_answer)
-    assert found.todo
-    assert found.message == f"{name}: still to do."
-
 
 # ---- right answers in other styles -----------------------------------------------------------------------------------
 
@@ -101,10 +72,6 @@ def backward_autograd(dout, *args):
     return [t.grad for t in tensors]
 
 
-def as_float32(function):
-    return lambda *args: function(*(a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args))
-
-
 RIGHT = [
     ("split_heads", split_loop),
     ("split_heads", split_torch),
@@ -115,49 +82,26 @@ RIGHT = [
     ("multi_head_attention", msa_loop),
     ("multi_head_attention", msa_torch),
     ("multi_head_attention", msa_torch_layer),
-    ("multi_head_attention", as_float32(msa_loop)),
     ("multi_head_attention_backward", backward_autograd),
-    ("multi_head_attention_backward", as_float32(backward_autograd)),
+]
+
+IN_FLOAT32 = [
+    ("multi_head_attention", msa_loop),
+    ("multi_head_attention_backward", backward_autograd),
 ]
 
 
 @pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_right_answers(name, answer):
-    found = check.CHECKS[name].verdict(answer)
-    assert found.ok, found.message
+def test_right_answers(name, answer, assert_right):
+    assert_right(name, answer)
 
 
-# ---- the mistakes, made again in another way -------------------------------------------------------------------------
+@pytest.mark.parametrize(("name", "answer"), IN_FLOAT32)
+def test_right_answers_in_float32(name, answer, assert_right, in_float32):
+    assert_right(name, in_float32(answer))
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda x, heads: torch.from_numpy(x).view(len(x), heads, x.shape[1], -1), "straight"),
-        (lambda x, heads: np.stack([x[:, :, i::heads] for i in range(heads)], axis=1), "dealt out"),
-        (lambda x, heads: torch.from_numpy(x).unflatten(-1, (heads, -1)), "(B, T, h, Dh)"),
-        (lambda x, heads: np.array(np.split(x, heads, axis=2)), "before the batch"),
-        (lambda x, heads: split_loop(x, heads).transpose(0, 1, 3, 2), "(B, h, Dh, T)"),
-        (lambda x, heads: np.split(x, heads, axis=1), "token axis"),
-    ],
-)
-def test_split_heads_mistakes(answer, words):
-    assert words in named("split_heads", answer)
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda x: torch.from_numpy(x).view(x.shape[0], x.shape[2], -1), "straight"),
-        (lambda x: np.stack([x[:, i] for i in range(x.shape[1])], axis=-1).reshape(len(x), x.shape[2], -1), "dealt in"),
-        (lambda x: np.einsum("bhtd->bthd", x), "not joined"),
-        (lambda x: np.einsum("bhtd->btd", x), "added up"),
-        (lambda x: np.einsum("bhtd->btd", x) / x.shape[1], "averaged"),
-        (lambda x: torch.from_numpy(x).flatten(1, 2), "more tokens"),
-    ],
-)
-def test_merge_heads_mistakes(answer, words):
-    assert words in named("merge_heads", answer)
+# ---- the mistakes again, in other words ------------------------------------------------------------------------------
 
 
 def per_head_rows(z, qkv_weight, qkv_bias, out_weight, out_bias, heads):
@@ -180,29 +124,6 @@ def heads_attend(z, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     parts = torch.from_numpy(z @ qkv_weight.T + qkv_bias).chunk(3, dim=-1)
     y = F.scaled_dot_product_attention(*(p.unflatten(-1, (heads, -1)) for p in parts)).flatten(2)
     return y.numpy() @ out_weight.T + out_bias
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda *a: msa_loop(*a, scale=lambda D, Dh: D**-0.5), "width D"),
-        (lambda *a: msa_loop(*a, scale=lambda D, Dh: 1), "scale is missing"),
-        (lambda *a: msa_loop(*a, scale=lambda D, Dh: 1 / Dh), "divided by Dh"),
-        (lambda *a: msa_loop(*a, rows=lambda i, h, D: np.arange(i, D, h)), "dealt out to the heads one by one: head i"),
-        (tokens_mixed, "straight"),
-        (heads_attend, "between the heads"),
-        (lambda *a: msa_torch_layer(*a[:-1], 1), "one head of width D"),
-        (lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, np.eye(len(bo)), 0 * bo, h), "output layer U_msa is forgotten"),
-        (lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo, 0 * bo, h), "output layer's bias"),
-        (lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo.T, bo, h), "not transposed"),
-        (lambda z, W, b, Wo, bo, h: msa_loop(z, W, 0 * b, Wo, bo, h), "bias of q, k, v"),
-        (lambda *a: msa_torch(*a, order=(1, 0, 2)), "q and k have changed places"),
-        (lambda *a: msa_torch(*a, order=(0, 2, 1)), "k and v have changed places"),
-        (per_head_rows, "head by head"),
-    ],
-)
-def test_multi_head_attention_mistakes(answer, words):
-    assert words in named("multi_head_attention", answer)
 
 
 def change(**changes):
@@ -257,47 +178,88 @@ def exchanged(first, second):
     return answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (exchanged(0, 1), "dq and dk have changed places"),
-        (exchanged(1, 2), "dk and dv have changed places"),
-        (exchanged(0, 2), "dq and dv have changed places"),
-        (without_output_layer, "output layer is left out"),
-        (only_queries, "only the queries"),
-        (change(dout_weight=lambda g, *a: g.T), "dout_weight is transposed"),
-        (change(dqkv_weight=lambda g, *a: g.T), "dqkv_weight is transposed"),
-        (change(dout_weight=lambda g, dout, z, *a: np.einsum("bti,btj->ij", dout, z)), "made from z"),
-        (
-            change(**{
-                n: lambda g, dout, *a: g / (dout.shape[0] * dout.shape[1]) for n in ("dqkv_bias", "dout_bias")
-            }),
-            "averaged over the tokens",
-        ),
-    ],
-)  # fmt: skip
-def test_multi_head_attention_backward_mistakes(answer, words):
-    assert words in named("multi_head_attention_backward", answer)
+AGAIN = [
+    ("split_heads", lambda x, heads: torch.from_numpy(x).view(len(x), heads, x.shape[1], -1), "straight"),
+    ("split_heads", lambda x, heads: np.stack([x[:, :, i::heads] for i in range(heads)], axis=1), "dealt out"),
+    ("split_heads", lambda x, heads: torch.from_numpy(x).unflatten(-1, (heads, -1)), "(B, T, h, Dh)"),
+    ("split_heads", lambda x, heads: np.array(np.split(x, heads, axis=2)), "before the batch"),
+    ("split_heads", lambda x, heads: split_loop(x, heads).transpose(0, 1, 3, 2), "(B, h, Dh, T)"),
+    ("split_heads", lambda x, heads: np.split(x, heads, axis=1), "token axis"),
+    ("merge_heads", lambda x: torch.from_numpy(x).view(x.shape[0], x.shape[2], -1), "straight"),
+    (
+        "merge_heads",
+        lambda x: np.stack([x[:, i] for i in range(x.shape[1])], axis=-1).reshape(len(x), x.shape[2], -1),
+        "dealt in",
+    ),
+    ("merge_heads", lambda x: np.einsum("bhtd->bthd", x), "not joined"),
+    ("merge_heads", lambda x: np.einsum("bhtd->btd", x), "added up"),
+    ("merge_heads", lambda x: np.einsum("bhtd->btd", x) / x.shape[1], "averaged"),
+    ("merge_heads", lambda x: torch.from_numpy(x).flatten(1, 2), "more tokens"),
+    ("multi_head_attention", lambda *a: msa_loop(*a, scale=lambda D, Dh: D**-0.5), "width D"),
+    ("multi_head_attention", lambda *a: msa_loop(*a, scale=lambda D, Dh: 1), "scale is missing"),
+    ("multi_head_attention", lambda *a: msa_loop(*a, scale=lambda D, Dh: 1 / Dh), "divided by Dh"),
+    (
+        "multi_head_attention",
+        lambda *a: msa_loop(*a, rows=lambda i, h, D: np.arange(i, D, h)),
+        "dealt out to the heads one by one: head i",
+    ),
+    ("multi_head_attention", tokens_mixed, "straight"),
+    ("multi_head_attention", heads_attend, "between the heads"),
+    ("multi_head_attention", lambda *a: msa_torch_layer(*a[:-1], 1), "one head of width D"),
+    (
+        "multi_head_attention",
+        lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, np.eye(len(bo)), 0 * bo, h),
+        "output layer U_msa is forgotten",
+    ),
+    ("multi_head_attention", lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo, 0 * bo, h), "output layer's bias"),
+    ("multi_head_attention", lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo.T, bo, h), "not transposed"),
+    ("multi_head_attention", lambda z, W, b, Wo, bo, h: msa_loop(z, W, 0 * b, Wo, bo, h), "bias of q, k, v"),
+    ("multi_head_attention", lambda *a: msa_torch(*a, order=(1, 0, 2)), "q and k have changed places"),
+    ("multi_head_attention", lambda *a: msa_torch(*a, order=(0, 2, 1)), "k and v have changed places"),
+    ("multi_head_attention", per_head_rows, "head by head"),
+    ("multi_head_attention_backward", exchanged(0, 1), "dq and dk have changed places"),
+    ("multi_head_attention_backward", exchanged(1, 2), "dk and dv have changed places"),
+    ("multi_head_attention_backward", exchanged(0, 2), "dq and dv have changed places"),
+    ("multi_head_attention_backward", without_output_layer, "output layer is left out"),
+    ("multi_head_attention_backward", only_queries, "only the queries"),
+    ("multi_head_attention_backward", change(dout_weight=lambda g, *a: g.T), "dout_weight is transposed"),
+    ("multi_head_attention_backward", change(dqkv_weight=lambda g, *a: g.T), "dqkv_weight is transposed"),
+    (
+        "multi_head_attention_backward",
+        change(dout_weight=lambda g, dout, z, *a: np.einsum("bti,btj->ij", dout, z)),
+        "made from z",
+    ),
+    (
+        "multi_head_attention_backward",
+        change(**{n: lambda g, dout, *a: g / (dout.shape[0] * dout.shape[1]) for n in ("dqkv_bias", "dout_bias")}),
+        "averaged over the tokens",
+    ),
+]
 
 
-# ---- what is not in the catalogue ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("name", "answer", "words"), AGAIN)
+def test_mistakes_in_other_words(name, answer, words, assert_named):
+    assert_named(name, answer, words)
 
 
-def test_unknown_wrong_numbers_name_the_first_that_differs():
-    message = check.merge_heads.verdict(lambda x: merge_loop(x) + 1).message
+# ---- what the check says of other answers ----------------------------------------------------------------------------
+
+
+def test_unknown_wrong_numbers_name_the_first_that_differs(unknown):
+    message = unknown("merge_heads", lambda x: merge_loop(x) + 1)
     assert "not a mistake I know" in message
     assert "y[0, 0, 0] of y (B, T, D) = (2, 5, 12)" in message
 
 
-def test_one_wrong_gradient_of_five_is_named():
-    message = check.multi_head_attention_backward.verdict(change(dqkv_bias=lambda g, *a: 2 * g)).message
+def test_one_wrong_gradient_of_five_is_named(unknown):
+    message = unknown("multi_head_attention_backward", change(dqkv_bias=lambda g, *a: 2 * g))
     assert "dqkv_bias[0] of dqkv_bias (3D,) = (36,)" in message
 
 
-def test_a_crash_says_where():
+def test_a_crash_says_where(unknown):
     def my_heads(z, qkv_weight, *rest):
         return z @ qkv_weight
 
-    message = check.multi_head_attention.verdict(my_heads).message
+    message = unknown("multi_head_attention", my_heads)
     assert "it stopped at `return z @ qkv_weight` with ValueError: matmul" in message
     assert "(2, 5, 12), (36, 12), (36,), (12, 12), (12,), 3" in message

@@ -5,12 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitedu.check.catalogue import patches
-from vitedu.check.catalogue.patches import patch_embedding, patch_embedding_backward, patchify, unpatchify
-
-CHECKS = [getattr(patches, name) for name in patches.__all__]
-EVERY_MISTAKE = [pytest.param(c, m, id=f"{c.name}: {m.name}") for c in CHECKS for m in c.mistakes]
-
 
 def cut(images, P, read=lambda patch: patch.ravel(), columns_first=False):
     """Patches by loops; `read` flattens one patch (C, P, P)."""
@@ -42,23 +36,7 @@ def embed_backward(dx, images, weight, P):
     return paste(dpatches, images.shape, P), dweight, np.einsum("bnd->d", dx)
 
 
-@pytest.mark.parametrize(("check", "mistake"), EVERY_MISTAKE)
-def test_every_mistake_is_called_by_its_name(check, mistake):
-    verdict = check.verdict(mistake.answer)
-    assert not verdict.ok
-    assert verdict.mistake == mistake.name
-    assert mistake.hint in verdict.message
-
-
-# ---- right answers, written in other ways --------------------------------------------------------------------------
-
-
-def in_float32(answer):
-    def run(*args):
-        args = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
-        return answer(*args)
-
-    return run
+# ---- right answers in other styles -----------------------------------------------------------------------------------
 
 
 def with_changed_inputs(images, patch_size):
@@ -67,26 +45,34 @@ def with_changed_inputs(images, patch_size):
     return result
 
 
-@pytest.mark.parametrize(
-    ("check", "answer"),
-    [
-        (patchify, cut),
-        (patchify, in_float32(cut)),
-        (patchify, with_changed_inputs),
-        (unpatchify, paste),
-        (unpatchify, in_float32(paste)),
-        (patch_embedding, embed),
-        (patch_embedding, in_float32(embed)),
-        (patch_embedding_backward, embed_backward),
-        (patch_embedding_backward, in_float32(embed_backward)),
-        (patch_embedding_backward, lambda *args: list(embed_backward(*args))),
-    ],
-)
-def test_right_answers_pass(check, answer):
-    assert check.verdict(answer).ok
+RIGHT = [
+    ("patchify", cut),
+    ("patchify", with_changed_inputs),
+    ("unpatchify", paste),
+    ("patch_embedding", embed),
+    ("patch_embedding_backward", embed_backward),
+    ("patch_embedding_backward", lambda *args: list(embed_backward(*args))),
+]
+
+IN_FLOAT32 = [
+    ("patchify", cut),
+    ("unpatchify", paste),
+    ("patch_embedding", embed),
+    ("patch_embedding_backward", embed_backward),
+]
 
 
-def test_right_answers_in_torch_pass():
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_right_answers(name, answer, assert_right):
+    assert_right(name, answer)
+
+
+@pytest.mark.parametrize(("name", "answer"), IN_FLOAT32)
+def test_right_answers_in_float32(name, answer, assert_right, in_float32):
+    assert_right(name, in_float32(answer))
+
+
+def test_right_answers_in_torch_pass(assert_right):
     torch = pytest.importorskip("torch")
 
     def by_unfold(images, P):
@@ -104,12 +90,12 @@ def test_right_answers_in_torch_pass():
         x.backward(torch.from_numpy(dx))
         return images.grad, weight.grad, bias.grad
 
-    assert patchify.verdict(by_unfold).ok
-    assert patch_embedding.verdict(by_convolution).ok
-    assert patch_embedding_backward.verdict(by_autograd).ok
+    assert_right("patchify", by_unfold)
+    assert_right("patch_embedding", by_convolution)
+    assert_right("patch_embedding_backward", by_autograd)
 
 
-# ---- the same mistakes, made in another way ------------------------------------------------------------------------
+# ---- the mistakes again, in other words ------------------------------------------------------------------------------
 
 
 def by_torch_convolution_without_swap(images, weight, bias, P):
@@ -129,91 +115,80 @@ def overwritten(dx, images, weight, P):
     return dimages, dweight, dbias
 
 
-@pytest.mark.parametrize(
-    ("check", "answer", "words"),
-    [
-        (patchify, lambda x, P: cut(x, P, lambda p: p.transpose(1, 2, 0).ravel()), "channels come last"),
-        (patchify, lambda x, P: cut(x, P, columns_first=True), "down the columns of the grid"),
-        (patchify, lambda x, P: cut(x, P, lambda p: p.swapaxes(1, 2).ravel()), "patch is transposed"),
-        (patchify, lambda x, P: x.reshape(len(x), -1, x.shape[1] * P * P), "a reshape alone"),
-        (unpatchify, lambda p, shape, P: p.reshape(*shape), "a reshape alone"),
-        (
-            unpatchify,
-            lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(P, P, C).transpose(2, 0, 1)),
-            "channels are taken to come last",
-        ),
-        (
-            unpatchify,
-            lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(C, P, P).swapaxes(1, 2)),
-            "put back transposed",
-        ),
-        (patch_embedding, lambda x, w, b, P: np.dot(cut(x, P), w.T), "bias is not added"),
-        (patch_embedding, lambda x, w, b, P: cut(x, P) @ w + b, "without its transpose"),
-        (
-            patch_embedding,
-            lambda x, w, b, P: cut(x, P) @ w.reshape(w.shape[1], w.shape[0]) + b,
-            "reshaped where it should be transposed",
-        ),
-        (patch_embedding, by_torch_convolution_without_swap, "features stand before the tokens"),
-        (patch_embedding_backward, lambda dx, x, w, P: (dx @ w.T, w, dx), "transpose of the weight"),
-        (patch_embedding_backward, mean_over_images, "averaged over the images"),
-        (patch_embedding_backward, overwritten, "last image alone"),
-        (
-            patch_embedding_backward,
-            lambda dx, x, w, P: (np.einsum("bnd,dj->bnj", dx, w), *embed_backward(dx, x, w, P)[1:]),
-            "still cut into patches",
-        ),
-        (
-            patch_embedding_backward,
-            lambda dx, x, w, P: (*embed_backward(dx, x, w, P)[:2], dx.sum(axis=0)),
-            "kept apart for every token",
-        ),
-    ],
-)
-def test_mistakes_made_in_another_way_are_recognised(check, answer, words):
-    assert words in (check.verdict(answer).mistake or "")
+AGAIN = [
+    ("patchify", lambda x, P: cut(x, P, lambda p: p.transpose(1, 2, 0).ravel()), "channels come last"),
+    ("patchify", lambda x, P: cut(x, P, columns_first=True), "down the columns of the grid"),
+    ("patchify", lambda x, P: cut(x, P, lambda p: p.swapaxes(1, 2).ravel()), "patch is transposed"),
+    ("patchify", lambda x, P: x.reshape(len(x), -1, x.shape[1] * P * P), "a reshape alone"),
+    ("unpatchify", lambda p, shape, P: p.reshape(*shape), "a reshape alone"),
+    (
+        "unpatchify",
+        lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(P, P, C).transpose(2, 0, 1)),
+        "channels are taken to come last",
+    ),
+    (
+        "unpatchify",
+        lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(C, P, P).swapaxes(1, 2)),
+        "put back transposed",
+    ),
+    ("patch_embedding", lambda x, w, b, P: np.dot(cut(x, P), w.T), "bias is not added"),
+    ("patch_embedding", lambda x, w, b, P: cut(x, P) @ w + b, "without its transpose"),
+    (
+        "patch_embedding",
+        lambda x, w, b, P: cut(x, P) @ w.reshape(w.shape[1], w.shape[0]) + b,
+        "reshaped where it should be transposed",
+    ),
+    ("patch_embedding", by_torch_convolution_without_swap, "features stand before the tokens"),
+    ("patch_embedding_backward", lambda dx, x, w, P: (dx @ w.T, w, dx), "transpose of the weight"),
+    ("patch_embedding_backward", mean_over_images, "averaged over the images"),
+    ("patch_embedding_backward", overwritten, "last image alone"),
+    (
+        "patch_embedding_backward",
+        lambda dx, x, w, P: (np.einsum("bnd,dj->bnj", dx, w), *embed_backward(dx, x, w, P)[1:]),
+        "still cut into patches",
+    ),
+    (
+        "patch_embedding_backward",
+        lambda dx, x, w, P: (*embed_backward(dx, x, w, P)[:2], dx.sum(axis=0)),
+        "kept apart for every token",
+    ),
+]
 
 
-# ---- everything else -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("name", "answer", "words"), AGAIN)
+def test_mistakes_in_other_words(name, answer, words, assert_named):
+    assert_named(name, answer, words)
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_an_untouched_stub_is_still_to_do(check):
-    def stub(*args):
-        raise NotImplementedError
-
-    assert check.verdict(stub).todo
-    assert check.verdict(stub).message == f"{check.name}: still to do."
+# ---- what the check says of other answers ----------------------------------------------------------------------------
 
 
-def test_an_unknown_wrong_answer_shows_the_first_element_that_differs():
+def test_an_unknown_wrong_answer_shows_the_first_element_that_differs(unknown):
     def my_patchify(images, patch_size):
         result = cut(images, patch_size)
         result[0, 1, 2] += 1
         return result
 
-    verdict = patchify.verdict(my_patchify)
-    assert (verdict.ok, verdict.mistake) == (False, None)
-    assert "patches[0, 1, 2] of patches (B, N, C P P) = (1, 6, 4)" in verdict.message
-    assert "1 of 24 numbers differ" in verdict.message
+    message = unknown("patchify", my_patchify)
+    assert "patches[0, 1, 2] of patches (B, N, C P P) = (1, 6, 4)" in message
+    assert "1 of 24 numbers differ" in message
 
 
-def test_the_package_s_pair_instead_of_the_patches_alone_is_explained():
+def test_the_package_s_pair_instead_of_the_patches_alone_is_explained(unknown):
     from vitedu_numpy.patches import patchify as package_patchify
 
-    assert "patches is tuple; expected an array" in patchify.verdict(package_patchify).message
+    assert "patches is tuple; expected an array" in unknown("patchify", package_patchify)
 
 
-def test_a_crash_shows_the_line_and_the_shapes():
+def test_a_crash_shows_the_line_and_the_shapes(unknown):
     def my_patch_embedding(images, weight, bias, patch_size):
         return images @ weight
 
-    verdict = patch_embedding.verdict(my_patch_embedding)
-    assert (verdict.ok, verdict.mistake) == (False, None)
-    assert "it stopped at `return images @ weight` with ValueError" in verdict.message
-    assert "(1, 1, 4, 6), (5, 4), (5,), 2" in verdict.message
+    message = unknown("patch_embedding", my_patch_embedding)
+    assert "it stopped at `return images @ weight` with ValueError" in message
+    assert "(1, 1, 4, 6), (5, 4), (5,), 2" in message
 
 
-def test_too_few_results_are_named():
-    verdict = patch_embedding_backward.verdict(lambda dx, images, weight, P: (images, weight))
-    assert "returned 2 results; expected 3: dimages, dweight, dbias" in verdict.message
+def test_too_few_results_are_named(unknown):
+    message = unknown("patch_embedding_backward", lambda dx, images, weight, P: (images, weight))
+    assert "returned 2 results; expected 3: dimages, dweight, dbias" in message

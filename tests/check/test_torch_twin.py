@@ -1,4 +1,4 @@
-"""The checks of notebook 08 name every mistake that they know, and take every right answer, in NumPy or PyTorch."""
+"""The checks of notebooks/08_vit_torch.ipynb: autograd, weight decay, many workers; answers in NumPy or PyTorch."""
 
 from __future__ import annotations
 
@@ -9,27 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitedu import check
-from vitedu.check.catalogue import torch_twin
 from vitedu.optim import is_kernel
-
-ALL = [(name, mistake) for name in torch_twin.__all__ for mistake in check.CHECKS[name].mistakes]
-
-
-@pytest.mark.parametrize(("name", "mistake"), ALL, ids=[f"{n}: {m.name}" for n, m in ALL])
-def test_every_mistake_of_the_catalogue_is_named(name, mistake):
-    found = check.CHECKS[name].verdict(mistake.answer)
-    assert not found.ok
-    assert found.mistake == mistake.name
-    assert mistake.hint in found.message
-
-
-@pytest.mark.parametrize("name", torch_twin.__all__)
-def test_stub_is_still_to_do(name):
-    def my_answer(*args):
-        raise NotImplementedError
-
-    assert check.CHECKS[name].verdict(my_answer).message == f"{name}: still to do."
 
 
 def test_the_catalogue_needs_no_torch():
@@ -95,12 +75,11 @@ RIGHT = [
 
 
 @pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_right_answers_pass(name, answer):
-    found = check.CHECKS[name].verdict(answer)
-    assert found.ok, found.message
+def test_right_answers(name, answer, assert_right):
+    assert_right(name, answer)
 
 
-# ---- the mistakes again, written another way -------------------------------------------------------------------------
+# ---- the mistakes again, in other words ------------------------------------------------------------------------------
 
 
 def autograd_chain_with(second, first=torch.relu):
@@ -163,32 +142,6 @@ def keep(W):
     return W
 
 
-AGAIN = [
-    ("decay_groups", "layer norms", lambda names, shapes: [n.split(".")[-1] == "weight" for n in names]),
-    ("decay_groups", "E_pos is decayed", lambda names, shapes: [np.empty(s).ndim > 1 for s in shapes]),
-    ("decay_groups", "everything but biases", lambda names, shapes: ["bias" not in n for n in names]),
-    ("chain_backward", "slope of tanh is missing", autograd_chain_with(lambda a: a)),
-    ("chain_backward", "slope of a sigmoid", lambda x, W1, W2, dy: sigmoid_slope(x, W1, W2, dy)),
-    ("chain_backward", "gate is missing", autograd_chain_with(torch.tanh, PassThrough.apply)),
-    ("chain_backward", "applied to the gradient", autograd_chain_with(torch.tanh, GradientRelu.apply)),
-    ("chain_backward", "transposed", lambda *a: [g.T if i else g for i, g in enumerate(autograd_chain(*a))]),
-    ("chain_backward", "wrong order", lambda *a: [autograd_chain(*a)[i] for i in (0, 2, 1)]),
-    ("reused_weight_backward", "second use only", detached_reuse(torch.Tensor.detach, keep)),
-    ("reused_weight_backward", "first use only", detached_reuse(keep, torch.Tensor.detach)),
-    ("data_parallel_gradient", "same size", lambda g, n: g.mean(axis=0)),
-    ("data_parallel_gradient", "without their shares", lambda g, n: g.sum(axis=0)),
-    ("data_parallel_gradient", "not divided by their number", lambda g, n: np.tensordot(n, g, axes=1)),
-    ("all_reduce", "only worker 0", lambda p: np.where(np.arange(len(p))[:, None] == 0, p.sum(0), 0)),
-    ("all_reduce", "the mean", lambda p: np.tile(p.mean(0), (len(p), 1))),
-    ("all_reduce", "one row", lambda p: torch.tensor(p).sum(0)),
-    ("accumulate", "means of the micro-batches are summed", accumulate_with(lambda n, size, B: 1)),
-    ("accumulate", "though the last one is smaller", accumulate_with(lambda n, size, B: 1 / np.ceil(B / size))),
-    ("accumulate", "overwrites", accumulate_with(lambda n, size, B: n / B, zero=True)),
-    ("accumulate", "dropped", accumulate_with(lambda n, size, B: n / B, drop=True)),
-    ("accumulate", "divided by `size`", accumulate_with(lambda n, size, B: n / size)),
-]
-
-
 def sigmoid_slope(x, W1, W2, dy):
     h = np.maximum(x @ W1.T, 0)
     y = np.tanh(h @ W2.T)
@@ -197,31 +150,54 @@ def sigmoid_slope(x, W1, W2, dy):
     return back @ W1, back.T @ x, d.T @ h
 
 
-@pytest.mark.parametrize(("name", "words", "answer"), AGAIN)
-def test_mistakes_written_another_way_are_named(name, words, answer):
-    found = check.CHECKS[name].verdict(answer)
-    assert found.mistake is not None, found.message
-    assert words in found.mistake
+AGAIN = [
+    ("decay_groups", lambda names, shapes: [n.split(".")[-1] == "weight" for n in names], "layer norms"),
+    ("decay_groups", lambda names, shapes: [np.empty(s).ndim > 1 for s in shapes], "E_pos is decayed"),
+    ("decay_groups", lambda names, shapes: ["bias" not in n for n in names], "everything but biases"),
+    ("chain_backward", autograd_chain_with(lambda a: a), "slope of tanh is missing"),
+    ("chain_backward", lambda x, W1, W2, dy: sigmoid_slope(x, W1, W2, dy), "slope of a sigmoid"),
+    ("chain_backward", autograd_chain_with(torch.tanh, PassThrough.apply), "gate is missing"),
+    ("chain_backward", autograd_chain_with(torch.tanh, GradientRelu.apply), "applied to the gradient"),
+    ("chain_backward", lambda *a: [g.T if i else g for i, g in enumerate(autograd_chain(*a))], "transposed"),
+    ("chain_backward", lambda *a: [autograd_chain(*a)[i] for i in (0, 2, 1)], "wrong order"),
+    ("reused_weight_backward", detached_reuse(torch.Tensor.detach, keep), "second use only"),
+    ("reused_weight_backward", detached_reuse(keep, torch.Tensor.detach), "first use only"),
+    ("data_parallel_gradient", lambda g, n: g.mean(axis=0), "same size"),
+    ("data_parallel_gradient", lambda g, n: g.sum(axis=0), "without their shares"),
+    ("data_parallel_gradient", lambda g, n: np.tensordot(n, g, axes=1), "not divided by their number"),
+    ("all_reduce", lambda p: np.where(np.arange(len(p))[:, None] == 0, p.sum(0), 0), "only worker 0"),
+    ("all_reduce", lambda p: np.tile(p.mean(0), (len(p), 1)), "the mean"),
+    ("all_reduce", lambda p: torch.tensor(p).sum(0), "one row"),
+    ("accumulate", accumulate_with(lambda n, size, B: 1), "means of the micro-batches are summed"),
+    ("accumulate", accumulate_with(lambda n, size, B: 1 / np.ceil(B / size)), "though the last one is smaller"),
+    ("accumulate", accumulate_with(lambda n, size, B: n / B, zero=True), "overwrites"),
+    ("accumulate", accumulate_with(lambda n, size, B: n / B, drop=True), "dropped"),
+    ("accumulate", accumulate_with(lambda n, size, B: n / size), "divided by `size`"),
+]
 
 
-# ---- anything else ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("name", "answer", "words"), AGAIN)
+def test_mistakes_in_other_words(name, answer, words, assert_named):
+    assert_named(name, answer, words)
 
 
-def test_unknown_mistake_shows_the_first_wrong_number():
+# ---- what the check says of other answers ----------------------------------------------------------------------------
+
+
+def test_unknown_mistake_shows_the_first_wrong_number(unknown):
     def answer(parts):
         wrong = np.tile(parts.sum(axis=0), (len(parts), 1))
         wrong[1, 2] = 0
         return wrong
 
-    found = check.all_reduce.verdict(answer)
-    assert found.mistake is None
-    assert "reduced[1, 2] of reduced (workers, numbers) = (2, 5) is 0" in found.message
+    message = unknown("all_reduce", answer)
+    assert "reduced[1, 2] of reduced (workers, numbers) = (2, 5) is 0" in message
 
 
-def test_crash_is_readable():
+def test_crash_is_readable(unknown):
     def my_chain(x, W1, W2, dy):
         return x @ W1
 
-    message = check.chain_backward.verdict(my_chain).message
+    message = unknown("chain_backward", my_chain)
     assert "it stopped at `return x @ W1` with ValueError" in message
     assert "(2, 3), (5, 3), (4, 5), (2, 4)" in message

@@ -7,11 +7,14 @@ from .catalogue.attention import *  # noqa: F403
 from .catalogue.block import *  # noqa: F403
 from .catalogue.encoder import *  # noqa: F403
 from .catalogue.heads import *  # noqa: F403
+from .catalogue.layernorm import *  # noqa: F403
 from .catalogue.linear import *  # noqa: F403
+from .catalogue.losses import *  # noqa: F403
+from .catalogue.mlp import *  # noqa: F403
+from .catalogue.optim import *  # noqa: F403
 from .catalogue.patches import *  # noqa: F403
 from .catalogue.start import *  # noqa: F403
 from .catalogue.torch_twin import *  # noqa: F403
-from .catalogue.training import *  # noqa: F403
 from .engine import Check, Mistake, Verdict
 
 CHECKS = {name: value for name, value in list(globals().items()) if isinstance(value, Check)}

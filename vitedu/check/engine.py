@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Check", "Mistake", "Verdict"]
+__all__ = ["Check", "Mistake", "Verdict", "quiet", "same_mistake"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,21 @@ class Mistake:
     name: str
     hint: str
     answer: Callable
+
+
+def quiet(function: Callable) -> Callable:
+    """A mistake that overflows on purpose should not warn the student, who may have made another one."""
+
+    def answer(*args):
+        with np.errstate(all="ignore"):
+            return function(*args)
+
+    return answer
+
+
+def same_mistake(name: str, hint: str, *answers: Callable) -> list[Mistake]:
+    """One mistake that can be written in several ways with different numbers."""
+    return [Mistake(name, hint, quiet(answer)) for answer in answers]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The right answers and the known mistakes, one file per notebook."""
+"""The right answers and the known mistakes, one file per topic."""

@@ -9,7 +9,7 @@ from vitedu_numpy.attention import attention_backward as np_attention_backward
 from vitedu_numpy.softmax import softmax as np_softmax
 from vitedu_numpy.softmax import softmax_backward as np_softmax_backward
 
-from ..engine import Check, Mistake
+from ..engine import Check, Mistake, quiet
 
 __all__ = ["attention", "attention_backward", "masked_attention", "softmax", "softmax_backward"]
 
@@ -33,28 +33,18 @@ def _softmax_cases(rng):
     return [(3 * rng.standard_normal(shape),) for shape in [(6,), (3, 5), (2, 4, 7)]] + [(wide,)]
 
 
-def _quiet(function):
-    """A mistake that overflows on purpose should not warn the student, who may have made another one."""
-
-    def answer(*args):
-        with np.errstate(all="ignore"):
-            return function(*args)
-
-    return answer
-
-
-@_quiet
+@quiet
 def _softmax_axis_unshifted(x, axis):
     return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
 
 
-@_quiet
+@quiet
 def _softmax_whole_maximum(x):
     e = np.exp(x - x.max())
     return e / e.sum(axis=-1, keepdims=True)
 
 
-@_quiet
+@quiet
 def _softmax_mean_subtracted(x):
     e = np.exp(x - x.mean(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -78,7 +68,7 @@ def _softmax_no_exp(x):
     return x / x.sum(axis=-1, keepdims=True)
 
 
-@_quiet
+@quiet
 def _softmax_no_exp_shifted(x):
     x = x - x.max(axis=-1, keepdims=True)
     return x / x.sum(axis=-1, keepdims=True)
@@ -392,7 +382,7 @@ def _masked_cases(rng):
     return cases
 
 
-@_quiet
+@quiet
 def _plus_infinity(q, k, v, mask):
     return np_softmax(np.where(mask, _scores(q, k), np.inf))[0] @ v
 
@@ -434,7 +424,7 @@ masked_attention = Check(
         Mistake(
             "the mask multiplies exp(scores), and softmax takes the exponential once more",
             "One exponential is enough. Mask the scores before it, or mask the exponentials and divide by their sum.",
-            _quiet(lambda q, k, v, mask: _A(np.exp(_scores(q, k)) * mask) @ v),
+            quiet(lambda q, k, v, mask: _A(np.exp(_scores(q, k)) * mask) @ v),
         ),
         Mistake(
             "the scale is missing",

@@ -1,0 +1,54 @@
+"""How an answer is put to a check, by the check's name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vitedu.check import CHECKS
+
+
+@pytest.fixture
+def assert_right():
+    """assert_right(name, answer): the check takes this answer."""
+
+    def put(name, answer):
+        verdict = CHECKS[name].verdict(answer)
+        assert verdict.ok, verdict.message
+
+    return put
+
+
+@pytest.fixture
+def assert_named():
+    """assert_named(name, answer, words): the check knows this mistake, by a name that has these words in it."""
+
+    def put(name, answer, words):
+        verdict = CHECKS[name].verdict(answer)
+        assert not verdict.ok
+        assert verdict.mistake is not None, verdict.message
+        assert words in verdict.mistake
+
+    return put
+
+
+@pytest.fixture
+def unknown():
+    """unknown(name, answer): what the check says of a wrong answer that is in no catalogue."""
+
+    def put(name, answer):
+        verdict = CHECKS[name].verdict(answer)
+        assert (verdict.ok, verdict.todo, verdict.mistake) == (False, False, None), verdict.message
+        return verdict.message
+
+    return put
+
+
+@pytest.fixture
+def in_float32():
+    """in_float32(answer): the same answer, given its arrays in single precision."""
+
+    def single(answer):
+        return lambda *args: answer(*(a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args))
+
+    return single
