@@ -106,7 +106,9 @@ class Check:
     def _difference(self, got, wanted) -> str | None:
         """The first thing in which `got` differs from `wanted`, in words; None if they agree."""
         if len(got) != len(wanted):
-            return f"It returned {len(got)} results; expected {len(wanted)}: {', '.join(self.outputs)}."
+            nothing = len(got) == 1 and got[0] is None
+            given = "nothing (is a `return` missing?)" if nothing else f"{len(got)} results"
+            return f"It returned {given}; expected {len(wanted)}: {', '.join(self.outputs)}."
         for (name, axes), g, w in zip(self.outputs.items(), got, wanted, strict=True):
             if not isinstance(g, np.ndarray):
                 missing = "; is a `return` missing?" if g is None else ""
