@@ -19,7 +19,7 @@ def batches(num_images: int, config):
     """Yield (indices (batch_size,), rng) for every step: epoch after epoch, each in a new random order.
 
     The order depends on `config.seed` alone.  An epoch's last images, too few for a batch, are left out (the next
-    epoch's order is another).
+    epoch's order is another).  Fewer images than `config.batch_size`: every batch is all of them.
     """
     size = min(config.batch_size, num_images)
     rng = np.random.default_rng(config.seed)
