@@ -176,6 +176,28 @@ def where_time_goes() -> None:
     print(f"    {'everything else':20s} {100 * (1 - sum(spent.values()) / total):5.1f} %")
 
 
+def matrix_products() -> None:
+    """GFLOP/s of the three products of a linear layer, one thread each: how far the two BLAS libraries are apart."""
+    import torch
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    x, W, dy = (rng.standard_normal(shape).astype(np.float32) for shape in ((1040, 192), (768, 192), (1040, 768)))
+    products = {"x W^T": (x, W.T), "dy^T x": (dy.T, x), "dy W": (dy, W)}
+    print("\nmatrix products, one thread, GFLOP/s:   NumPy  PyTorch")
+    with vn.blas.single_threaded_blas():
+        for name, (a, b) in products.items():
+            rates = []
+            for left, right in ((a, b), (torch.from_numpy(a), torch.from_numpy(b))):
+                times = []
+                for _ in range(60):
+                    start = time.perf_counter()
+                    left @ right
+                    times.append(time.perf_counter() - start)
+                rates.append(2e-9 * a.shape[0] * a.shape[1] * b.shape[1] / np.median(times))
+            print(f"    {name:32s} {rates[0]:8.0f} {rates[1]:8.0f}")
+
+
 def peak_memory(threads: int) -> None:
     """Growth of the peak resident memory over the built model, each candidate in a process of its own."""
     print(f"\n{'peak memory of 3 steps':24s} {'batch 64':>10s} {'batch 256':>10s}   MiB over the built model")
@@ -215,6 +237,7 @@ def main() -> None:
     print(f"NumPy {np.__version__}, {args.threads} threads, {args.rounds} rounds, medians of paired ratios\n")
     ratios(args.rounds, args.threads)
     where_time_goes()
+    matrix_products()
     if sys.platform == "linux":
         peak_memory(args.threads)
     else:
