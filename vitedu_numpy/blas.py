@@ -26,9 +26,8 @@ _NAMES = (
 
 def _find():
     """(get, set) of the library behind `@`, or None where it offers neither (Apple's Accelerate, Windows)."""
-    core = getattr(np, "_core", None) or np.core
     try:
-        library = ctypes.CDLL(core._multiarray_umath.__file__)  # its dependencies are searched too
+        library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # its dependencies are searched too
     except OSError:
         return None
     for get, set_ in _NAMES:

@@ -42,9 +42,9 @@ def layernorm_backward(dy, cache):
     dxhat = dy * weight  # (..., D)  from [5]
     mean_dxhat = dxhat.mean(axis=-1, keepdims=True)  # (..., 1)
     mean_dxhat_xhat = np.vecdot(dxhat, xhat)[..., None] / D  # (..., 1)
-    dx = dxhat - mean_dxhat  # from [1], then [4], [3], [2]:
-    dx -= xhat * mean_dxhat_xhat
-    dx *= rstd
+    dx = dxhat - mean_dxhat  # (..., D)  from [1]: x also moves the mean
+    dx -= xhat * mean_dxhat_xhat  # from [3], [2]: and the variance
+    dx *= rstd  # from [4]
     return dx, dweight, dbias
 
 

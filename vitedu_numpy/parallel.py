@@ -2,8 +2,8 @@
 
 The gradient of a mean over a batch is the sum of the gradients of its parts.  So a batch is cut into chunks of a few
 images; every worker has a replica of the model (same parameter values, gradients of its own) and takes chunk after
-chunk; at the end the replicas' gradients are added.  On eight GPUs the replicas sit on eight machines and the sum is
-called all-reduce; nothing else changes.  Memory does not grow with the batch: only the chunks at work are alive.
+chunk; at the end the replicas' gradients are added.  On eight GPUs there is a replica on each and the sum is called
+all-reduce; nothing else changes.  Memory does not grow with the batch: only the chunks at work are alive.
 """
 
 from __future__ import annotations
