@@ -1,6 +1,6 @@
 """Plant errors in the hand-written backward code, one at a time, and see whether the gradient tests find each.
 
-    python tests/plant_errors.py            all of them: about half a minute on two cores
+    python tests/plant_errors.py            all of them: a few minutes on two cores
     python tests/plant_errors.py --sample   the first of every kind in every file: what the test suite runs
     python tests/plant_errors.py --list     show what would be planted, run nothing
 
@@ -168,8 +168,9 @@ class Planter:
             rest = ", ".join(f"{k}={self.text(v)}" for k, v in options.items() if k != "axis")
             other = {"sum": "mean", "mean": "sum"}[node.func.attr]
             self.add("sum", node, f"{array}.{other}({', '.join(self.text(k) for k in node.keywords)})")
-            self.add("sum", node, f"{array}[0]" if axis == "0" else f"{array}[..., :1]")  # the first instead of all
-            wrong_axis = {"0": "-1", "-1": "0"}[axis]
+            first = {"0": f"{array}[0]", "1": f"{array}[:, 0]", "-1": f"{array}[..., :1]"}
+            self.add("sum", node, first.get(axis, f"({array} * 0).{node.func.attr}(axis={axis})"))  # not all of them
+            wrong_axis = {"0": "-1", "-1": "0", "1": "0"}.get(axis, "0")
             self.add("axis", node, f"{array}.{node.func.attr}(axis={wrong_axis}{', ' + rest if rest else ''})")
         elif isinstance(node.func, ast.Attribute) and node.func.attr in ("swapaxes", "transpose"):
             self.add("transpose", node, self.text(node.func.value))

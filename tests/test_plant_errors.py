@@ -1,6 +1,6 @@
 """The gradient tests are tested: errors planted in the backward code do not survive them.
 
-Here a sample, the first error of every kind in every file.  All of them (350, about half a minute on two cores):
+Here a sample, the first error of every kind in every file.  All of them (739, a few minutes on two cores):
 
     python tests/plant_errors.py
 """
@@ -21,17 +21,18 @@ spec.loader.exec_module(plant_errors)
 
 # Every file of the package in which a gradient is computed.
 FILES = {
-    "attention.py", "dropout.py", "encoder.py", "gelu.py", "layernorm.py", "linear.py", "losses.py", "module.py",
-    "parallel.py", "patches.py", "softmax.py", "vit.py",
+    "attention.py", "bit.py", "conv.py", "crossattention.py", "dropout.py", "encoder.py", "gelu.py", "groupnorm.py",
+    "hybrid.py", "layernorm.py", "linear.py", "losses.py", "module.py", "parallel.py", "patches.py", "pool.py",
+    "positions.py", "relu.py", "seq2seq.py", "softmax.py", "sublayers.py", "symbols.py", "vit.py",
 }  # fmt: skip
 
 
 def test_errors_are_found_in_every_file_and_of_every_kind():
     errors = plant_errors.find_errors()
-    assert len(errors) >= 300
+    assert len(errors) >= 600
     per_file = Counter(error.file for error in errors)
     assert set(per_file) == FILES
-    assert min(per_file.values()) >= 5
+    assert min(per_file.values()) >= 3
     assert set(Counter(error.kind for error in errors)) == {
         "axis", "branch", "constant", "earlier name", "factor", "index", "operands", "order", "overwrite", "returns",
         "sign", "statement", "sum", "term", "transpose",
@@ -46,7 +47,7 @@ def test_every_error_changes_one_place_and_is_valid_python():
         assert right[error.start : error.end].decode() == error.before
         assert ast.dump(ast.parse(wrong)) != ast.dump(ast.parse(right)), error
         seen.add((error.file, ast.dump(ast.parse(wrong))))
-    assert len(seen) >= 300  # a few are the same in other words (a statement dropped, its only factor dropped)
+    assert len(seen) >= 600  # a few are the same in other words (a statement dropped, its only factor dropped)
 
 
 def test_every_backward_is_a_target():

@@ -6,23 +6,28 @@ quick: PyTorch is loaded when the first thing that needs it is asked for.
 
 from importlib import import_module
 
-from .config import DIGITS_TRAINING, DIGITS_VIT, TrainConfig, ViTConfig
+from .config import DIGITS_TRAINING, DIGITS_VIT, BiTConfig, HybridConfig, TrainConfig, TransformerConfig, ViTConfig
 from .schedule import learning_rate
 
 __version__ = "0.1.0"
 
 # name -> the module that defines it; loaded at first use.
 _LAZY = {
-    "Adam": "optim", "Block": "encoder", "ClassToken": "patches", "Dropout": "dropout", "Encoder": "encoder",
-    "LayerNorm": "layernorm", "Linear": "linear", "MLP": "encoder", "Module": "module",
-    "MultiHeadAttention": "attention", "PatchEmbedding": "patches", "PositionEmbedding": "patches",
-    "PreLogits": "vit", "SGD": "optim", "ViT": "vit", "clip_by_global_norm": "optim", "evaluate": "train",
-    "fit": "train",
+    "Adam": "optim", "BiT": "bit", "Block": "encoder", "ClassToken": "patches", "Dropout": "dropout",
+    "Encoder": "encoder", "Hybrid": "hybrid", "LayerNorm": "layernorm", "Linear": "linear", "MLP": "encoder",
+    "Module": "module", "MultiHeadAttention": "attention", "PatchEmbedding": "patches", "PositionEmbedding": "patches",
+    "PreLogits": "vit", "SGD": "optim", "Transformer": "seq2seq", "ViT": "vit", "build": "models",
+    "clip_by_global_norm": "optim", "create_model": "models", "evaluate": "train", "fit": "train",
+    "from_official": "weights", "from_pretrained": "weights", "greedy_decode": "decode", "list_models": "models",
+    "named_config": "models", "resize_positions": "resize", "to_official": "weights",
 }  # fmt: skip
 
-_MODULES = ("check", "data", "figures", "losses", "show")
+_MODULES = ("check", "compute", "data", "figures", "formulas", "losses", "paper_tables", "show", "weights")
 
-__all__ = ["DIGITS_TRAINING", "DIGITS_VIT", "TrainConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES]
+__all__ = [
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
+    "learning_rate", *_LAZY, *_MODULES,
+]  # fmt: skip
 
 
 def __getattr__(name: str):

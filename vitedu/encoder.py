@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from .attention import MultiHeadAttention
 from .dropout import Dropout
@@ -15,6 +16,7 @@ from .init import normal
 from .layernorm import LayerNorm
 from .linear import Linear
 from .module import Module
+from .positions import RelativePosition, make_positions
 from .record import scope
 
 __all__ = ["MLP", "Block", "Encoder", "Gelu"]
@@ -38,6 +40,7 @@ class MLP(Module):
 
     def __init__(self, width, mlp_dim, rng=None, gelu="erf", dropout=0.0):
         super().__init__()
+        self.recompute = True  # GELU's output, a quarter of a block's memory, is not kept but computed again
         self.fc1 = Linear(width, mlp_dim, rng)
         self.gelu = Gelu(gelu)
         self.drop1 = Dropout(dropout)
@@ -49,29 +52,44 @@ class MLP(Module):
 
     def forward(self, x, record=None):
         hidden = self.fc1(x)  # (B, T, M)
+        if record is None and self.recompute and torch.is_grad_enabled():
+            return self.drop2(checkpoint(self._after_hidden, hidden, use_reentrant=False))
         activated = self.gelu(hidden)
         out = self.drop2(self.fc2(self.drop1(activated)))  # (B, T, D)
         if record is not None:
             record.update(hidden=hidden, gelu=activated, out=out)
         return out
 
+    def _after_hidden(self, hidden):
+        """The same two lines again; inside `checkpoint` only `hidden` is kept, and backward computes GELU anew."""
+        return self.fc2(self.drop1(self.gelu(hidden)))
+
 
 class Block(Module):
-    """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3)."""
+    """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3).
+
+    With `position_at="every"` the block has a `position_embedding` of its own, with "shared" it is lent the encoder's.
+    """
 
     def __init__(self, config, rng=None):
         super().__init__()
         D, c = config.width, config
+        self.position_embedding = make_positions(c, rng, "every")
         self.norm1 = LayerNorm(D, c.layernorm_eps)
         self.attention = MultiHeadAttention(D, c.heads, rng, c.attention_dropout)
         self.drop = Dropout(c.dropout)
         self.norm2 = LayerNorm(D, c.layernorm_eps)
         self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout)
 
-    def forward(self, z, mask=None, record=None, asking=None):
+    def forward(self, z, mask=None, record=None, asking=None, position=None):
         """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
+        own = self.position_embedding
+        added, relative = _added_or_relative(position if own is None else own)
+        if added is not None:
+            z = added(z)
         normed1 = self.norm1(z)
-        z_mid = z[:, :asking] + self.drop(self.attention(normed1, mask, scope(record, "attention"), asking))
+        attended = self.attention(normed1, mask, scope(record, "attention"), asking, relative)
+        z_mid = z[:, :asking] + self.drop(attended)
         normed2 = self.norm2(z_mid)
         z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))
         if record is not None:
@@ -79,11 +97,17 @@ class Block(Module):
         return z_out
 
 
+def _added_or_relative(position):
+    """(position to add to the tokens, position to hand to attention): one of them, or neither."""
+    return (None, position) if isinstance(position, RelativePosition) else (position, None)
+
+
 class Encoder(Module):
     """L blocks, then one layer norm over every token (Eq. 4 reads its first output)."""
 
     def __init__(self, config, rng=None):
         super().__init__()
+        self.position_embedding = make_positions(config, rng, "shared")
         self.blocks = nn.ModuleList(Block(config, rng) for _ in range(config.depth))
         self.norm = LayerNorm(config.width, config.layernorm_eps)
 
@@ -94,7 +118,7 @@ class Encoder(Module):
         """
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
-            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None)
+            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None, self.position_embedding)
         z = self.norm(z)
         if record is not None:
             record["encoded"] = z

@@ -11,7 +11,6 @@ from . import losses
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
 from .schedule import learning_rate
-from .vit import check_images
 
 __all__ = ["batches", "evaluate", "fit", "random_shift"]
 
@@ -53,8 +52,8 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
     images (n, C, H, W) floats in [-1, 1] and labels (n,) integers, as NumPy arrays; config: a `TrainConfig`; progress:
     wraps the loop over steps, e.g. `tqdm`.  Raises FloatingPointError, naming the step, when the loss is not finite.
     """
-    like = model.head.weight
-    images = check_images(images, model.config).to(like.dtype).numpy()
+    like = next(model.parameters())
+    images = model.check_images(images).to(like.dtype).numpy()
     targets = one_hot(labels, model.config.num_classes, config.label_smoothing, like.dtype).to(like.device)
     if len(images) != len(targets) or len(images) == 0:
         raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
@@ -88,13 +87,13 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
 @torch.no_grad()
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,): NumPy arrays"""
-    images = check_images(images, model.config)
+    images = model.check_images(images)
     labels = np.asarray(labels)
     if labels.shape != (len(images),) or len(images) == 0:
         raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
     if not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
-    was_training, device = model.training, model.head.weight.device
+    was_training, device = model.training, next(model.parameters()).device
     model.eval()
     parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]
     model.train(was_training)

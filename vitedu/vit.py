@@ -12,8 +12,9 @@ from .dropout import Dropout
 from .encoder import Encoder
 from .init import lecun_normal
 from .linear import Linear
-from .module import Module
-from .patches import ClassToken, PatchEmbedding, PositionEmbedding
+from .module import Model, Module
+from .patches import ClassToken, PatchEmbedding
+from .positions import make_positions
 
 __all__ = ["PreLogits", "ViT"]
 
@@ -31,7 +32,7 @@ class PreLogits(Module):
         return torch.tanh(self.linear(y))
 
 
-class ViT(Module):
+class ViT(Model):
     """Images to class scores.
 
     config: a `ViTConfig` (of either package); rng: where the first parameters come from (a torch.Generator, a seed, or
@@ -44,14 +45,19 @@ class ViT(Module):
         c, self.config = config, config
         self.patch_embedding = PatchEmbedding(c.channels, c.patch_size, c.width, rng)
         self.class_token = ClassToken(c.width) if c.classifier == "token" else None
-        has_position = c.position_embedding == "1d"
-        self.position_embedding = PositionEmbedding(c.num_tokens, c.width, rng) if has_position else None
+        self.position_embedding = make_positions(c, rng, "stem")
         self.drop = Dropout(c.dropout)
         self.encoder = Encoder(config, rng)
         rep = c.representation_size
         self.pre_logits = PreLogits(c.width, rep, rng) if rep else None
         self.head = Linear(rep or c.width, c.num_classes, rng)
         nn.init.zeros_(self.head.weight)  # a new head starts with no opinion: every class equally likely
+        nn.init.constant_(self.head.bias, c.head_bias)
+        self.shortcut = True  # the last block computes only what the head reads; False: all tokens, as the paper counts
+
+    def check_images(self, images) -> torch.Tensor:
+        """Refuse what the model would silently get wrong; see `forward`."""
+        return check_images(images, self.config)
 
     def forward(self, images, record=None):
         """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
@@ -59,15 +65,15 @@ class ViT(Module):
         record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
         floating point, ValueError for a wrong shape or values that are not finite.
         """
-        images = check_images(images, self.config).to(self.head.weight.dtype)
+        images = self.check_images(images).to(self.head.weight.dtype)
         x = self.patch_embedding(images, record)  # (B, N, D)
         if self.class_token is not None:
             x = self.class_token(x)  # (B, N + 1, D)
         if self.position_embedding is not None:
             x = self.position_embedding(x)
         z = self.drop(x)  # z_0, Eq. 1
-        asking = 1 if self.class_token is not None and record is None else None  # the head reads the class token only
-        encoded = self.encoder(z, record=record, asking=asking)  # Eqs. 2-3
+        one = self.class_token is not None and self.shortcut and record is None  # the head reads one token only
+        encoded = self.encoder(z, record=record, asking=1 if one else None)  # Eqs. 2-3
         pooled = encoded[:, 0] if self.class_token is not None else encoded.mean(dim=1)  # (B, D)  y, Eq. 4
         y = self.pre_logits(pooled) if self.pre_logits is not None else pooled
         logits = self.head(y)  # (B, K)

@@ -5,24 +5,33 @@ what one needs to build, train and check a model is here.  `vitedu` is the PyTor
 """
 
 from .attention import MultiHeadAttention
-from .config import DIGITS_TRAINING, DIGITS_VIT, TrainConfig, ViTConfig
+from .bit import BiT
+from .config import DIGITS_TRAINING, DIGITS_VIT, BiTConfig, HybridConfig, TrainConfig, TransformerConfig, ViTConfig
+from .decode import greedy_decode
 from .dropout import Dropout
 from .encoder import MLP, Block, Encoder
 from .gradcheck import check_model, check_pair, numerical_gradient, relative_error
+from .hybrid import Hybrid
 from .layernorm import LayerNorm
 from .linear import Linear
+from .models import build, create_model, list_models, named_config
 from .module import Module, Parameter
 from .optim import SGD, Adam, clip_by_global_norm
 from .parallel import DataParallel
 from .patches import ClassToken, PatchEmbedding, PositionEmbedding
+from .resize import resize_positions
 from .schedule import learning_rate
+from .seq2seq import Transformer
 from .train import evaluate, fit
 from .vit import PreLogits, ViT
+from .weights import from_npz, from_official, to_official
 
 __version__ = "0.1.0"
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "MLP", "SGD", "Adam", "Block", "ClassToken", "DataParallel", "Dropout",
-    "Encoder", "LayerNorm", "Linear", "Module", "MultiHeadAttention", "Parameter", "PatchEmbedding",
-    "PositionEmbedding", "PreLogits", "TrainConfig", "ViT", "ViTConfig", "check_model", "check_pair",
-    "clip_by_global_norm", "evaluate", "fit", "learning_rate", "numerical_gradient", "relative_error",
+    "DIGITS_TRAINING", "DIGITS_VIT", "MLP", "SGD", "Adam", "BiT", "BiTConfig", "Block", "ClassToken", "DataParallel",
+    "Dropout", "Encoder", "Hybrid", "HybridConfig", "LayerNorm", "Linear", "Module", "MultiHeadAttention", "Parameter",
+    "PatchEmbedding", "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer", "TransformerConfig", "ViT",
+    "ViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm", "create_model", "evaluate", "fit",
+    "from_npz", "from_official", "greedy_decode", "learning_rate", "list_models", "named_config",
+    "numerical_gradient", "relative_error", "resize_positions", "to_official",
 ]  # fmt: skip

@@ -17,14 +17,17 @@ from .softmax import softmax, softmax_backward
 __all__ = ["MultiHeadAttention", "attention", "attention_backward", "merge_heads", "split_heads"]
 
 
-def attention(q, k, v, mask=None, drop=None):
+def attention(q, k, v, mask=None, drop=None, bias=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
     mask: booleans that broadcast to (B, h, T, S); True where a token may be asked.  Every token must be allowed to
-    ask at least one other.  drop: a dropout mask (B, h, T, S) for A.
+    ask at least one other.  drop: a dropout mask (B, h, T, S) for A.  bias (B, h, T, S): added to q k^T, for relative
+    positions.
     """
     scale = q.shape[-1] ** -0.5
     scores = q @ k.swapaxes(-1, -2)  # (B, h, T, S)   [1]
+    if bias is not None:
+        scores += bias  # [1]
     scores *= scale  # [2]
     if mask is not None:
         check_mask(mask)
@@ -32,12 +35,12 @@ def attention(q, k, v, mask=None, drop=None):
     A, softmax_cache = softmax(scores)  # [4]
     weights = A if drop is None else A * drop  # [5]
     y = weights @ v  # (B, h, T, Dh)  [6]
-    return y, (q, k, v, A, weights, drop, scale, softmax_cache)
+    return y, (q, k, v, A, weights, drop, scale, softmax_cache, bias is not None)
 
 
 def attention_backward(dy, cache):
-    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""
-    q, k, v, _, weights, drop, scale, softmax_cache = cache
+    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh), and dbias where there was a bias"""
+    q, k, v, _, weights, drop, scale, softmax_cache, has_bias = cache
     dv = weights.swapaxes(-1, -2) @ dy  # (B, h, S, Dh)  from [6]
     dA = dy @ v.swapaxes(-1, -2)  # (B, h, T, S)   from [6]
     if drop is not None:
@@ -46,7 +49,7 @@ def attention_backward(dy, cache):
     dscores *= scale  # from [2]
     dq = dscores @ k  # (B, h, T, Dh)  from [1]
     dk = dscores.swapaxes(-1, -2) @ q  # (B, h, S, Dh)  from [1]
-    return dq, dk, dv
+    return (dq, dk, dv, dscores) if has_bias else (dq, dk, dv)  # from [1]: dbias = dscores
 
 
 def check_mask(mask) -> None:
@@ -89,13 +92,17 @@ class MultiHeadAttention(Module):
         self.out = Linear(width, width, rng, dtype)
         self.drop = Dropout(dropout, rng)
 
-    def forward(self, z, mask=None, record=None, asking=None):
-        """z (B, S, D), mask as in `attention`  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
+    def forward(self, z, mask=None, record=None, asking=None, relative=None):
+        """z (B, S, D), mask as in `attention`  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)
+
+        relative: a `RelativePosition`, where positions act inside attention.
+        """
         q, k, v = (split_heads(x, self.heads) for x in np.split(self.qkv(z), 3, axis=-1))  # each (B, h, S, Dh)
         q = q[:, :, :asking]  # (B, h, T, Dh)
         drop = self.drop.draw((*q.shape[:3], k.shape[2]), z.dtype)
-        y, cache = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
-        self.keep(cache)
+        bias, relative_cache = relative(q) if relative else (None, None)  # (B, h, T, S)
+        y, cache = attention(q, k, v, mask, drop, bias)  # (B, h, T, Dh)
+        self.keep((cache, relative, relative_cache))
         y = merge_heads(y)  # (B, T, D)
         out = self.out(y)
         if record is not None:
@@ -104,7 +111,10 @@ class MultiHeadAttention(Module):
 
     def backward(self, dout):
         dy = split_heads(self.out.backward(dout), self.heads)  # (B, h, T, Dh)
-        dq, dk, dv = attention_backward(dy, self.take())
+        cache, relative, relative_cache = self.take()
+        dq, dk, dv, *dbias = attention_backward(dy, cache)
+        if relative:
+            dq = dq + relative.backward(*dbias, relative_cache)  # q was used twice
         B, h, S, Dh = dk.shape
         dqkv = np.zeros((B, S, 3, h, Dh), dk.dtype)  # zero for the queries that nobody needed
         for i, dx in enumerate((dq, dk, dv)):

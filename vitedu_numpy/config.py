@@ -6,10 +6,12 @@ package builds its models from either package's settings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
 
-__all__ = ["DIGITS_TRAINING", "DIGITS_VIT", "TrainConfig", "ViTConfig"]
+__all__ = [
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
+]  # fmt: skip
 
 
 def _require(condition: bool, name: str, value, allowed: str) -> None:
@@ -24,6 +26,48 @@ def _is_count(value, least: int = 1) -> bool:
 
 def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _check_counts(config, *names: str) -> None:
+    for name in names:
+        _require(_is_count(getattr(config, name)), name, getattr(config, name), "a positive integer")
+
+
+def _check_choices(config, **choices: tuple) -> None:
+    for name, allowed in choices.items():
+        _require(getattr(config, name) in allowed, name, getattr(config, name), f"one of {allowed}")
+
+
+def _check_positive(config, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _require(_is_number(value) and value > 0, name, value, "a positive number")
+
+
+def _check_rates(config, *names: str) -> None:
+    for name in names:
+        rate = getattr(config, name)
+        _require(_is_number(rate) and 0 <= rate < 1, name, rate, "a number in [0, 1)")
+
+
+def _check_image_size(config) -> None:
+    """Positive integer or pair; a list becomes a tuple, so that equal settings compare equal."""
+    size = config.image_size
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2 and all(map(_is_count, size))
+    _require(_is_count(size) or is_pair, "image_size", size, "a positive integer or a pair (H, W) of them")
+    object.__setattr__(config, "image_size", tuple(size) if is_pair else size)
+
+
+def _check_blocks(config, least: int) -> None:
+    """Numbers of residual units, stage by stage."""
+    blocks = config.blocks
+    is_list = isinstance(blocks, (tuple, list)) and all(map(_is_count, blocks))
+    _require(is_list and len(blocks) >= least, "blocks", blocks, f"{least} or more positive integers, one per stage")
+    object.__setattr__(config, "blocks", tuple(blocks))
+
+
+def _image_hw(image_size) -> tuple[int, int]:
+    return image_size if isinstance(image_size, tuple) else (image_size, image_size)
 
 
 @dataclass(frozen=True)
@@ -44,37 +88,42 @@ class ViTConfig:
     channels: int = 3  # C
     classifier: str = "token"  # "token": read the class token; "gap": mean over all patch tokens
     representation_size: int | None = None  # width of the tanh "pre-logits" layer, None: no such layer
-    position_embedding: str = "1d"  # "1d": one learned vector per token; "none": no position at all
+    position_embedding: str = "1d"  # "none", "1d", "2d", "sincos2d" or "relative" (Table 8; see `patches.py`)
+    position_at: str | None = None  # "stem": added once; "every": each block has its own; "shared": one, in each block
     gelu: str = "erf"  # "erf": x Phi(x), the definition; "tanh": the approximation the official code uses
     dropout: float = 0.0  # after E_pos, after attention's output layer, after both MLP layers
     attention_dropout: float = 0.0  # on the attention weights A
     layernorm_eps: float = 1e-6
+    head_bias: float = 0.0  # what every class score starts at; about -log K with a sigmoid loss
 
     def __post_init__(self):
-        size = self.image_size
-        is_pair = isinstance(size, (tuple, list)) and len(size) == 2 and all(map(_is_count, size))
-        _require(_is_count(size) or is_pair, "image_size", size, "a positive integer or a pair (H, W) of them")
-        object.__setattr__(self, "image_size", tuple(size) if is_pair else size)
-        for name in ("patch_size", "width", "depth", "heads", "mlp_dim", "num_classes", "channels"):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
-        size, P = self.image_size, self.patch_size
-        H, W = self.image_hw
-        _require(H % P == 0 and W % P == 0, "image_size", size, f"a multiple of patch_size={P} on both sides")
-        _require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
-        rep = self.representation_size
+        _check_image_size(self)
+        _check_counts(self, "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes", "channels")
+        self._check_grid()
+        D, rep = self.width, self.representation_size
+        _require(D % self.heads == 0, "width", D, f"a multiple of heads={self.heads}")
         _require(rep is None or _is_count(rep), "representation_size", rep, "a positive integer or None")
-        for name, allowed in _CHOICES.items():
-            _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {allowed}")
-        for name in ("dropout", "attention_dropout"):
-            rate = getattr(self, name)
-            _require(_is_number(rate) and 0 <= rate < 1, name, rate, "a number in [0, 1)")
-        eps = self.layernorm_eps
-        _require(_is_number(eps) and eps > 0, "layernorm_eps", eps, "a positive number")
+        _check_choices(self, classifier=("token", "gap"), gelu=("erf", "tanh"))
+        _check_choices(self, position_embedding=("1d", "2d", "sincos2d", "relative", "none"))
+        _check_choices(self, position_at=(None, "stem", "every", "shared"))
+        if self.position_embedding == "relative":  # it lives inside attention, so there is nothing to add at the stem
+            _check_choices(self, position_at=(None, "every", "shared"))
+        parts = {"2d": 2, "sincos2d": 4}.get(self.position_embedding, 1)
+        _require(D % parts == 0, "width", D, f"a multiple of {parts} for {self.position_embedding!r} positions")
+        _check_rates(self, "dropout", "attention_dropout")
+        _check_positive(self, "layernorm_eps")
+        _require(_is_number(self.head_bias), "head_bias", self.head_bias, "a number")
+
+    def _check_grid(self) -> None:
+        P, (H, W) = self.patch_size, self.image_hw
+        _require(
+            H % P == 0 and W % P == 0, "image_size", self.image_size, f"a multiple of patch_size={P} on both sides"
+        )
 
     @property
     def image_hw(self) -> tuple[int, int]:
         """Image height and width (H, W), pixels."""
-        return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+        return _image_hw(self.image_size)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -93,12 +142,139 @@ class ViTConfig:
         """T: N patch tokens, and the class token if there is one."""
         return self.num_patches + (self.classifier == "token")
 
+    @property
+    def positions_in(self) -> str:
+        """Where positions come in, with the default resolved: "stem", "every" or "shared"."""
+        return self.position_at or ("every" if self.position_embedding == "relative" else "stem")
 
-_CHOICES = {
-    "classifier": ("token", "gap"),
-    "position_embedding": ("1d", "none"),
-    "gelu": ("erf", "tanh"),
-}
+
+@dataclass(frozen=True)
+class HybridConfig(ViTConfig):
+    """A ViT whose input is a ResNet's feature map (Sec. 3.1 "Hybrid Architecture"); `patch_size` counts its pixels.
+
+    The ResNet is the one of the authors' hybrid code.  Every stage but the first halves the feature map, after a
+    root that divides the image by 4; odd sides round up.  R50+ViT-B/16 has `blocks` (3, 4, 9): stage 4 removed and its
+    three units put into stage 3, so that the total stays.
+    """
+
+    blocks: tuple[int, ...] = (3, 4, 9)  # residual units per stage; (): the root alone
+    backbone_width: int = 64  # channels after the root; stage s works on 2^s times as many and gives 4 times that
+    groups: int = 32  # of group normalisation
+    groupnorm_eps: float = 1e-6
+    standardize_eps: float = 1e-5  # added to the standard deviation of a filter
+
+    def __post_init__(self):
+        _check_blocks(self, 0)
+        _check_counts(self, "backbone_width", "groups")
+        _require(
+            self.backbone_width % self.groups == 0, "backbone_width", self.backbone_width,
+            f"a multiple of groups={self.groups}",
+        )  # fmt: skip
+        _check_positive(self, "groupnorm_eps", "standardize_eps")
+        super().__post_init__()
+
+    def _check_grid(self) -> None:
+        P, (H, W), size = self.patch_size, self.feature_hw, self.image_size
+        allowed = f"such that its feature map, {H} x {W}, is a multiple of patch_size={P} on both sides"
+        _require(H % P == 0 and W % P == 0, "image_size", size, allowed)
+
+    @property
+    def feature_hw(self) -> tuple[int, int]:
+        """Height and width of the feature map: the image's, divided by 4 and by 2 per further stage, rounded up."""
+        factor = 4 * 2 ** max(len(self.blocks) - 1, 0)
+        H, W = self.image_hw
+        return -(-H // factor), -(-W // factor)
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the feature map."""
+        return self.backbone_width * (4 * 2 ** (len(self.blocks) - 1) if self.blocks else 1)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Number of patches down and across the feature map: (gh, gw)."""
+        H, W = self.feature_hw
+        return H // self.patch_size, W // self.patch_size
+
+    @property
+    def vit(self) -> ViTConfig:
+        """The ViT that reads the feature map as if it were an image of `feature_channels` channels."""
+        same = {f.name: getattr(self, f.name) for f in fields(ViTConfig)}
+        return ViTConfig(**{**same, "image_size": self.feature_hw, "channels": self.feature_channels})
+
+
+@dataclass(frozen=True)
+class BiTConfig:
+    """A ResNet with group normalisation and weight standardisation (Kolesnikov et al. 2020), the paper's baseline.
+
+    R50x2: `blocks` (3, 4, 6, 3), `width_factor` 2.  Raises ValueError when a field is out of its range.
+    """
+
+    blocks: tuple[int, ...]  # residual units per stage; each stage but the first halves the feature map
+    num_classes: int  # K
+    width_factor: int = 1  # the "x2" of R50x2: all channels times this
+    image_size: int | tuple[int, int] = 224  # what compute is counted for; forward takes any size
+    channels: int = 3  # C
+    base_width: int = 64  # channels after the root; stage s works on 2^s times as many and gives 4 times that
+    stem: str = "imagenet"  # "imagenet": 7x7 / 2 and max-pool / 2; "small": one 3x3 convolution, for small images
+    pool_padding: str = "zero"  # border of the max-pool: "zero" (big_transfer) or "-inf" (big_vision)
+    groups: int = 32  # of group normalisation
+    groupnorm_eps: float = 1e-5
+    standardize_eps: float = 1e-10  # added to the variance of a filter
+    head_bias: float = 0.0  # what every class score starts at
+
+    def __post_init__(self):
+        _check_blocks(self, 1)
+        _check_image_size(self)
+        _check_counts(self, "num_classes", "width_factor", "channels", "base_width", "groups")
+        _check_choices(self, stem=("imagenet", "small"), pool_padding=("zero", "-inf"))
+        width = self.base_width * self.width_factor
+        _require(width % self.groups == 0, "base_width", self.base_width, f"such that groups={self.groups} divides it")
+        _check_positive(self, "groupnorm_eps", "standardize_eps")
+        _require(_is_number(self.head_bias), "head_bias", self.head_bias, "a number")
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Image height and width (H, W), pixels."""
+        return _image_hw(self.image_size)
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the last feature map: what the head reads."""
+        return self.base_width * self.width_factor * 4 * 2 ** (len(self.blocks) - 1)
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The encoder-decoder of Vaswani et al. (2017): one sequence of symbols in, another out.
+
+    Raises ValueError when a field is out of its range.
+    """
+
+    source_vocabulary: int  # Vs: symbols 0 ... Vs - 1
+    target_vocabulary: int  # Vt
+    width: int  # D
+    depth: int  # L blocks in the encoder and L in the decoder
+    heads: int  # h
+    mlp_dim: int  # M
+    norm: str = "post"  # "post": LN(x + f(x)), as in 2017; "pre": x + f(LN(x)) and a last LN, as in the ViT
+    max_length: int = 512  # longest sequence
+    pad: int = 0  # the symbol that fills short sequences; nobody may ask it
+    tied: bool = False  # True: the output layer's matrix is the target embedding
+    dropout: float = 0.0  # after embedding + position, and on every sublayer's output
+    attention_dropout: float = 0.0
+    layernorm_eps: float = 1e-6
+
+    def __post_init__(self):
+        sizes = ("source_vocabulary", "target_vocabulary", "width", "depth", "heads", "mlp_dim", "max_length")
+        _check_counts(self, *sizes)
+        _require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
+        _require(self.width % 2 == 0, "width", self.width, "even: a sine and a cosine per frequency")
+        _check_choices(self, norm=("post", "pre"), tied=(True, False))
+        least = min(self.source_vocabulary, self.target_vocabulary)
+        _require(_is_count(self.pad, 0) and self.pad < least, "pad", self.pad, "a symbol of both vocabularies")
+        _check_rates(self, "dropout", "attention_dropout")
+        _check_positive(self, "layernorm_eps")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .init import normal
 from .layernorm import LayerNorm
 from .linear import Linear
 from .module import Module
+from .positions import RelativePosition, make_positions
 from .record import scope
 
 __all__ = ["MLP", "Block", "Encoder", "Gelu"]
@@ -62,37 +63,53 @@ class MLP(Module):
 
 
 class Block(Module):
-    """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3)."""
+    """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3).
+
+    With `position_at="every"` the block has a `position_embedding` of its own, with "shared" it is lent the encoder's.
+    """
 
     def __init__(self, config, rng, dtype=np.float32):
         D, c = config.width, config
+        self.position_embedding = make_positions(c, rng, "every", dtype)
         self.norm1 = LayerNorm(D, c.layernorm_eps, dtype)
         self.attention = MultiHeadAttention(D, c.heads, rng, c.attention_dropout, dtype)
         self.drop = Dropout(c.dropout, rng)
         self.norm2 = LayerNorm(D, c.layernorm_eps, dtype)
         self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout, dtype)
 
-    def forward(self, z, mask=None, record=None, asking=None):
+    def forward(self, z, mask=None, record=None, asking=None, position=None):
         """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
+        added, relative = _added_or_relative(self.position_embedding or position)
+        if added:
+            z = added(z)  # [0]
         normed1 = self.norm1(z)
-        z_mid = z[:, :asking] + self.drop(self.attention(normed1, mask, scope(record, "attention"), asking))  # [1]
+        attended = self.attention(normed1, mask, scope(record, "attention"), asking, relative)
+        z_mid = z[:, :asking] + self.drop(attended)  # [1]
         normed2 = self.norm2(z_mid)
         z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))  # [2]
+        self.keep((added,))
         if record is not None:
             record.update(norm1=normed1, z_mid=z_mid, norm2=normed2, z=z_out)
         return z_out
 
     def backward(self, dz_out):
+        (added,) = self.take()
         dz_mid = dz_out + self.norm2.backward(self.mlp.backward(dz_out))  # from [2]: both ways add up
         dz = self.norm1.backward(self.attention.backward(self.drop.backward(dz_mid)))  # from [1]
         dz[:, : dz_mid.shape[1]] += dz_mid  # from [1]: tokens that did not ask have no way around attention
-        return dz
+        return added.backward(dz) if added else dz  # from [0]
+
+
+def _added_or_relative(position):
+    """(position to add to the tokens, position to hand to attention): one of them, or neither."""
+    return (None, position) if isinstance(position, RelativePosition) else (position, None)
 
 
 class Encoder(Module):
     """L blocks, then one layer norm over every token (Eq. 4 reads its first output)."""
 
     def __init__(self, config, rng, dtype=np.float32):
+        self.position_embedding = make_positions(config, rng, "shared", dtype)
         self.blocks = [Block(config, rng, dtype) for _ in range(config.depth)]
         self.norm = LayerNorm(config.width, config.layernorm_eps, dtype)
 
@@ -103,7 +120,7 @@ class Encoder(Module):
         """
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
-            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None)
+            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None, self.position_embedding)
         z = self.norm(z)
         if record is not None:
             record["encoded"] = z

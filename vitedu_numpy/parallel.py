@@ -20,7 +20,7 @@ from .dropout import Dropout
 
 __all__ = ["DataParallel", "cpu_count"]
 
-_TOKENS = 1100  # per chunk
+_ROWS = 1100  # of a chunk's largest matrix products
 
 
 def cpu_count() -> int:
@@ -31,9 +31,9 @@ def cpu_count() -> int:
 class DataParallel:
     """Loss and gradients of `model` on a whole batch, chunk by chunk, on `threads` Python threads.
 
-    model: a `ViT`; threads: number of workers (default: one per core); chunk: images per chunk (default: about a
-    thousand tokens, enough rows for quick products and few enough for the cache); rng: a Generator or seed for
-    dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
+    model: a `ViT`, `Hybrid` or `BiT`; threads: number of workers (default: one per core); chunk: images per chunk
+    (default: about a thousand tokens or pixels of a feature map, enough rows for quick products and few enough for the
+    cache); rng: a Generator or seed for dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
     """
 
     def __init__(self, model, threads: int | None = None, chunk: int | None = None, rng=None):
@@ -59,7 +59,7 @@ class DataParallel:
             raise ValueError(
                 f"images holds {len(images)} images, targets {len(targets)} rows; expected equal and not 0"
             )
-        size = self.chunk or self._chunk_size(len(images))
+        size = self.chunk or self._chunk_size(images.shape)
         chunks = [slice(i, i + size) for i in range(0, len(images), size)]
         rngs = self.rng.spawn(len(chunks))
 
@@ -80,10 +80,15 @@ class DataParallel:
         self._sum_gradients()
         return sum(part for _, part, _ in done), np.concatenate([logits for _, _, logits in done])
 
-    def _chunk_size(self, batch_size: int) -> int:
-        """About `_TOKENS` tokens per chunk, the same number of chunks for every worker."""
-        threads, tokens = len(self.replicas), batch_size * self.model.config.num_tokens
-        rounds = math.ceil(tokens / (threads * _TOKENS))
+    def _chunk_size(self, shape) -> int:
+        """About `_ROWS` rows per chunk, the same number of chunks for every worker."""
+        threads, batch_size, config = len(self.replicas), shape[0], self.model.config
+        if hasattr(config, "blocks"):  # a ResNet: places in the first stage, where the root has divided by 4 or by 1
+            side = 1 if getattr(config, "stem", None) == "small" else 4
+            rows = math.ceil(shape[2] / side) * math.ceil(shape[3] / side)
+        else:
+            rows = config.num_tokens
+        rounds = math.ceil(batch_size * rows / (threads * _ROWS))
         return math.ceil(batch_size / (threads * rounds))
 
     def _sum_gradients(self) -> None:

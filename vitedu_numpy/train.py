@@ -10,7 +10,6 @@ from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
 from .parallel import DataParallel
 from .schedule import learning_rate
-from .vit import check_images
 
 __all__ = ["batches", "evaluate", "fit", "random_shift"]
 
@@ -52,7 +51,7 @@ def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[s
     (default: one per core); progress: wraps the loop over steps, e.g. `tqdm`.  Raises FloatingPointError, naming the
     step, when the loss is not finite.
     """
-    images = check_images(images, model.config).astype(model.dtype, copy=False)
+    images = model.check_images(images).astype(model.dtype, copy=False)
     targets = one_hot(labels, model.config.num_classes, config.label_smoothing, model.dtype)
     if len(images) != len(targets) or len(images) == 0:
         raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
@@ -79,7 +78,7 @@ def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[s
 
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,)"""
-    images = check_images(images, model.config)
+    images = model.check_images(images)
     labels = np.asarray(labels)
     if labels.shape != (len(images),) or len(images) == 0:
         raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")

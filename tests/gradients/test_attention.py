@@ -7,6 +7,7 @@ import pytest
 
 from vitedu_numpy import MultiHeadAttention, check_pair
 from vitedu_numpy.attention import attention, attention_backward, merge_heads, split_heads
+from vitedu_numpy.positions import RelativePosition
 
 B, h, T, S, Dh = 2, 3, 5, 7, 4  # all different, so that no axis can be mistaken for another
 ROUNDING = 1e-13  # sums of a few dozen products of size 1, rounded in another order
@@ -57,6 +58,8 @@ def test_attention_equals_loops(qkv):
 def test_attention_pair(mask, dropped, qkv, rng, assert_right):
     drop = rng.choice([0.0, 1.5, 2.5], (B, h, T, S)) if dropped else None
     assert_right(check_pair(attention, attention_backward, qkv, rng, verbose=False, mask=mask, drop=drop))
+    with_bias = qkv | {"bias": rng.standard_normal((B, h, T, S))}  # as relative positions add it
+    assert_right(check_pair(attention, attention_backward, with_bias, rng, verbose=False, mask=mask, drop=drop))
 
 
 def test_a_token_that_nobody_may_ask_gets_no_gradient(qkv, rng):
@@ -133,3 +136,10 @@ def test_record(rng, scramble):
     assert record["out"] is out
     np.testing.assert_allclose(record["A"].sum(axis=-1), 1, rtol=ROUNDING)
     np.testing.assert_allclose(merge_heads(record["A"] @ record["v"]), record["heads"], rtol=ROUNDING, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("asking", [None, 2])
+def test_with_relative_positions(asking, rng, check_layer, scramble):
+    """The query meets the keys and the vectors of the distances: its gradient has two parts."""
+    layer, z = MultiHeadAttention(6, 3, rng, dtype=np.float64), rng.standard_normal((B, S, 6))
+    check_layer(layer, z, relative=scramble(RelativePosition(S, 2, rng, np.float64)), asking=asking)

@@ -107,3 +107,11 @@ def test_asking_is_the_first_rows_of_everything(asking, z, rng, scramble):
     np.testing.assert_allclose(dz_short, dz_full, rtol=ROUNDING, atol=ROUNDING)
     for name, gradient in encoder.gradients().items():
         np.testing.assert_allclose(short_gradients[name], gradient, rtol=ROUNDING, atol=ROUNDING, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["1d", "relative"])
+@pytest.mark.parametrize("asking", [None, 2])
+def test_block_with_positions_of_its_own(kind, asking, z, rng, check_layer):
+    """Added to what the block reads, or to its attention's scores (Table 8, "every layer")."""
+    layer = Block(config(position_embedding=kind, position_at="every"), rng, np.float64)
+    check_layer(layer, z, asking=asking)

@@ -21,6 +21,13 @@ MODELS = {
     "gap": dict(classifier="gap"),
     "gap, pre-logits": dict(classifier="gap", representation_size=5),
     "gap, no position, tanh GELU": dict(classifier="gap", position_embedding="none", gelu="tanh"),
+    "token, 2-D positions": dict(position_embedding="2d"),
+    "gap, 2-D positions in every block": dict(classifier="gap", position_embedding="2d", position_at="every"),
+    "token, sines and cosines, in every block": dict(position_embedding="sincos2d", position_at="every", width=12),
+    "token, relative positions": dict(position_embedding="relative"),
+    "gap, relative positions, shared": dict(classifier="gap", position_embedding="relative", position_at="shared"),
+    "token, positions in every block": dict(position_at="every"),
+    "gap, positions shared by all blocks": dict(classifier="gap", position_at="shared"),
     "square, one channel, patches of one pixel": dict(image_size=3, patch_size=1, channels=1),
     "one patch": dict(image_size=2),
 }

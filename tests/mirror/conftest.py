@@ -77,6 +77,13 @@ CONFIGS = {
     "gap": dict(classifier="gap"),
     "gap, pre-logits": dict(classifier="gap", representation_size=5),
     "gap, no position, tanh GELU": dict(classifier="gap", position_embedding="none", gelu="tanh"),
+    "2-D positions": dict(position_embedding="2d"),
+    "sines and cosines, gap": dict(position_embedding="sincos2d", width=12, classifier="gap"),
+    "relative positions": dict(position_embedding="relative"),
+    "positions in every block": dict(position_at="every"),
+    "2-D positions shared by all blocks, gap": dict(position_embedding="2d", position_at="shared", classifier="gap"),
+    "relative positions shared by all blocks": dict(position_embedding="relative", position_at="shared"),
+    "head bias": dict(head_bias=-2.0),
     "square, one channel, twelve blocks": dict(image_size=4, channels=1, depth=12),
 }
 

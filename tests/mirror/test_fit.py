@@ -47,3 +47,27 @@ def test_the_same_history_with_every_option(loss, decay, mirror):
         # Adam divides a gradient by its own size plus 1e-8: rounding, 1e-16, in a gradient that is nearly 0 may move
         # a parameter by learning rate * 1e-16 / 1e-8 per step.
         np.testing.assert_allclose(numpy_model.state_dict()[name], value.numpy(), rtol=0, atol=1e-9, err_msg=name)
+
+
+NETWORKS = {
+    "bit": vitedu_numpy.BiTConfig((1, 1), 10, image_size=8, channels=1, base_width=8, stem="small", groups=4),
+    "hybrid": vitedu_numpy.HybridConfig(
+        16, 1, 24, 2, 2, 48, 10, channels=1, blocks=(1, 1), backbone_width=8, groups=4
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS)
+def test_other_models_train_by_the_same_loop(config, mirror):
+    """Ten steps; also that chunks on threads add up to the whole batch where there is nothing but images to cut."""
+    enlarge = np.ones((1, 1, config.image_hw[0] // 8, config.image_hw[1] // 8))
+    images, labels = np.kron(DIGITS.train_images[:100], enlarge), DIGITS.train_labels[:100]
+    recipe = replace(CONFIG, steps=10, warmup_steps=2, batch_size=16)
+    numpy_model = vitedu_numpy.build(config, 0, np.float64)
+    numpy_model, torch_model = mirror.share(numpy_model, vitedu.build(config, 1))
+    ours = vitedu_numpy.fit(numpy_model, images, labels, recipe, threads=2)
+    theirs = vitedu.fit(torch_model, images, labels, recipe)
+    for name in ours:  # ten steps: rounding has had little time to grow
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-9, err_msg=name)
+    assert ours["loss"][-1] < ours["loss"][0]
+    assert vitedu_numpy.evaluate(numpy_model, images, labels) == vitedu.evaluate(torch_model, images, labels)

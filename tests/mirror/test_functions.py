@@ -11,7 +11,7 @@ import torch
 
 import vitedu_numpy
 
-B, h, T, S, Dh, K = 2, 3, 5, 7, 4, 6
+B, h, T, S, Dh, K, V = 2, 3, 5, 7, 4, 6, 9
 
 
 def normal(*shape):
@@ -32,6 +32,18 @@ def dropped(rng):
     return rng.choice([0.0, 1.5, 2.5], (B, h, T, S))
 
 
+def two(rng):
+    return 2
+
+
+def same(rng):
+    return "same"
+
+
+def symbols(rng):
+    return rng.integers(0, V, (B, T))
+
+
 QKV = dict(q=normal(B, h, T, Dh), k=normal(B, h, S, Dh), v=normal(B, h, S, Dh))
 TARGETS = dict(targets=uniform(B, K))
 
@@ -47,6 +59,19 @@ CASES = [
     ("attention", "attention", QKV, {}),
     ("attention", "attention", QKV, dict(mask=allowed)),
     ("attention", "attention", QKV, dict(mask=allowed, drop=dropped)),
+    ("attention", "attention", QKV | dict(bias=normal(B, h, T, S)), dict(mask=allowed, drop=dropped)),
+    ("positions", "grid_positions", dict(E_x=normal(3, 4), E_y=normal(2, 4)), {}),
+    ("positions", "relative_scores", dict(q=normal(B, h, T, Dh), R=normal(2 * S - 1, Dh)), {}),
+    ("conv", "conv2d", dict(x=normal(2, 3, 7, 6), weight=normal(4, 3, 3, 2)), {}),
+    ("conv", "conv2d", dict(x=normal(2, 3, 7, 6), weight=normal(4, 3, 3, 3)), dict(stride=two, padding=same)),
+    ("conv", "standardize", dict(weight=normal(4, 3, 3, 2)), dict(eps=lambda rng: 0.1)),
+    ("conv", "standardize", dict(weight=normal(4, 3, 3, 2)), dict(eps=lambda rng: 0.1, form=lambda rng: "std")),
+    ("groupnorm", "groupnorm", dict(x=normal(2, 6, 3, 4), weight=uniform(6), bias=normal(6)), dict(groups=two)),
+    ("pool", "max_pool", dict(x=normal(2, 3, 7, 6)), {}),
+    ("pool", "max_pool", dict(x=normal(2, 3, 7, 6)), dict(padding=same, border=lambda rng: -np.inf)),
+    ("relu", "relu", dict(x=normal(2, 3, 4)), {}),
+    ("symbols", "embed", dict(weight=normal(V, 4)), dict(ids=symbols)),
+    ("symbols", "token_cross_entropy", dict(logits=normal(B, T, V)), dict(targets=symbols, pad=lambda rng: 0)),
     ("patches", "patchify", dict(images=normal(2, 3, 4, 6)), dict(patch_size=lambda rng: 2)),
     ("losses", "cross_entropy", dict(p=uniform(B, K)), TARGETS),
     ("losses", "binary_cross_entropy", dict(p=uniform(B, K)), TARGETS),
@@ -89,6 +114,7 @@ def test_no_pair_is_forgotten():
     for info in pkgutil.iter_modules(vitedu_numpy.__path__):
         module = importlib.import_module(f"vitedu_numpy.{info.name}")
         public |= {(info.name, name) for name in module.__all__ if name.endswith("_backward")}
+    public -= {("conv", "im2col_backward")}  # a step of conv2d, which PyTorch does not show
     assert public == {(module, f"{name}_backward") for module, name, *_ in CASES}
 
 
@@ -110,7 +136,7 @@ def test_functions_without_a_backward(rng, mirror):
     mirror.assert_equal(numpy_attention.merge_heads(split), torch_attention.merge_heads(mirror.tensor(split)))
     q, k, v = (draw(rng) for draw in QKV.values())
     mask = allowed(rng)
-    _, (*_, A, _, _, _, _) = numpy_attention.attention(q, k, v, mask)
+    _, (*_, A, _, _, _, _, _) = numpy_attention.attention(q, k, v, mask)
     q, k, mask = map(mirror.tensor, (q, k, mask))
     mirror.assert_equal(A, torch_attention.attention_weights(q, k, mask))
 

@@ -67,7 +67,7 @@ def test_conda_and_pyproject_agree_on_python():
 
 
 def test_the_test_extra_contains_every_extra():
-    """So `.[test]`, which the Makefile and environment.yml install, is all there is."""
+    """So `.[test]`, which the Makefile and environment.yml install, is all there is, but for the peers to be timed."""
     reached, todo = set(), ["test"]
     while todo:
         extra = todo.pop()
@@ -75,7 +75,7 @@ def test_the_test_extra_contains_every_extra():
         for requirement in map(Requirement, EXTRAS[extra]):
             if requirement.name == PROJECT["name"]:
                 todo += [e for e in requirement.extras if e not in reached]
-    assert reached == set(EXTRAS)
+    assert reached == set(EXTRAS) - {"benchmarks"}
 
 
 def test_the_lock_names_one_final_release_per_line():

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # The parts of `vitedu` that are not models.  Every other file of the package is.
-NOT_MODELS = ("check", "data", "figures", "show", "train")
+NOT_MODELS = ("check", "data", "figures", "show", "train", "weights")
 
 # part -> what its files may import besides the standard library; "model" is a model file of `vitedu`.
 MAY_IMPORT = {
@@ -21,11 +21,16 @@ MAY_IMPORT = {
     "vitedu.train": {"numpy", "torch", "tqdm", "model", "vitedu.train"},
     "vitedu.data": {"numpy", "sklearn", "PIL", "datasets", "vitedu.data"},
     "vitedu.check": {"numpy", "vitedu_numpy", "vitedu.check"},
+    "vitedu.weights": {"numpy", "torch", "model", "vitedu.weights"},
     "vitedu.figures": {"numpy", "matplotlib"},
     "vitedu.show": {"matplotlib", "IPython", "pygments"},
 }
 # ... and what only inside a function, where it is loaded when it is needed.
-MAY_IMPORT_LATE = {"vitedu.check": {"torch", "model"}}
+MAY_IMPORT_LATE = {
+    "vitedu.check": {"torch", "model"},
+    "vitedu.weights": {"safetensors", "huggingface_hub"},
+    "model": {"vitedu.weights"},  # `model.load_npz`
+}
 
 
 def python_files(*folders: str) -> list[Path]:

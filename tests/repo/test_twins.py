@@ -21,11 +21,20 @@ NUMPY_MODULES = {
 }
 TORCH_MODULES = {
     "check": "exercises, for both packages",
+    "compute": "PyTorch's own counters",
     "data": "arrays, for both packages",
     "figures": "draws records of both packages",
+    "formulas": "settings of both packages",
+    "paper_tables": "data, for both packages",
     "show": "shows sources of both packages",
+    "weights.huggingface": "a PyTorch library's layout",
+    "weights.safe": "PyTorch libraries' files",
+    "weights.timm": "a PyTorch library's layout",
 }
-SAME_TEXT = ("config", "record", "schedule")  # no arithmetic on arrays: the same file in both packages
+SAME_TEXT = (
+    *("config", "record", "schedule"),
+    *(f"weights.{name}" for name in ("contents", "files", "layout", "loading", "official")),
+)  # no arithmetic on arrays: the same file in both packages
 
 # ---- names, "module.Class.method" ----------------------------------------------------------------------------------
 
@@ -43,6 +52,11 @@ NUMPY_NAMES = {
     "module.Module.replica": "for `parallel`",
     "optim.SGD.step": "torch.optim.SGD has it",
     "optim.Adam.step": "torch.optim.AdamW has it",
+    "conv.im2col": "PyTorch has convolutions",
+    "resize.interpolation_matrix": "PyTorch has interpolation",
+    "weights.from_npz": "`from_pretrained` there",
+    "weights.pretrained.from_npz": "`from_pretrained` there",
+    "__init__.from_npz": "`from_pretrained` there",
     "__init__.DataParallel": "see `parallel` above",
     "__init__.Parameter": "torch.nn.Parameter",
     "__init__.check_model": "see `gradcheck` above",
@@ -52,9 +66,26 @@ NUMPY_NAMES = {
 }
 TORCH_NAMES = {
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
-    **{f"__init__.{name}": reason for name, reason in TORCH_MODULES.items()},
+    **{f"__init__.{name}": reason for name, reason in TORCH_MODULES.items() if "." not in name},
+    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "weights")},
+    **{
+        f"weights.{name}": "reads other libraries' files too"
+        for name in (
+            "from_huggingface",
+            "from_pretrained",
+            "from_timm",
+            "save_huggingface",
+            "save_timm",
+            "to_huggingface",
+            "to_timm",
+        )
+    },
+    "weights.pretrained.from_pretrained": "reads other libraries' files too",
+    "weights.pretrained.released_url": "downloads",
     "__init__.losses": "loaded at first use; vitedu_numpy loads its own at once",
 }
+
+PACKAGES = ("__init__", "weights")
 
 # Arguments: NumPy's `rng` and `dtype` say what PyTorch keeps in its own generator and in `.to(dtype)`.
 NUMPY_ARGUMENTS = {"rng", "dtype"}
@@ -65,6 +96,10 @@ OTHER_ARGUMENTS = {
     "init.lecun_normal": "PyTorch fills a tensor, NumPy makes a new array",
     "init.normal": "PyTorch fills a tensor, NumPy makes a new array",
     "module.Module.load_state_dict": "torch.nn.Module's arguments",
+    "positions.make_positions": "`dtype`; PyTorch has `.to(dtype)`",
+    "models.build": "`dtype`; PyTorch has `.to(dtype)`",
+    "models.create_model": "`dtype`; PyTorch has `.to(dtype)`",
+    "positions.sincos_2d": "`dtype`; PyTorch has `.to(dtype)`",
     "train.fit": "`threads` is for `parallel`",
 }
 OTHER_DOCSTRINGS = {
@@ -78,6 +113,9 @@ OTHER_DOCSTRINGS = {
     "gelu.gelu": "PyTorch takes any dtype",
     "gelu.normal_cdf": "an accuracy of its own here",
     "losses.sigmoid": "how it is computed here",
+    "positions.RelativePosition.forward": "returns its cache here: shared by all blocks, it keeps none",
+    "weights": "more libraries there",
+    "weights.pretrained": "more libraries there",
     "optim.Adam": "the full recipe here, which of PyTorch's two there",
     "train.fit": "CPU or GPU there",
     "train.evaluate": "CPU or GPU there",
@@ -87,14 +125,20 @@ OTHER_DOCSTRINGS = {
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
+def file_of(package: str, module: str) -> Path:
+    path = ROOT / package / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
 def tree(package: str, module: str) -> ast.Module:
-    return ast.parse((ROOT / package / f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse(file_of(package, module).read_text(encoding="utf-8"))
 
 
 def modules(package: str) -> set[str]:
-    files = (ROOT / package).glob("*.py")
-    folders = (ROOT / package).glob("*/__init__.py")
-    return {file.stem for file in files} | {file.parent.name for file in folders}
+    """Files and folders, and the files of the one folder that has a twin: "vit", "check", "weights.official"."""
+    files = {file.stem for file in (ROOT / package).glob("*.py")}
+    folders = {file.parent.name for file in (ROOT / package).glob("*/__init__.py")}
+    return files | folders | {f"weights.{file.stem}" for file in (ROOT / package / "weights").glob("[!_]*.py")}
 
 
 TWINS = sorted(modules("vitedu_numpy") & modules("vitedu"))
@@ -167,7 +211,7 @@ def test_every_module_has_a_twin_or_a_reason():
 
 @pytest.mark.parametrize("module", SAME_TEXT)
 def test_what_needs_no_twin_is_the_same_text(module):
-    texts = [(ROOT / package / f"{module}.py").read_bytes() for package in ("vitedu_numpy", "vitedu")]
+    texts = [file_of(package, module).read_bytes() for package in ("vitedu_numpy", "vitedu")]
     assert texts[0] == texts[1]
 
 
@@ -184,7 +228,7 @@ def test_exports(module):
     alone = [n for n in numpy if n not in torch and not is_backward(n)]
     assert [f"{module}.{n}" for n in alone if f"{module}.{n}" not in NUMPY_NAMES] == []
     assert [f"{module}.{n}" for n in torch if n not in numpy and f"{module}.{n}" not in TORCH_NAMES] == []
-    if module != "__init__":  # there the lazy names stand apart
+    if module not in PACKAGES:  # which hand on names of their files
         assert [n for n in numpy if n in torch] == [n for n in torch if n in numpy]
         assert numpy == [n for n in numpy if f"{module}.{n}" in definitions("vitedu_numpy", module) or n.isupper()]
         assert torch == [n for n in torch if f"{module}.{n}" in definitions("vitedu", module) or n.isupper()]
@@ -222,8 +266,8 @@ def test_first_lines_of_docstrings(module):
 def test_the_tables_hold_nothing_that_is_not_needed():
     numpy = {n for m in TWINS for n in [m, *definitions("vitedu_numpy", m)]}
     torch = {n for m in TWINS for n in [m, *definitions("vitedu", m)]}
-    numpy |= {f"__init__.{n}" for n in exported("vitedu_numpy", "__init__")}
-    torch |= {f"__init__.{n}" for n in exported("vitedu", "__init__")}
+    numpy |= {f"{p}.{n}" for p in PACKAGES for n in exported("vitedu_numpy", p)}
+    torch |= {f"{p}.{n}" for p in PACKAGES for n in exported("vitedu", p)}
     assert set(NUMPY_NAMES) <= numpy - torch
     assert set(TORCH_NAMES) <= torch - numpy
     both = {

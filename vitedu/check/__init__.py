@@ -4,17 +4,24 @@ Every name below is a `Check`: call it on your function.  Works without PyTorch.
 """
 
 from .catalogue.attention import *  # noqa: F403
+from .catalogue.bit import *  # noqa: F403
 from .catalogue.block import *  # noqa: F403
+from .catalogue.compute import *  # noqa: F403
+from .catalogue.conv import *  # noqa: F403
 from .catalogue.encoder import *  # noqa: F403
 from .catalogue.heads import *  # noqa: F403
+from .catalogue.hybrid import *  # noqa: F403
 from .catalogue.layernorm import *  # noqa: F403
 from .catalogue.linear import *  # noqa: F403
 from .catalogue.losses import *  # noqa: F403
 from .catalogue.mlp import *  # noqa: F403
 from .catalogue.optim import *  # noqa: F403
 from .catalogue.patches import *  # noqa: F403
+from .catalogue.positions import *  # noqa: F403
+from .catalogue.seq2seq import *  # noqa: F403
 from .catalogue.start import *  # noqa: F403
 from .catalogue.torch_twin import *  # noqa: F403
+from .catalogue.weights import *  # noqa: F403
 from .engine import Check, Mistake, Verdict
 
 CHECKS = {name: value for name, value in list(globals().items()) if isinstance(value, Check)}

@@ -1,0 +1,19 @@
+"""Weights of others: the authors', those of `transformers` and of `timm`.
+
+`layout.py`, `official.py`, `files.py`, `contents.py` and `loading.py` are the same text as in `vitedu_numpy`: the
+authors' .npz files.  `huggingface.py`, `timm.py` and `safe.py` are the other two layouts, `pretrained.py` finds, builds
+and loads.
+"""
+
+from .contents import config_of
+from .files import read_npz
+from .huggingface import from_huggingface, save_huggingface, to_huggingface
+from .loading import load_npz, save_npz
+from .official import from_official, official_layout, to_official
+from .pretrained import from_pretrained
+from .timm import from_timm, save_timm, to_timm
+
+__all__ = [
+    "config_of", "from_huggingface", "from_official", "from_pretrained", "from_timm", "load_npz", "official_layout",
+    "read_npz", "save_huggingface", "save_npz", "save_timm", "to_huggingface", "to_official", "to_timm",
+]  # fmt: skip

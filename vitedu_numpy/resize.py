@@ -1,0 +1,98 @@
+"""Position embeddings for another resolution (Sec. 3.2).  Taught in notebooks/13_weights.ipynb.
+
+A model trained on a grid of 14 x 14 patches can read larger images: every patch is treated as before, only there are
+more of them, so E_pos needs more rows.  They are interpolated on the grid.  Four good libraries do it in three
+different ways; the authors' is `method="linear"`: corner patches keep their vectors.
+
+Shapes: `gh gw` grid, `N = gh gw`, `T` tokens, `D` width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["METHODS", "interpolation_matrix", "resize_positions", "resize_state"]
+
+# linear: corners on corners, as the authors' call of scipy.ndimage.zoom(order=1) means it.  (For a few sizes, 8 to 26
+# rows for one, its rounding puts the last row outside the grid and returns zeros; that is not copied.)
+# half-pixel: linear between patch centres; cubic: the same with Keys' cubic kernel, a = -0.75 (PyTorch, transformers);
+# nearest: no new vectors.
+METHODS = ("linear", "half-pixel", "cubic", "nearest")
+
+
+def interpolation_matrix(old: int, new: int, method: str = "linear") -> np.ndarray:
+    """M (new, old), float64: new values = M @ old values along one axis.  Every row sums to 1."""
+    i = np.arange(new)
+    if method == "linear":
+        x = i * ((old - 1) / (new - 1) if new > 1 else 0.0)
+    elif method == "nearest":
+        x = i * old // new
+    else:  # place of a new centre, measured in old patches from the first old centre
+        x = (i + 0.5) * old / new - 0.5
+    if method == "half-pixel":
+        x = np.clip(x, 0, old - 1)
+    left = np.floor(x)
+    reach = range(-1, 3) if method == "cubic" else range(2)
+    M = np.zeros((new, old))
+    for offset in reach:
+        distance = np.abs(x - (left + offset))
+        neighbour = np.clip(left + offset, 0, old - 1).astype(int)  # beyond the border, the border's vector
+        M[i, neighbour] += _cubic(distance) if method == "cubic" else np.maximum(1 - distance, 0)
+    return M
+
+
+def _cubic(d, a=-0.75):
+    """Keys' kernel: weight of a neighbour at distance d < 2."""
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, far)
+
+
+def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, method: str = "linear"):
+    """E_pos (T, D) for a grid (gh, gw) of patches  ->  the same for another grid.  The class token's row is kept.
+
+    Raises ValueError where E_pos does not have one row per patch (and one for the class token), or for an unknown
+    method; see `METHODS`.
+    """
+    E_pos, (gh, gw) = np.asarray(E_pos), check_grids(old_grid, new_grid, method)
+    first = int(has_class_token)
+    if E_pos.ndim != 2 or len(E_pos) != first + gh * gw:
+        expected = f"({first + gh * gw}, D): {gh} x {gw} patches" + " and the class token" * first
+        raise ValueError(f"E_pos has shape {E_pos.shape}; expected {expected}")
+    M_y, M_x = (interpolation_matrix(old, new, method) for old, new in zip(old_grid, new_grid, strict=True))
+    grid = E_pos[first:].reshape(gh, gw, -1)
+    grid = np.einsum("Yy,Xx,yxd->YXd", M_y, M_x, grid, optimize=True)  # (new gh, new gw, D)
+    return np.concatenate([E_pos[:first], grid.reshape(-1, grid.shape[-1]).astype(E_pos.dtype)])
+
+
+def check_grids(old_grid, new_grid, method):
+    """Refuse a grid that is not two positive integers, or an unknown method; return the old grid."""
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is not allowed; method must be one of {METHODS}")
+    for name, grid in (("old_grid", old_grid), ("new_grid", new_grid)):
+        if len(tuple(grid)) != 2 or not all(isinstance(n, int) and n > 0 for n in grid):
+            raise ValueError(f"{name}={grid!r} is not allowed; {name} must be two positive integers (gh, gw)")
+    return tuple(old_grid)
+
+
+def resize_state(state, old, new, method: str = "linear"):
+    """The state of a model built from config `old`, for one built from `new` (another `image_size`, else the same).
+
+    state: name -> array.  Learned 1-D and 2-D positions are interpolated wherever they are added; fixed ones need
+    nothing.  Raises ValueError for relative positions: they belong to one sequence length.
+    """
+    check_grids(old.grid, new.grid, method)
+    if old.position_embedding == "relative" and old.grid != new.grid:
+        grids = f"from grid {old.grid} to {new.grid}"
+        raise ValueError(f"position_embedding='relative' cannot be resized {grids}; only '1d' and '2d' can")
+    has_class_token = old.classifier == "token"
+    resized = dict(state)
+    for name, value in state.items():
+        if name.endswith("position_embedding.E_pos"):
+            resized[name] = resize_positions(value, old.grid, new.grid, has_class_token, method)
+        elif name.endswith(("position_embedding.E_y", "position_embedding.E_x")):
+            axis = 0 if name.endswith("y") else 1
+            value = np.asarray(value)
+            M = interpolation_matrix(old.grid[axis], new.grid[axis], method)
+            resized[name] = (M @ value).astype(value.dtype)
+    return resized
