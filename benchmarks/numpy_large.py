@@ -19,6 +19,7 @@ import time
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import numpy as np
+from memory import growth
 
 import vitedu_numpy as vn
 from vitedu_numpy import losses
@@ -34,20 +35,22 @@ def run(name: str, batch: int) -> None:
         p.value += 0.02 * rng.standard_normal(p.value.shape).astype(np.float32)
     images = rng.uniform(-1, 1, (batch, 3, 224, 224)).astype(np.float32)
     targets = one_hot(rng.integers(0, 1000, batch), 1000)
-    before, times = peak_mib(), []
-    for _ in range(2):
+    times = []
+
+    def step():
         model.zero_grad()
         start = time.perf_counter()
         logits = model(images)
         middle = time.perf_counter()
         _, cache = losses.softmax_cross_entropy(logits, targets)
         model.backward(losses.softmax_cross_entropy_backward(np.float32(1), cache))
-        times = [middle - start, time.perf_counter() - middle]
-    print(
-        f"{name:10s} {batch:5d} {sum(p.value.size for _, p in model.named_parameters()) / 1e6:12.1f} "
-        f"{times[0]:10.2f} {times[1]:10.2f} {peak_mib() - before:10.0f}",
-        end=" ",
-    )
+        times[:] = [middle - start, time.perf_counter() - middle]
+
+    peak = growth(step, times=2) if sys.platform == "linux" else float("nan")
+    if not times:
+        step(), step()
+    size = sum(p.value.size for _, p in model.named_parameters()) / 1e6
+    print(f"{name:10s} {batch:5d} {size:12.1f} {times[0]:10.2f} {times[1]:10.2f} {peak:10.0f}", end=" ", flush=True)
     print(f"{difference(model, images, targets):10.0e}")
 
 
@@ -69,14 +72,6 @@ def difference(model, images, targets) -> float:
     gradients = twin.gradients()
     errors = [vn.relative_error(g, gradients[name].numpy()) for name, g in double.gradients().items()]
     return max(*errors, vn.relative_error(logits, theirs.detach().numpy()))
-
-
-def peak_mib() -> float:
-    """Peak resident memory so far (Linux and macOS)."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 if sys.platform == "linux" else 1024**2)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ import time
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import numpy as np
+from memory import growth
 
 import vitedu_numpy as vn
 from vitedu_numpy import losses
@@ -210,19 +211,8 @@ def peak_memory(threads: int) -> None:
 
 
 def memory_of(name: str, size: int, threads: int) -> None:
-    """Print the growth of the peak in MiB.  Linux: the peak is reset after the model is built."""
-    step = make_step(name, threads, size)
-    with open("/proc/self/clear_refs", "w") as f:
-        f.write("5")
-    before = peak_mib()
-    for _ in range(3):
-        step()
-    print(peak_mib() - before)
-
-
-def peak_mib() -> float:
-    with open("/proc/self/status") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) / 1024
+    """Print the growth of the peak in MiB over the built model."""
+    print(growth(make_step(name, threads, size)))
 
 
 def main() -> None:

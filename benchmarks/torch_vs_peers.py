@@ -19,7 +19,6 @@ Candidates
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import os
 import subprocess
@@ -33,6 +32,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 import numpy as np
 import torch
 import torch.nn.functional as F
+from memory import growth
 
 import vitedu
 from vitedu import weights
@@ -181,21 +181,26 @@ def compare(case: str, rounds: int, threads: int) -> None:
 
 
 def memory_of(case: str, candidate: str) -> None:
-    """Print the growth of the peak resident memory of 3 steps over the built model, MiB (Linux)."""
-    step = make_step(case, candidate)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what building left behind must not serve the steps
-    with open("/proc/self/clear_refs", "w") as f:
-        f.write("5")
-    before = _peak_mib()
-    for _ in range(3):
-        step()
-    print(_peak_mib() - before)
+    """Print the growth of the peak of 3 steps in MiB over the built model."""
+    print(growth(make_step(case, candidate)))
 
 
-def _peak_mib() -> float:
-    with open("/proc/self/status") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) / 1024
+def attention_in_bfloat16(rounds: int) -> None:
+    """Why our attention does without the fused kernel in bfloat16 on a CPU: forward and backward of both."""
+    from vitedu.attention import attention
+
+    print("\nattention in bfloat16, forward + backward, fused kernel / explicit lines:")
+    for B, h, T in ((128, 3, 65), (8, 3, 197), (4, 12, 197)):
+        q, k, v = (torch.randn(B, h, T, 64, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+        times = []
+        for _ in range(rounds + 2):
+            row = []
+            for function in (F.scaled_dot_product_attention, attention):
+                start = time.perf_counter()
+                function(q, k, v).sum().backward()
+                row.append(time.perf_counter() - start)
+            times.append(row[0] / row[1])
+        print(f"    {B} images, {h} heads, {T} tokens: {np.median(times[2:]):.1f}")
 
 
 def main() -> None:
@@ -218,6 +223,7 @@ def main() -> None:
     print(f"{versions}; {args.threads} threads, {args.rounds} rounds, medians of paired ratios")
     for case in args.cases:
         compare(case, args.rounds, args.threads)
+    attention_in_bfloat16(args.rounds)
 
 
 if __name__ == "__main__":

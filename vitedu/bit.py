@@ -20,6 +20,7 @@ from .module import Model, Module
 from .pool import MaxPool
 from .record import scope
 from .relu import relu
+from .vit import check_images
 
 __all__ = ["BiT", "PreActUnit", "Stage"]
 
@@ -112,7 +113,7 @@ class BiT(Model):
 
     def check_images(self, images) -> torch.Tensor:
         """Refuse what the model would silently get wrong; see `forward`."""
-        return check_images(images, self.config)
+        return check_images(images, self.config.channels)
 
     def forward(self, images, record=None):
         """images (B, C, H, W) in [-1, 1], of any size  ->  logits (B, K)
@@ -137,16 +138,3 @@ class BiT(Model):
         if record is not None:
             record.update(norm=normed, pooled=pooled, pre_logits=pooled, logits=logits)
         return logits
-
-
-def check_images(images, config) -> torch.Tensor:
-    """Refuse what the model would silently get wrong; see `BiT.forward`."""
-    images = torch.as_tensor(images)
-    if not images.is_floating_point():
-        raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
-    if images.ndim != 4 or images.shape[1] != config.channels or 0 in images.shape[2:]:
-        raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W) with C = {config.channels}")
-    # Reading a value back from a GPU would stall its queue at every step; there the training loop watches the loss.
-    if images.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.isfinite(images).all():
-        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
-    return images

@@ -57,7 +57,7 @@ class ViT(Model):
 
     def check_images(self, images) -> torch.Tensor:
         """Refuse what the model would silently get wrong; see `forward`."""
-        return check_images(images, self.config)
+        return check_images(images, self.config.channels, self.config.image_hw)
 
     def forward(self, images, record=None):
         """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
@@ -82,14 +82,15 @@ class ViT(Model):
         return logits
 
 
-def check_images(images, config) -> torch.Tensor:
-    """Refuse what the model would silently get wrong; see `ViT.forward`."""
+def check_images(images, channels, image_hw=None) -> torch.Tensor:
+    """Refuse what a model would silently get wrong.  image_hw: (H, W), None for images of any size."""
     images = torch.as_tensor(images)
-    wanted = (config.channels, *config.image_hw)
     if not images.is_floating_point():
         raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
-    if images.ndim != 4 or tuple(images.shape[1:]) != wanted:
-        raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W) with (C, H, W) = {wanted}")
+    wanted = f"C = {channels}" if image_hw is None else f"(C, H, W) = {(channels, *image_hw)}"
+    fits = images.ndim == 4 and images.shape[1] == channels
+    if not fits or (0 in images.shape[2:] if image_hw is None else tuple(images.shape[2:]) != image_hw):
+        raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W) with {wanted}")
     # Reading a value back from a GPU would stall its queue at every step; there the training loop watches the loss.
     if images.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.isfinite(images).all():
         raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")

@@ -19,6 +19,7 @@ from .module import Model, Module
 from .pool import MaxPool
 from .record import scope
 from .relu import relu, relu_backward
+from .vit import check_images
 
 __all__ = ["BiT", "PreActUnit", "Stage"]
 
@@ -128,7 +129,7 @@ class BiT(Model):
 
     def check_images(self, images) -> np.ndarray:
         """Refuse what the model would silently get wrong; see `forward`."""
-        return check_images(images, self.config)
+        return check_images(images, self.config.channels)
 
     def forward(self, images, record=None):
         """images (B, C, H, W) in [-1, 1], of any size  ->  logits (B, K)
@@ -167,15 +168,3 @@ class BiT(Model):
         if self.pool:
             dx = self.pool.backward(dx)
         return self.root.backward(dx)
-
-
-def check_images(images, config) -> np.ndarray:
-    """Refuse what the model would silently get wrong; see `BiT.forward`."""
-    images = np.asarray(images)
-    if images.dtype.kind != "f":
-        raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
-    if images.ndim != 4 or images.shape[1] != config.channels or 0 in images.shape[2:]:
-        raise ValueError(f"images has shape {images.shape}; expected (B, C, H, W) with C = {config.channels}")
-    if not np.isfinite(images).all():
-        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
-    return images

@@ -137,7 +137,7 @@ class Hybrid(Model):
 
     def check_images(self, images) -> np.ndarray:
         """Refuse what the model would silently get wrong; see `forward`."""
-        return check_images(images, self.config)
+        return check_images(images, self.config.channels, self.config.image_hw)
 
     def forward(self, images, record=None):
         """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)

@@ -63,7 +63,7 @@ class ViT(Model):
 
     def check_images(self, images) -> np.ndarray:
         """Refuse what the model would silently get wrong; see `forward`."""
-        return check_images(images, self.config)
+        return check_images(images, self.config.channels, self.config.image_hw)
 
     def forward(self, images, record=None):
         """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
@@ -107,14 +107,15 @@ class ViT(Model):
         return self.patch_embedding.backward(dx)
 
 
-def check_images(images, config) -> np.ndarray:
-    """Refuse what the model would silently get wrong; see `ViT.forward`."""
+def check_images(images, channels, image_hw=None) -> np.ndarray:
+    """Refuse what a model would silently get wrong.  image_hw: (H, W), None for images of any size."""
     images = np.asarray(images)
-    wanted = (config.channels, *config.image_hw)
     if images.dtype.kind != "f":
         raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
-    if images.ndim != 4 or images.shape[1:] != wanted:
-        raise ValueError(f"images has shape {images.shape}; expected (B, C, H, W) with (C, H, W) = {wanted}")
+    wanted = f"C = {channels}" if image_hw is None else f"(C, H, W) = {(channels, *image_hw)}"
+    fits = images.ndim == 4 and images.shape[1] == channels
+    if not fits or (0 in images.shape[2:] if image_hw is None else images.shape[2:] != image_hw):
+        raise ValueError(f"images has shape {images.shape}; expected (B, C, H, W) with {wanted}")
     if not np.isfinite(images).all():
         raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
     return images
