@@ -12,6 +12,7 @@ import math
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from .conv import StdConv
 from .groupnorm import GroupNorm
@@ -72,13 +73,15 @@ class Stage(Module):
 
     def __init__(self, kind, count, in_channels, width, stride, config, rng=None):
         super().__init__()
+        self.recompute_blocks = False  # True: only each unit's input is kept, backward computes the rest again
         first = kind(in_channels, width, stride, config, rng)
         self.units = nn.ModuleList([first, *(kind(4 * width, width, 1, config, rng) for _ in range(count - 1))])
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
+        recompute = self.recompute_blocks and record is None and torch.is_grad_enabled()
         for u, unit in enumerate(self.units):
-            x = unit(x, scope(record, f"unit{u}"))
+            x = checkpoint(unit, x, use_reentrant=False) if recompute else unit(x, scope(record, f"unit{u}"))
         return x
 
 

@@ -93,6 +93,7 @@ class ViTConfig:
     gelu: str = "erf"  # "erf": x Phi(x), the definition; "tanh": the approximation the official code uses
     dropout: float = 0.0  # after E_pos, after attention's output layer, after both MLP layers
     attention_dropout: float = 0.0  # on the attention weights A
+    stochastic_depth: float = 0.0  # rate at which the last block's branches are dropped; from 0, block by block
     layernorm_eps: float = 1e-6
     head_bias: float = 0.0  # what every class score starts at; about -log K with a sigmoid loss
 
@@ -110,7 +111,7 @@ class ViTConfig:
             _check_choices(self, position_at=(None, "every", "shared"))
         parts = {"2d": 2, "sincos2d": 4}.get(self.position_embedding, 1)
         _require(D % parts == 0, "width", D, f"a multiple of {parts} for {self.position_embedding!r} positions")
-        _check_rates(self, "dropout", "attention_dropout")
+        _check_rates(self, "dropout", "attention_dropout", "stochastic_depth")
         _check_positive(self, "layernorm_eps")
         _require(_is_number(self.head_bias), "head_bias", self.head_bias, "a number")
 

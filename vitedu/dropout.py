@@ -1,6 +1,7 @@
 """Dropout: y = mask * x.  Taught in notebooks/05_block.ipynb.
 
-The mask is 0 where a value is dropped and 1 / (1 - rate) where it is kept, so the mean stays the same.
+The mask is 0 where a value is dropped and 1 / (1 - rate) where it is kept, so the mean stays the same.  With one
+number per image in place of one per value it is stochastic depth (Huang et al. 2016, arXiv:1603.09382).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import torch
 
 from .module import Module
 
-__all__ = ["Dropout", "dropout", "dropout_mask"]
+__all__ = ["Dropout", "StochasticDepth", "dropout", "dropout_mask"]
 
 
 def dropout_mask(shape, rate: float, like: torch.Tensor) -> torch.Tensor:
@@ -39,14 +40,29 @@ class Dropout(Module):
         self.rate = rate
         self.mask = None
 
+    def mask_shape(self, shape):
+        """One number for each value."""
+        return shape
+
     def draw(self, shape, like):
         """The mask for one forward, None where nothing is dropped."""
         if not self.training:
             return None
         if self.mask is not None or self.rate == 0:
             return self.mask
-        return dropout_mask(shape, self.rate, like)
+        return dropout_mask(self.mask_shape(shape), self.rate, like)
 
     def forward(self, x):
         mask = self.draw(x.shape, x)
         return x if mask is None else dropout(x, mask)
+
+
+class StochasticDepth(Dropout):
+    """Dropout that keeps or drops all of an image's values together.     x (B, ...), mask (B, 1, ...)
+
+    Put on a block's branch f, z + mask f(z): an image whose mask is 0 goes around the branch.
+    """
+
+    def mask_shape(self, shape):
+        """One number for each image: (B, 1, ..., 1)."""
+        return shape[0], *(1 for _ in shape[1:])

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from .attention import MultiHeadAttention
-from .dropout import Dropout
+from .dropout import Dropout, StochasticDepth
 from .gelu import gelu, gelu_tanh
 from .init import normal
 from .layernorm import LayerNorm
@@ -69,17 +69,20 @@ class Block(Module):
     """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3).
 
     With `position_at="every"` the block has a `position_embedding` of its own, with "shared" it is lent the encoder's.
+    stochastic_depth: the rate at which each of the two branches is dropped, for an image as a whole.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config, rng=None, stochastic_depth=0.0):
         super().__init__()
         D, c = config.width, config
         self.position_embedding = make_positions(c, rng, "every")
         self.norm1 = LayerNorm(D, c.layernorm_eps)
         self.attention = MultiHeadAttention(D, c.heads, rng, c.attention_dropout)
         self.drop = Dropout(c.dropout)
+        self.drop_path1 = StochasticDepth(stochastic_depth)
         self.norm2 = LayerNorm(D, c.layernorm_eps)
         self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout)
+        self.drop_path2 = StochasticDepth(stochastic_depth)
 
     def forward(self, z, mask=None, record=None, asking=None, position=None):
         """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
@@ -89,9 +92,9 @@ class Block(Module):
             z = added(z)
         normed1 = self.norm1(z)
         attended = self.attention(normed1, mask, scope(record, "attention"), asking, relative)
-        z_mid = z[:, :asking] + self.drop(attended)
+        z_mid = z[:, :asking] + self.drop_path1(self.drop(attended))
         normed2 = self.norm2(z_mid)
-        z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))
+        z_out = z_mid + self.drop_path2(self.mlp(normed2, scope(record, "mlp")))
         if record is not None:
             record.update(norm1=normed1, z_mid=z_mid, norm2=normed2, z=z_out)
         return z_out
@@ -102,13 +105,19 @@ def _added_or_relative(position):
     return (None, position) if isinstance(position, RelativePosition) else (position, None)
 
 
+def _rates(config):
+    """Stochastic depth's rate of each block: 0 in the first (or only) one, evenly up to `config.stochastic_depth`."""
+    return [config.stochastic_depth * i / max(config.depth - 1, 1) for i in range(config.depth)]
+
+
 class Encoder(Module):
     """L blocks, then one layer norm over every token (Eq. 4 reads its first output)."""
 
     def __init__(self, config, rng=None):
         super().__init__()
         self.position_embedding = make_positions(config, rng, "shared")
-        self.blocks = nn.ModuleList(Block(config, rng) for _ in range(config.depth))
+        self.recompute_blocks = False  # True: only each block's input is kept, backward computes the rest again
+        self.blocks = nn.ModuleList(Block(config, rng, rate) for rate in _rates(config))
         self.norm = LayerNorm(config.width, config.layernorm_eps)
 
     def forward(self, z, mask=None, record=None, asking=None):
@@ -116,9 +125,11 @@ class Encoder(Module):
 
         The last block then skips what only the other tokens' outputs would need: exactly the same result for less work.
         """
-        last = len(self.blocks) - 1
+        last, shared = len(self.blocks) - 1, self.position_embedding
+        recompute = self.recompute_blocks and record is None and torch.is_grad_enabled()
         for i, block in enumerate(self.blocks):
-            z = block(z, mask, scope(record, f"block{i:02d}"), asking if i == last else None, self.position_embedding)
+            options = mask, scope(record, f"block{i:02d}"), asking if i == last else None, shared
+            z = checkpoint(block, z, *options, use_reentrant=False) if recompute else block(z, *options)
         z = self.norm(z)
         if record is not None:
             record["encoded"] = z

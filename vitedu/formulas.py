@@ -116,10 +116,10 @@ def vit_activations(config, *, recompute=True) -> dict[str, int]:
 
     With fused attention.  What two layers read is kept once: `out` reads attention's result, `fc2` reads GELU's.
     recompute: GELU's result is not kept at all, but computed again.
-    Raises ValueError for dropout and relative positions, which keep more.
+    Raises ValueError for dropout, stochastic depth and relative positions, which keep more.
     """
     c, D, T, L = config, config.width, config.num_tokens, config.depth
-    if c.dropout or c.attention_dropout or c.position_embedding == "relative":
+    if c.dropout or c.attention_dropout or c.stochastic_depth or c.position_embedding == "relative":
         raise ValueError("config has dropout or relative positions; vit_activations counts models without")
     return {
         "patches": c.num_patches * c.channels * c.patch_size**2,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .attention import MultiHeadAttention
-from .dropout import Dropout
+from .dropout import Dropout, StochasticDepth
 from .gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from .init import normal
 from .layernorm import LayerNorm
@@ -66,16 +66,19 @@ class Block(Module):
     """z' = MSA(LN(z)) + z  (Eq. 2),   z_out = MLP(LN(z')) + z'  (Eq. 3).
 
     With `position_at="every"` the block has a `position_embedding` of its own, with "shared" it is lent the encoder's.
+    stochastic_depth: the rate at which each of the two branches is dropped, for an image as a whole.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config, rng, dtype=np.float32, stochastic_depth=0.0):
         D, c = config.width, config
         self.position_embedding = make_positions(c, rng, "every", dtype)
         self.norm1 = LayerNorm(D, c.layernorm_eps, dtype)
         self.attention = MultiHeadAttention(D, c.heads, rng, c.attention_dropout, dtype)
         self.drop = Dropout(c.dropout, rng)
+        self.drop_path1 = StochasticDepth(stochastic_depth, rng)
         self.norm2 = LayerNorm(D, c.layernorm_eps, dtype)
         self.mlp = MLP(D, c.mlp_dim, rng, c.gelu, c.dropout, dtype)
+        self.drop_path2 = StochasticDepth(stochastic_depth, rng)
 
     def forward(self, z, mask=None, record=None, asking=None, position=None):
         """z (B, S, D)  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)"""
@@ -84,9 +87,9 @@ class Block(Module):
             z = added(z)  # [0]
         normed1 = self.norm1(z)
         attended = self.attention(normed1, mask, scope(record, "attention"), asking, relative)
-        z_mid = z[:, :asking] + self.drop(attended)  # [1]
+        z_mid = z[:, :asking] + self.drop_path1(self.drop(attended))  # [1]
         normed2 = self.norm2(z_mid)
-        z_out = z_mid + self.mlp(normed2, scope(record, "mlp"))  # [2]
+        z_out = z_mid + self.drop_path2(self.mlp(normed2, scope(record, "mlp")))  # [2]
         self.keep((added,))
         if record is not None:
             record.update(norm1=normed1, z_mid=z_mid, norm2=normed2, z=z_out)
@@ -94,8 +97,10 @@ class Block(Module):
 
     def backward(self, dz_out):
         (added,) = self.take()
-        dz_mid = dz_out + self.norm2.backward(self.mlp.backward(dz_out))  # from [2]: both ways add up
-        dz = self.norm1.backward(self.attention.backward(self.drop.backward(dz_mid)))  # from [1]
+        dbranch = self.mlp.backward(self.drop_path2.backward(dz_out))  # from [2]
+        dz_mid = dz_out + self.norm2.backward(dbranch)  # from [2]: both ways add up
+        dbranch = self.attention.backward(self.drop.backward(self.drop_path1.backward(dz_mid)))  # from [1]
+        dz = self.norm1.backward(dbranch)  # from [1]
         dz[:, : dz_mid.shape[1]] += dz_mid  # from [1]: tokens that did not ask have no way around attention
         return added.backward(dz) if added else dz  # from [0]
 
@@ -105,12 +110,17 @@ def _added_or_relative(position):
     return (None, position) if isinstance(position, RelativePosition) else (position, None)
 
 
+def _rates(config):
+    """Stochastic depth's rate of each block: 0 in the first (or only) one, evenly up to `config.stochastic_depth`."""
+    return [config.stochastic_depth * i / max(config.depth - 1, 1) for i in range(config.depth)]
+
+
 class Encoder(Module):
     """L blocks, then one layer norm over every token (Eq. 4 reads its first output)."""
 
     def __init__(self, config, rng, dtype=np.float32):
         self.position_embedding = make_positions(config, rng, "shared", dtype)
-        self.blocks = [Block(config, rng, dtype) for _ in range(config.depth)]
+        self.blocks = [Block(config, rng, dtype, rate) for rate in _rates(config)]
         self.norm = LayerNorm(config.width, config.layernorm_eps, dtype)
 
     def forward(self, z, mask=None, record=None, asking=None):

@@ -44,7 +44,11 @@ RESNETS = {
     "hybrid": HYBRID,
     "hybrid, root alone": replace(HYBRID, image_size=(48, 80), patch_size=4, blocks=()),
 }
-DROPOUT = {"dropout": replace(VIT, dropout=0.1), "attention dropout": replace(VIT, attention_dropout=0.1)}
+DROPOUT = {
+    "dropout": replace(VIT, dropout=0.1),
+    "attention dropout": replace(VIT, attention_dropout=0.1),
+    "stochastic depth": replace(VIT, stochastic_depth=0.1),
+}
 IMAGE_MODELS = VITS | RELATIVE | RESNETS
 
 

@@ -26,7 +26,7 @@ __all__ = ["adapt", "load_npz", "load_state", "open_npz", "save_npz", "set_const
 _log = logging.getLogger(__name__)  # as warnings: seen in a notebook and on a terminal without any setting up
 
 CONSTANTS = ("gelu", "layernorm_eps", "groupnorm_eps", "standardize_eps", "pool_padding")  # a file brings its own
-TRAINING = ("dropout", "attention_dropout", "head_bias")  # of a training run, not of its result: the model's stay
+TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "head_bias")  # of a training run: the model's stay
 _KINDS = {"ViTConfig": "ViT", "HybridConfig": "hybrid", "BiTConfig": "BiT"}
 
 

@@ -188,7 +188,7 @@ def _vit_settings(arrays, own, arguments, image_size, K, heads):
     if act not in (None, "gelu", "gelu_tanh"):
         raise ValueError(f"act_layer={act!r}; expected 'gelu' or 'gelu_tanh'")
     constants = _CONSTANTS[kind.__name__] | ({"gelu": "tanh"} if act == "gelu_tanh" else {})
-    kept = (*constants, "dropout", "attention_dropout", "head_bias", "groups")
+    kept = (*constants, "dropout", "attention_dropout", "stochastic_depth", "head_bias", "groups")
     return kind(**sizes, image_size=size, **constants | _kept(own, kept))
 
 
