@@ -1,0 +1,169 @@
+"""Few-shot accuracy: least squares on a frozen model's features (Sec. 4.1).  Taught in notebooks/14_pretraining.ipynb.
+
+A few images per class, +1 and -1 as targets, one linear map with its exact solution.  Nothing is trained, so it can be
+had while a model is being trained.  As `fewshot_lsr` of google-research/big_vision, but in float64 throughout: with the
+constant column, float32 has too few digits for a small `l2`.
+Features stay on their device; NumPy chooses the images, so both packages choose the same ones.
+
+Shapes: `N` images, `D` features (from `whiten` on with the constant column), `K` classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+__all__ = ["CONSTANT", "choose_shots", "eigen_ridge", "few_shot_accuracy", "predict", "ridge", "whiten", "whitening"]
+
+CONSTANT = 100.0  # the last column: so large that the penalty on its weight, which is the bias, hardly counts
+CHUNK = 4096  # test images at a time: the scores (N, K) of all of them may need more memory than the model
+
+
+# ---- the data --------------------------------------------------------------------------------------------------------
+
+
+def choose_shots(labels, shots, seed):
+    """Positions of `shots` images of each class, class by class: (K shots,).
+
+    Every class is shuffled once and its first images are taken, so the images for 5 shots are among those for 10.
+    Raises TypeError for labels that are not integers; ValueError for a class that has too few images, labels below 0 or
+    of another shape, and shots or a seed that are no such numbers.
+    """
+    labels = _check_labels(labels, "labels").numpy(force=True)
+    for name, value, least in (("shots", shots, 1), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name}={value!r} is not allowed; {name} must be an integer >= {least}")
+    rng, chosen = np.random.default_rng(seed), []
+    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])  # K lists of positions
+    for c, images in enumerate(by_class):
+        if len(images) < shots:
+            raise ValueError(f"class {c} has {len(images)} images; shots={shots} needs as many of every class")
+        chosen.append(rng.permutation(images)[:shots])
+    return torch.from_numpy(np.concatenate(chosen))
+
+
+def whitening(features):
+    """Mean and standard deviation + 1e-5 of each column of the chosen images: (D - 1,) and (D - 1,)."""
+    x = features.double()
+    return x.mean(dim=0), x.std(dim=0, correction=0) + 1e-5
+
+
+def whiten(features, mean, std):
+    """[(x - mean) / std, 100]: columns of equal size, and a constant.     (N, D - 1) -> (N, D)"""
+    x = (features - mean) / std
+    return torch.cat([x, x.new_full((len(x), 1), CONSTANT)], dim=1)  # (N, D)
+
+
+# ---- the solution ----------------------------------------------------------------------------------------------------
+
+
+def eigen_ridge(features, targets, form=None):
+    """(left, e, right): for any l2, the weights of `ridge` are left diag(1 / (e + l2)) right.     X (N, D), Y (N, K)
+
+    "primal": X^T X = Q diag(e) Q^T, (D, D);  left = Q,      right = Q^T X^T Y
+    "dual":   X X^T = Q diag(e) Q^T, (N, N);  left = X^T Q,  right = Q^T Y
+    None: the smaller matrix.  Both are the same, for (X^T X + l2) X^T = X^T (X X^T + l2).
+    """
+    if form not in (None, "primal", "dual"):
+        raise ValueError(f"form={form!r} is not allowed; form must be 'primal', 'dual' or None")
+    X, Y = features.double(), targets.double()
+    N, D = X.shape
+    if form == "primal" or (form is None and N >= D):
+        e, Q = torch.linalg.eigh(X.T @ X)  # (D,), (D, D)
+        left, right = Q, Q.T @ (X.T @ Y)  # (D, D), (D, K)
+    else:
+        e, Q = torch.linalg.eigh(X @ X.T)  # (N,), (N, N)
+        left, right = X.T @ Q, Q.T @ Y  # (D, N), (N, K)
+    return left, e.clip(min=0), right  # neither matrix has eigenvalues below 0; after rounding they may
+
+
+def ridge(features, targets, l2):
+    """W with the least ||X W - Y||^2 + l2 ||W||^2: W = (X^T X + l2)^-1 X^T Y.     X (N, D), Y (N, K)  ->  (D, K)
+
+    l2: a positive number, or a list of them; then a list of weights, at the cost of one eigendecomposition.
+    """
+    several = isinstance(l2, (list, tuple))
+    strengths = [_check_l2(value) for value in (l2 if several else [l2])]
+    left, e, right = eigen_ridge(features, targets)
+    weights = [left @ (right / (e + strength)[:, None]) for strength in strengths]  # (D, K) each
+    return weights if several else weights[0]
+
+
+def predict(features, mean, std, weights):
+    """The class with the highest score.     features (N, D - 1), weights (D, K)  ->  (N,)"""
+    chunks = features.split(CHUNK)
+    return torch.cat([(whiten(x, mean, std) @ weights).argmax(1) for x in chunks])
+
+
+# ---- all of it -------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def few_shot_accuracy(
+    train_features, train_labels, test_features, test_labels, shots=(1, 5, 10, 25), seeds=(0, 1, 2), l2=2.0**10
+):
+    """{shots: [accuracy per seed]}: fit on so many training images of each class, count the test images it gets right.
+
+    features (N, D - 1), labels (N,) of 0 ... K - 1; the seed chooses the images.  Raises TypeError for features that
+    are not floating point and labels that are not integers; ValueError for shapes that do not fit, NaN, a single class,
+    test labels of other classes, and a class with fewer training images than `shots` asks for.
+    """
+    x, x_test = _check_features(train_features, "train_features"), _check_features(test_features, "test_features")
+    labels = _check_labels(train_labels, "train_labels", len(x)).to(x.device)
+    truth = _check_labels(test_labels, "test_labels", len(x_test)).to(x_test.device)
+    K, strength = int(labels.max()) + 1, _check_l2(l2)
+    if K < 2:
+        raise ValueError("train_labels holds one class; expected 2 or more")
+    if truth.max() >= K:
+        raise ValueError(f"test_labels run to {truth.max()}; train_labels allow 0..{K - 1}")
+    if x_test.shape[1] != x.shape[1]:
+        raise ValueError(f"test_features has {x_test.shape[1]} columns, train_features {x.shape[1]}; expected as many")
+    for name, value in (("shots", shots), ("seeds", seeds)):
+        if not isinstance(value, (tuple, list, range)) or not value:
+            raise ValueError(f"{name}={value!r} is not allowed; {name} must be a list of integers")
+    chosen = {(k, seed): choose_shots(labels, k, seed) for k in shots for seed in seeds}  # all, before any work
+
+    accuracy, classes = {k: [] for k in shots}, torch.arange(K, device=labels.device)
+    for (k, _), images in chosen.items():
+        few = x[images]  # (K k, D - 1)
+        mean, std = whitening(few)
+        targets = 2.0 * (labels[images, None] == classes) - 1  # (K k, K): 1 for the image's class, else -1
+        weights = ridge(whiten(few, mean, std), targets, strength)  # (D, K)
+        right = predict(x_test, mean, std, weights) == truth  # (N,)
+        accuracy[k].append(float(right.double().mean()))
+    return accuracy
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------------
+
+
+def _check_features(features, name):
+    features = torch.as_tensor(features)
+    if not features.is_floating_point():
+        raise TypeError(f"{name} has dtype {features.dtype}; expected floating point")
+    if features.ndim != 2 or 0 in features.shape:
+        raise ValueError(f"{name} has shape {tuple(features.shape)}; expected (N, D), neither of them 0")
+    finite = torch.isfinite(features).all(dim=1)  # (N,)
+    if not finite.all():
+        raise ValueError(f"{name}[{int(finite.int().argmin())}] holds NaN or infinity; expected finite features")
+    return features.cpu() if features.device.type == "mps" else features  # Apple's GPUs have no float64
+
+
+def _check_labels(labels, name, count=None):
+    labels = torch.as_tensor(labels)
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"{name} has dtype {labels.dtype}; expected integers 0 ... K - 1")
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"{name} has shape {tuple(labels.shape)}; expected (N,), N at least 1")
+    if count not in (None, len(labels)):
+        raise ValueError(f"{name} holds {len(labels)} labels for {count} images")
+    if labels.min() < 0:
+        raise ValueError(f"{name} run from {labels.min()}; expected 0 ... K - 1")
+    return labels.long()
+
+
+def _check_l2(l2):
+    is_number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
+    if not (is_number and 0 < l2 < np.inf):
+        raise ValueError(f"l2={l2!r} is not allowed; l2 must be a positive number")
+    return float(l2)
