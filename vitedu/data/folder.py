@@ -1,0 +1,70 @@
+"""Image files in class folders: `train/tench/1.jpg`.  Taught in notebooks/14_pretraining.ipynb."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from .memory import Sample
+from .retry import Retry
+
+__all__ = ["ImageFiles", "split_folders"]
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff", ".gif")
+SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+          "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
+
+
+def split_folders(folder: str) -> dict[str, str]:
+    """{split: its folder}: folders named as splits are, or else all is "train"."""
+    found = {SPLITS[e.name.lower()]: e.path for e in os.scandir(folder) if e.is_dir() and e.name.lower() in SPLITS}
+    return dict(sorted(found.items())) or {"train": folder}
+
+
+class ImageFiles:
+    """The image files of class folders, sorted by class and name; the classes are the sorted folder names.
+
+    A file is a chunk of its own: nothing is gained by reading neighbours together.  Raises ValueError where there are
+    no such files.
+    """
+
+    def __init__(self, folder: str, retry: Retry | None = None):
+        self.folder, self.retry = folder, retry or Retry()
+        self.class_names = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+        files, labels = [], []
+        for label, name in enumerate(self.class_names):
+            inside = []
+            for where, _, names in os.walk(os.path.join(folder, name)):
+                inside += [os.path.relpath(os.path.join(where, n), folder) for n in names if is_image(n)]
+            files += sorted(inside)
+            labels += [label] * len(inside)
+        if not files:
+            raise ValueError(f"data={folder!r} has no image files in class folders, such as {folder}/cat/1.jpg")
+        self.files = np.array([os.fsencode(file) for file in files])  # one block of memory, quick to hand to workers
+        self.labels = np.array(labels, np.int64)
+        self.chunks = np.ones(len(files), np.int64)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def read(self, ids) -> list[Sample]:
+        """The images of these numbers, in this order."""
+        return [self._sample(i) for i in np.asarray(ids).tolist()]
+
+    def _sample(self, i):
+        path = os.path.join(self.folder, os.fsdecode(bytes(self.files[i])))
+        return Sample(self.retry(lambda: _content(path), path), int(self.labels[i]), path)
+
+
+def is_image(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+
+
+def _content(path) -> bytes:
+    with open(path, "rb") as f:
+        return f.read()

@@ -1,0 +1,206 @@
+"""From positions to batches: read, decode, augment, in this process or in worker processes.
+
+Taught in notebooks/14_pretraining.ipynb.  Shapes: `b` images of one micro-batch, `C` channels, `H W` image size.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .memory import UnreadableImage
+from .order import SampleRandom
+
+__all__ = ["Batch", "Loader", "UnreadableImage"]
+
+
+class Batch(NamedTuple):
+    """What a model sees at once.  An image that could not be read is black, and `valid` says so: it has no part in the
+    loss, and every process goes on with the same shapes.
+    """
+
+    images: object  # (b, C, H, W) uint8 tensor; the step turns it into floats on the device
+    labels: object  # (b,) int64 tensor
+    valid: object  # (b,) bool tensor
+    positions: np.ndarray  # (b,) int64
+    problems: tuple[str, ...]  # one line per image that could not be read
+
+
+class Loader:
+    """The batches of one process, step after step, from any step on.
+
+    source: `read(image numbers) -> samples`; order: positions -> image numbers; transform: (data, rng) -> (C, H, W)
+    uint8, its `shape` known beforehand.  Iterating yields, per step, the list of this process's micro-batches.
+
+    Step s of batch size B is the positions s B ... (s + 1) B - 1; process `rank` of `world` takes the rank-th of
+    `world` equal parts.  workers: that many processes share out every micro-batch in equal parts, so that each always
+    has the same part of a batch (and, with `Streamed`, the same lanes); 0: all is done here, which is best for small
+    images in memory.  Raises ValueError when batch_size cannot be shared out equally.
+    """
+
+    def __init__(
+        self, source, order, transform, *, seed, batch_size, steps, start=0, micro_batch=None, rank=0, world=1,
+        workers=0, pin_memory=False,
+    ):  # fmt: skip
+        if batch_size % world:
+            raise ValueError(f"batch_size={batch_size} is not allowed; it must be a multiple of the {world} processes")
+        self.share = batch_size // world
+        micro_batch = min(micro_batch or self.share, self.share)
+        self.cuts = range(0, self.share, micro_batch)
+        self.micro_batch, self.batch_size, self.rank = micro_batch, batch_size, rank
+        self.start, self.steps, self.workers, self.pin_memory = start, steps, workers, pin_memory
+        self.fetch = _Fetch(source, order, transform, seed, ahead=batch_size)
+        if hasattr(source, "set_room") and hasattr(order, "chunks_at_once"):
+            of_one_worker = np.concatenate([self._pieces(cut)[0] for cut in self.cuts])
+            # Twice: while a lane turns to its next window, chunks of both are open.
+            source.set_room(2 * order.chunks_at_once(of_one_worker, batch_size))
+
+    def _pieces(self, cut: int, step: int = 0) -> list[np.ndarray]:
+        """The positions of a micro-batch, one array for each worker."""
+        first = step * self.batch_size + self.rank * self.share
+        positions = np.arange(first + cut, first + min(cut + self.micro_batch, self.share))
+        return np.array_split(positions, min(max(self.workers, 1), len(positions)))
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """The positions of every piece of every micro-batch of this process, in order."""
+        for step in range(self.start, self.steps):
+            for cut in self.cuts:
+                yield from self._pieces(cut, step)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        fetched = self._in_workers() if self.workers else map(self.fetch.__getitem__, self.pieces())
+        sizes = [len(self._pieces(cut)) for cut in self.cuts]
+        for _ in range(self.start, self.steps):
+            yield [self._join([next(fetched) for _ in range(size)]) for size in sizes]
+
+    def _join(self, pieces: list[Batch]) -> Batch:
+        """One batch of several, in memory that a GPU can read by itself if asked for."""
+        import torch
+
+        if len(pieces) == 1 and not self.pin_memory:
+            return pieces[0]
+
+        def joined(tensors):
+            shape = (sum(len(t) for t in tensors), *tensors[0].shape[1:])
+            return torch.cat(tensors, out=torch.empty(shape, dtype=tensors[0].dtype, pin_memory=self.pin_memory))
+
+        images, labels, valid, positions, problems = zip(*pieces, strict=True)
+        return Batch(joined(images), joined(labels), joined(valid), np.concatenate(positions), sum(problems, ()))
+
+    def _in_workers(self) -> Iterator[Batch]:
+        import multiprocessing
+
+        from torch.utils.data import DataLoader
+
+        # A fresh process per worker: the training process has threads, and to fork it could lock up.  They are forked
+        # from a small server instead, which imports once what all of them need.
+        has_server = "forkserver" in multiprocessing.get_all_start_methods()  # not on Windows
+        context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+        context.set_forkserver_preload(["torch.utils.data", "vitedu.data.loader"])
+        fetched = DataLoader(
+            _InWorker(self.fetch),
+            sampler=self.pieces(),  # the k-th piece goes to worker k mod workers
+            batch_size=None,  # one item is one piece already
+            num_workers=self.workers,
+            prefetch_factor=max(2, len(self.cuts)),
+            multiprocessing_context=context,
+            collate_fn=_as_it_is,
+            worker_init_fn=_begin_worker,
+        )
+        try:
+            for batch in fetched:
+                if isinstance(batch, _Failure):
+                    raise batch.error from _InWorkerTraceback(batch.trace)
+                yield batch
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker"):
+                raise
+            raise RuntimeError(
+                f"a loader process was ended from outside, most often for want of memory (or of shared memory, "
+                f"/dev/shm, in a container): {error}.  Use fewer workers (now {self.workers}), and go on from the last "
+                f"checkpoint"
+            ) from error
+
+
+class _Fetch:
+    """positions -> Batch.  `ahead`: the next positions that will be asked for are so much further on."""
+
+    def __init__(self, source, order, transform, seed, ahead=0):
+        self.source, self.order, self.transform, self.seed, self.ahead = source, order, transform, seed, ahead
+        self.random = SampleRandom(seed)
+        self.prefetch = getattr(source, "prefetch", None)
+
+    def __getitem__(self, positions) -> Batch:
+        import torch
+
+        samples = self.source.read(self.order(positions))
+        if self.prefetch is not None:
+            self.prefetch(self.order(positions + self.ahead))
+        images = np.zeros((len(positions), *self.transform.shape), np.uint8)
+        labels = np.array([sample.label for sample in samples], np.int64)
+        valid = np.ones(len(positions), bool)
+        problems = []
+        transform, random = self.transform, self.random
+        for i, (position, sample) in enumerate(zip(positions.tolist(), samples, strict=True)):
+            try:
+                images[i] = transform(sample.data, random(position))
+            except UnreadableImage as error:
+                valid[i] = False
+                problems.append(f"{sample.name}: {error}")
+        tensors = (torch.from_numpy(array) for array in (images, labels, valid))
+        return Batch(*tensors, positions, tuple(problems))
+
+
+# ---- in a worker process -------------------------------------------------------------------------------------------
+
+
+class _Failure(NamedTuple):
+    """An error, on its way to the training process."""
+
+    error: Exception
+    trace: str
+
+
+class _InWorkerTraceback(Exception):
+    """Where in a worker it happened."""
+
+    def __str__(self):
+        return f"in a loader process:\n{self.args[0]}"
+
+
+class _InWorker:
+    """_Fetch, with an error as a result: so it arrives as it was, and not in the words of a library."""
+
+    def __init__(self, fetch):
+        self.fetch = fetch
+
+    def __getitem__(self, positions):
+        import pickle
+
+        try:
+            return self.fetch[positions]
+        except Exception as error:
+            trace = traceback.format_exc()
+            try:
+                pickle.loads(pickle.dumps(error))
+            except Exception:  # some errors cannot travel
+                error = RuntimeError(f"{type(error).__name__}: {error}")
+            return _Failure(error, trace)
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def _begin_worker(_):
+    """One thread each: there are as many workers as cores are meant to be used.  (PyTorch sees to itself.)"""
+    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].set_cpu_count(1)

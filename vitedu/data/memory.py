@@ -1,0 +1,109 @@
+"""Images that fit into memory, decoded once: CIFAR, digits.  Taught in notebooks/14_pretraining.ipynb."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Arrays", "Sample", "UnreadableImage", "decode_all"]
+
+LARGEST_SIDE = 64  # pixels: what counts as small when `in_memory` is left open,
+LARGEST_TOTAL = 10**9  # and bytes that all images together may take then
+
+
+class UnreadableImage(ValueError):
+    """The bytes of one image could not be decoded; the message says why."""
+
+
+class Sample(NamedTuple):
+    """One image as a source hands it out."""
+
+    data: object  # encoded bytes, or (H, W, C) uint8
+    label: int
+    name: str  # file and row, for messages
+
+
+class Arrays:
+    """A source of images that are decoded already.     images (n, H, W, C) uint8, labels (n,) integers
+
+    broken: {image number: its bytes} of the few that could not be decoded; they are handed out as they are, so that
+    the transform finds the mistake and names it.
+    """
+
+    def __init__(self, images, labels, name: str = "array", class_names=None, broken=None):
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(f"images is {images.dtype} {images.shape}; expected uint8 (n, H, W, C)")
+        if labels.shape != (len(images),):
+            raise ValueError(f"labels has shape {labels.shape}; expected ({len(images)},)")
+        self.images, self.labels, self.name, self.class_names = images, labels.astype(np.int64), name, class_names
+        self.broken = broken or {}
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_classes(self) -> int | None:
+        return None if self.class_names is None else len(self.class_names)
+
+    @property
+    def chunks(self) -> np.ndarray:
+        """In memory any image is at hand at any time: each is a chunk of its own."""
+        return np.ones(len(self), np.int64)
+
+    def read(self, ids) -> list[Sample]:
+        """The images of these numbers, in this order."""
+        name, broken = self.name, self.broken
+        pairs = zip(np.asarray(ids).tolist(), self.labels[ids].tolist(), strict=True)
+        if not broken:
+            return [Sample(self.images[i], label, f"{name}, image {i}") for i, label in pairs]
+        return [Sample(broken.get(i, self.images[i]), label, f"{name}, image {i}") for i, label in pairs]
+
+
+def decode_all(source, name: str, required: bool):
+    """`source` as `Arrays` if its images are small, else `source` itself.
+
+    Small: at most 64 x 64 pixels, less than a gigabyte together.  required=True takes any size, and raises ValueError
+    when the images differ in size: they make no array then.
+    """
+    from tqdm import tqdm
+
+    from .decode import open_image  # late: that module needs the names above
+
+    H, W = _size(source, name, open_image)
+    if not required and (max(H, W) > LARGEST_SIDE or len(source) * H * W * 3 > LARGEST_TOTAL):
+        return source
+
+    images = np.zeros((len(source), H, W, 3), np.uint8)
+    labels = np.empty(len(source), np.int64)
+    broken = {}
+    with tqdm(total=len(source), desc=f"decoding {name}", unit="image", disable=len(source) < 10_000) as bar:
+        for start in range(0, len(source), 1000):
+            samples = source.read(np.arange(start, min(start + 1000, len(source))))
+            for i, sample in enumerate(samples, start):
+                labels[i] = sample.label
+                try:
+                    image = open_image(sample.data)
+                    if (image.height, image.width) == (H, W):
+                        images[i] = image.box(0, 0, H, W)
+                    elif required:
+                        sizes = f"{H} x {W} and {image.height} x {image.width}"
+                        raise ValueError(f"data={name!r} holds images of {sizes} pixels; in memory all must be alike")
+                    else:
+                        return source
+                except UnreadableImage:
+                    broken[i] = sample.data
+            bar.update(len(samples))
+    return Arrays(images, labels, name, source.class_names, broken)
+
+
+def _size(source, name, open_image) -> tuple[int, int]:
+    """Height and width of the first image that can be read."""
+    for sample in source.read(np.arange(min(len(source), 64))):
+        try:
+            image = open_image(sample.data)
+            return image.height, image.width
+        except UnreadableImage:
+            continue
+    raise ValueError(f"data={name!r}: none of the first images could be decoded")

@@ -1,0 +1,134 @@
+"""What is done to an image before the model sees it.  Taught in notebooks/14_pretraining.ipynb.
+
+A transform is called with (bytes of an image file or an (H, W, C) uint8 array, a generator) and returns (C, H, W)
+uint8 of its fixed `shape`.  [-1, 1] comes later, on the device: bytes are a quarter of the floats.  All random draws
+come from the generator, so the same generator gives the same image.  Transforms can be pickled: workers get a copy.
+
+An image that cannot be read raises `UnreadableImage`; that is for the loader to handle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .crops import inception_crop, resize, resize_small_and_crop
+from .decode import open_image
+from .randaugment import RandAugment
+
+__all__ = ["CentralCrop", "InceptionCrop", "PadCrop", "Square", "evaluation_transform", "training_transform"]
+
+
+def training_transform(recipe, shape, exact: bool = True):
+    """The transform of a `DataRecipe` for training.     shape: (C, H, W) that the model takes
+
+    exact=False lets large JPEGs be decoded at a lower scale (`crops.inception_crop`): quicker, but other pixels.
+    """
+    shape = _check_shape(shape)
+    augment = None
+    if recipe.randaugment_layers:
+        augment = RandAugment(recipe.randaugment_layers, recipe.randaugment_magnitude)
+    if recipe.crop == "inception":
+        return InceptionCrop(shape, recipe.min_area, recipe.flip, augment, exact)
+    if recipe.crop == "pad":
+        return PadCrop(shape, recipe.pad, recipe.flip, augment)
+    return Square(shape, recipe.flip, augment)
+
+
+def evaluation_transform(recipe, shape):
+    """The transform of a `DataRecipe` for evaluation: nothing random, the generator may be None.
+
+    eval_resize N: the shorter side becomes N pixels, the middle is cut out; None: the image is resized to the shape,
+    its aspect is lost.  crop="pad" is for images that have the model's size already: always as with None.
+    """
+    shape = _check_shape(shape)
+    if recipe.eval_resize is None or recipe.crop == "pad":
+        return Square(shape)
+    return CentralCrop(shape, recipe.eval_resize)
+
+
+class InceptionCrop:
+    """A random box of random area and aspect, resized to the shape; then a flip, then RandAugment."""
+
+    def __init__(self, shape, min_area: float = 0.05, flip: bool = True, augment=None, exact: bool = True):
+        self.shape, self.min_area, self.flip, self.augment, self.exact = shape, min_area, flip, augment, exact
+
+    def __call__(self, data, rng):
+        image = open_image(data, self.shape[0])
+        return _finish(inception_crop(image, self.shape[1:], rng, self.min_area, self.exact), self, rng)
+
+
+class Square:
+    """The whole image resized to the shape; in training then a flip and RandAugment."""
+
+    def __init__(self, shape, flip: bool = False, augment=None):
+        self.shape, self.flip, self.augment = shape, flip, augment
+
+    def __call__(self, data, rng=None):
+        return _finish(_whole_image(data, self.shape), self, rng)
+
+
+class CentralCrop:
+    """The shorter side to `small` pixels by area means, then the middle."""
+
+    def __init__(self, shape, small: int):
+        if small < max(shape[1:]):
+            raise ValueError(f"eval_resize={small} is not allowed for images of {shape[1:]}; it must not be smaller")
+        self.shape, self.small = shape, small
+
+    def __call__(self, data, rng=None):
+        return _to_channels_first(resize_small_and_crop(open_image(data, self.shape[0]), self.small, self.shape[1:]))
+
+
+class PadCrop:
+    """For small images: a black border of `pad` pixels, a random crop of the old size, a random flip, RandAugment.
+
+    An image of another size than the shape is resized to it first.
+    """
+
+    def __init__(self, shape, pad: int, flip: bool = True, augment=None):
+        if pad > min(shape[1:]):
+            raise ValueError(f"pad={pad} is not allowed for images of {shape[1:]}; it must not be larger")
+        self.shape, self.pad, self.flip, self.augment = shape, pad, flip, augment
+
+    def __call__(self, data, rng):
+        (C, H, W), pad = self.shape, self.pad
+        if type(data) is not np.ndarray or data.shape != (H, W, C):
+            data = _whole_image(data, self.shape)
+        down, across = rng.integers(0, 2 * pad + 1, 2).tolist()
+        if self.flip and rng.random() < 0.5:
+            data = data[:, ::-1]
+        out = np.zeros(self.shape, np.uint8)
+        # The crop starts `down` rows into the padded image, that is down - pad rows into the image itself.
+        top, left = down - pad, across - pad
+        out[:, max(-top, 0) : H - max(top, 0), max(-left, 0) : W - max(left, 0)] = data[
+            max(top, 0) : min(top + H, H), max(left, 0) : min(left + W, W)
+        ].transpose(2, 0, 1)
+        if self.augment is not None:
+            return _to_channels_first(self.augment(out.transpose(1, 2, 0), rng))
+        return out
+
+
+def _whole_image(data, shape) -> np.ndarray:
+    image = open_image(data, shape[0])
+    return resize(image.box(0, 0, image.height, image.width), shape[1:])
+
+
+def _finish(pixels, transform, rng) -> np.ndarray:
+    """Flip with probability 1/2, RandAugment, and the channels first."""
+    if transform.flip and rng.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    if transform.augment is not None:
+        pixels = transform.augment(pixels, rng)
+    return _to_channels_first(pixels)
+
+
+def _to_channels_first(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, C)  ->  (C, H, W), contiguous, never a view into the data set."""
+    return pixels.transpose(2, 0, 1).copy()
+
+
+def _check_shape(shape) -> tuple[int, int, int]:
+    shape = tuple(shape)
+    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
+        raise ValueError(f"shape={shape} is not allowed; shape must be (1 or 3, rows, columns)")
+    return shape
