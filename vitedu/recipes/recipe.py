@@ -1,0 +1,176 @@
+"""What a training run is, as data.  Taught in notebooks/14_pretraining.ipynb.
+
+A recipe is everything that decides the result: model, data, optimiser, schedule, seed.  Where it runs (how many
+processes, how many images each takes at once) decides only how fast, and stands in `Execution`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+
+from ..config import BiTConfig, HybridConfig, ViTConfig, _check_choices, _is_count, _is_number, _require
+
+__all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "flatten", "format_recipe"]
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Where a recipe comes from and what to expect of it; nothing here changes a run."""
+
+    source: str = ""  # paper table, or file of the authors
+    expected: str = ""  # published or measured result
+    hardware: str = ""  # what the result was got on
+    cost: str = ""  # time, or core-days
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Which images, and what is done to each before the model sees it (facts and sources in DEVIATIONS.md)."""
+
+    dataset: str = ""  # hub name or folder; `--data` on the command line comes first
+    train_split: str = "train"
+    eval_split: str = "validation"  # "": no evaluation
+    hold_out: int = 0  # so many images of the training split (chosen by a fixed seed) are kept for evaluation instead
+    train_images: int | None = None  # use only so many of the training images; None: all
+    crop: str = "inception"  # "inception": random area and aspect; "pad": pad and crop; "none": resize alone
+    pad: int = 4  # pixels of border for crop="pad"
+    min_area: float = 0.05  # least part of the image that an inception crop keeps
+    flip: bool = True  # left and right change places with probability 1/2
+    randaugment_layers: int = 0  # operations per image, 0: none
+    randaugment_magnitude: int = 10  # of 10
+    mixup: float = 0.0  # p of Beta(p, p), 0: none
+    eval_resize: int | None = 256  # shorter side in evaluation, then the middle is cut out; None: resize to the square
+    streaming: bool = False  # True: read shards in order, mixing a few at a time; False: any image at any time
+    window: int = 4  # streaming: chunks that one lane mixes
+    lanes: int = 64  # streaming: chunks read side by side; at least as many as processes times workers
+
+    def __post_init__(self):
+        _check_choices(self, crop=("inception", "pad", "none"))
+        for name in ("hold_out", "pad", "randaugment_layers", "randaugment_magnitude"):
+            _require(_is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
+        for name in ("window", "lanes"):
+            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        for name in ("train_images", "eval_resize"):
+            value = getattr(self, name)
+            _require(value is None or _is_count(value), name, value, "a positive integer or None")
+        _require(_is_number(self.mixup) and self.mixup >= 0, "mixup", self.mixup, "a number >= 0")
+        area = self.min_area
+        _require(_is_number(area) and 0 < area <= 1, "min_area", area, "a number in (0, 1]")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a recipe is carried out.  Another choice here gives the same run (to rounding), and may change on resume."""
+
+    device: str = "auto"  # "auto": a GPU where there is one; "cpu"; "cuda"
+    parallel: str = "ddp"  # "ddp": every process holds the model; "fsdp": parameters and optimiser are sharded (FSDP2)
+    micro_batch: int | None = None  # images that one process takes at once; None: its whole share of the batch
+    precision: str = "bf16"  # "bf16": autocast; "float32"; "float64" for checks
+    compile: bool = False  # torch.compile, block by block
+    recompute: bool = False  # activation checkpointing: keep each block's input only, compute the rest again
+    channels_last: bool = False  # memory layout of images; quicker for ResNets on GPUs
+    threads: int | None = None  # CPU threads per process; None: PyTorch's own choice
+    workers: int = 0  # processes that read and decode, per training process; 0: a thread of the training process
+    log_every: int = 50  # steps
+    evaluate_every: int | None = None  # steps; None: at the end only
+    few_shot_every: int | None = None  # steps; None: never
+    checkpoint_every: int = 1000  # steps; there is always one at the end
+    keep: int = 2  # the newest checkpoints are kept,
+    keep_every: int | None = None  # and each whose step is a multiple of this
+
+    def __post_init__(self):
+        _check_choices(
+            self,
+            device=("auto", "cpu", "cuda"),
+            parallel=("ddp", "fsdp"),
+            precision=("bf16", "float32", "float64"),
+        )
+        for name in ("log_every", "checkpoint_every", "keep"):
+            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        for name in ("micro_batch", "threads", "evaluate_every", "few_shot_every", "keep_every"):
+            value = getattr(self, name)
+            _require(value is None or _is_count(value), name, value, "a positive integer or None")
+        _require(_is_count(self.workers, 0), "workers", self.workers, "an integer >= 0")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.  Raises ValueError when a field is out of its range.
+
+    Exactly one of `epochs` and `steps` is given; `updates(n)` turns either into a number of optimiser steps.
+    """
+
+    name: str
+    model: ViTConfig | HybridConfig | BiTConfig
+    data: DataRecipe = field(default_factory=DataRecipe)
+    notes: Notes = field(default_factory=Notes)
+    run: Execution = field(default_factory=Execution)
+    objective: str = "classify"  # "classify", or "masked_patches": guess the colours of hidden patches (App. B.1.2)
+    masked_target: str = "mean_color"  # for masked patches: "mean_color", "downsized", "l2" (App. B.1.2)
+    masked_rate: float = 0.5  # part of an image's patches that is corrupted
+    epochs: float | None = None  # passes over the training images
+    steps: int | None = None  # or optimiser updates
+    batch_size: int = 4096  # images per update, over all processes
+    optimizer: str = "adam"  # "adam": decoupled weight decay; "sgd": momentum 0.9
+    learning_rate: float = 1e-3
+    warmup_steps: int = 10_000
+    decay: str = "linear"  # "linear", "cosine", "none"
+    linear_end: float = 0.0  # learning rate at the end of a linear decay
+    weight_decay: float = 0.1  # decoupled, times the learning rate, on weight matrices only
+    clip_norm: float | None = 1.0  # global gradient norm; None: never clip
+    loss: str = "softmax"  # "softmax" or "sigmoid" cross-entropy
+    label_smoothing: float = 0.0
+    ema: float | None = None  # decay of the averaged weights, e.g. 0.9999; None: no averaging
+    seed: int = 0  # first weights, order of the data, augmentation, dropout
+
+    def __post_init__(self):
+        _check_choices(
+            self,
+            objective=("classify", "masked_patches"),
+            masked_target=("mean_color", "downsized", "l2"),
+            optimizer=("adam", "sgd"),
+            decay=("linear", "cosine", "none"),
+            loss=("softmax", "sigmoid"),
+        )
+        epochs, steps = self.epochs, self.steps
+        _require((epochs is None) != (steps is None), "epochs", epochs, f"given, or steps (now {steps!r}), not both")
+        _require(epochs is None or (_is_number(epochs) and epochs > 0), "epochs", epochs, "a positive number or None")
+        _require(steps is None or _is_count(steps), "steps", steps, "a positive integer or None")
+        _require(_is_count(self.batch_size), "batch_size", self.batch_size, "a positive integer")
+        for name in ("warmup_steps", "seed"):
+            _require(_is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
+        lr, wd, clip, ema = self.learning_rate, self.weight_decay, self.clip_norm, self.ema
+        _require(_is_number(lr) and lr > 0, "learning_rate", lr, "a positive number")
+        for name, value in (("weight_decay", wd), ("linear_end", self.linear_end)):
+            _require(_is_number(value) and value >= 0, name, value, "a number >= 0")
+        _require(clip is None or (_is_number(clip) and clip > 0), "clip_norm", clip, "a positive number or None")
+        smooth = self.label_smoothing
+        _require(_is_number(smooth) and 0 <= smooth < 1, "label_smoothing", smooth, "a number in [0, 1)")
+        _require(ema is None or (_is_number(ema) and 0 < ema < 1), "ema", ema, "a number in (0, 1) or None")
+        rate = self.masked_rate
+        _require(_is_number(rate) and 0 < rate <= 1, "masked_rate", rate, "a number in (0, 1]")
+        if self.objective == "masked_patches":
+            _require(type(self.model).__name__ == "ViTConfig", "objective", self.objective, "'classify' for a ResNet")
+        if self.data.mixup and self.objective != "classify":
+            raise ValueError(f"mixup={self.data.mixup} is not allowed; mixup must be 0 for masked patches")
+
+    def updates(self, num_images: int) -> int:
+        """Optimiser steps for a training set of `num_images`: `steps`, or epochs * num_images / batch_size, rounded."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round(self.epochs * num_images / self.batch_size))
+
+
+def flatten(config, prefix: str = "") -> dict[str, object]:
+    """A dataclass as {"model.width": 768, ...}: what differs between two runs is then one comparison."""
+    flat = {}
+    for f in fields(config):
+        value = getattr(config, f.name)
+        name = f"{prefix}{f.name}"
+        flat |= flatten(value, f"{name}.") if is_dataclass(value) else {name: value}
+    return flat
+
+
+def format_recipe(recipe: Recipe) -> str:
+    """All fields of a recipe, one a line."""
+    return "\n".join(f"{name:28s} {value}" for name, value in flatten(recipe).items() if value != "")
