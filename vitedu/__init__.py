@@ -15,14 +15,18 @@ __version__ = "0.1.0"
 _LAZY = {
     "Adam": "optim", "BiT": "bit", "Block": "encoder", "ClassToken": "patches", "Dropout": "dropout",
     "Encoder": "encoder", "Hybrid": "hybrid", "LayerNorm": "layernorm", "Linear": "linear", "MLP": "encoder",
-    "Module": "module", "MultiHeadAttention": "attention", "PatchEmbedding": "patches", "PositionEmbedding": "patches",
-    "PreLogits": "vit", "SGD": "optim", "Transformer": "seq2seq", "ViT": "vit", "build": "models",
-    "clip_by_global_norm": "optim", "create_model": "models", "evaluate": "train", "fit": "train",
-    "from_official": "weights", "from_pretrained": "weights", "greedy_decode": "decode", "list_models": "models",
-    "named_config": "models", "resize_positions": "resize", "to_official": "weights",
+    "MaskedPatchViT": "masked", "Module": "module", "MultiHeadAttention": "attention", "PatchEmbedding": "patches",
+    "PositionEmbedding": "patches", "PreLogits": "vit", "SGD": "optim", "Transformer": "seq2seq", "ViT": "vit",
+    "build": "models", "clip_by_global_norm": "optim", "create_model": "models", "evaluate": "train",
+    "few_shot_accuracy": "fewshot", "fit": "train", "from_official": "weights", "from_pretrained": "weights",
+    "greedy_decode": "decode", "list_models": "models", "named_config": "models", "resize_positions": "resize",
+    "to_official": "weights",
 }  # fmt: skip
 
-_MODULES = ("check", "compute", "data", "figures", "formulas", "losses", "paper_tables", "show", "weights")
+_MODULES = (
+    "check", "compute", "data", "engine", "figures", "formulas", "losses", "paper_tables", "plan", "recipes", "show",
+    "weights",
+)  # fmt: skip
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",

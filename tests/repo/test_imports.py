@@ -12,14 +12,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # The parts of `vitedu` that are not models.  Every other file of the package is.
-NOT_MODELS = ("check", "data", "figures", "show", "train", "weights")
+NOT_MODELS = ("check", "cli", "data", "engine", "figures", "plan", "recipes", "show", "train", "weights")
 
 # part -> what its files may import besides the standard library; "model" is a model file of `vitedu`.
 MAY_IMPORT = {
     "vitedu_numpy": {"numpy", "vitedu_numpy"},
     "model": {"numpy", "torch", "model"},
     "vitedu.train": {"numpy", "torch", "tqdm", "model", "vitedu.train"},
-    "vitedu.data": {"numpy", "sklearn", "PIL", "datasets", "vitedu.data"},
+    "vitedu.data": {"numpy", "vitedu.data"},
+    "vitedu.recipes": {"model", "vitedu.recipes"},
+    "vitedu.plan": {"numpy", "model", "vitedu.plan", "vitedu.recipes"},
+    "vitedu.engine": {
+        *("numpy", "torch", "tqdm", "model"),
+        *("vitedu.data", "vitedu.engine", "vitedu.recipes", "vitedu.weights"),
+    },
+    "vitedu.cli": set(),
     "vitedu.check": {"numpy", "vitedu_numpy", "vitedu.check"},
     "vitedu.weights": {"numpy", "torch", "model", "vitedu.weights"},
     "vitedu.figures": {"numpy", "matplotlib"},
@@ -30,6 +37,12 @@ MAY_IMPORT_LATE = {
     "vitedu.check": {"torch", "model"},
     "vitedu.weights": {"safetensors", "huggingface_hub"},
     "model": {"vitedu.weights"},  # `model.load_npz`
+    "vitedu.data": {
+        *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
+    },
+    "vitedu.plan": {"torch"},
+    "vitedu.engine": {"matplotlib"},
+    "vitedu.cli": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
 }
 
 

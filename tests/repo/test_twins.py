@@ -21,11 +21,15 @@ NUMPY_MODULES = {
 }
 TORCH_MODULES = {
     "check": "exercises, for both packages",
+    "cli": "the command line",
     "compute": "PyTorch's own counters",
     "data": "arrays, for both packages",
+    "engine": "training on GPUs and many machines",
     "figures": "draws records of both packages",
     "formulas": "settings of both packages",
     "paper_tables": "data, for both packages",
+    "plan": "arithmetic on settings",
+    "recipes": "settings",
     "show": "shows sources of both packages",
     "weights.huggingface": "a PyTorch library's layout",
     "weights.safe": "PyTorch libraries' files",
@@ -66,7 +70,7 @@ NUMPY_NAMES = {
 }
 TORCH_NAMES = {
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
-    **{f"__init__.{name}": reason for name, reason in TORCH_MODULES.items() if "." not in name},
+    **{f"__init__.{name}": reason for name, reason in TORCH_MODULES.items() if "." not in name and name != "cli"},
     **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "weights")},
     **{
         f"weights.{name}": "reads other libraries' files too"
@@ -75,6 +79,7 @@ TORCH_NAMES = {
             "from_pretrained",
             "from_timm",
             "save_huggingface",
+            "save_safetensors",
             "save_timm",
             "to_huggingface",
             "to_timm",

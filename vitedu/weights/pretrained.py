@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+from pathlib import Path
 
 from ..models import build
 from .huggingface import file_names, from_huggingface, huggingface_config, huggingface_layout, huggingface_settings
@@ -18,7 +19,9 @@ from .timm import from_timm, timm_config, timm_layout
 
 __all__ = ["from_pretrained", "released_url"]
 
+SHIPPED = ("vit_cifar10",)  # trained here, and part of the package: see shipped/*.md
 _STORE = "https://storage.googleapis.com"
+_OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight"}  # ViT, BiT, hybrid
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 
 
@@ -34,11 +37,12 @@ def from_pretrained(
 ):
     """Build the model that a file holds, and load it: `from_pretrained("ViT-B_16", num_classes=10, image_size=384)`.
 
-    path_or_id: an .npz file of the authors; a .safetensors file of transformers or timm, or a folder with one and its
-    config.json; the name of a file that the authors released, such as "ViT-B_16" (pre-trained on ImageNet-21k),
-    "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or "owner/name" on the Hugging Face hub.  num_classes,
-    image_size, drop_pre_logits, method, changes: as in `adapt`, which logs a warning for all that it changes in the
-    weights; heads: only for a file of timm that does not tell; rng: as in `build`.
+    path_or_id: "vit_cifar10", a small ViT that comes with this package; an .npz file of the authors; a .safetensors
+    file of ours, of transformers or timm, or a folder with one and its config.json; the name of a file that the authors
+    released, such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
+    "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
+    which logs a warning for all that it changes in the weights; heads: only for a file of timm that does not tell;
+    rng: as in `build`.
 
     Raises OSError where a file cannot be opened or fetched (ConnectionError then says how to get it by hand),
     ValueError where it holds no model, or not one that fits, TypeError for a setting that cannot be changed.
@@ -61,9 +65,11 @@ def from_pretrained(
 
 
 def _open_safetensors(path, settings, num_classes, image_size, heads):
-    """(state, config) of a file of transformers or timm, told apart by its keys."""
+    """(state, config) of a file of ours, of transformers or of timm, told apart by its keys."""
     arrays, metadata = read_safetensors(path)
     own = settings_in(metadata, path)
+    if own is not None and not arrays.keys().isdisjoint(_OUR_NAMES):
+        return arrays, own
     if "patch_embed.proj.weight" in arrays or "stem.conv.weight" in arrays:
         config = timm_config(arrays, settings, path, own, num_classes, image_size, heads)
         return from_timm(with_head(arrays, timm_layout(config), path), config, path), config
@@ -99,6 +105,8 @@ def _locate(path_or_id) -> str:
     name = os.fspath(path_or_id)
     if os.path.exists(name):
         return name
+    if name in SHIPPED:
+        return str(Path(__file__).with_name("shipped") / f"{name}.safetensors")
     if (url := released_url(name)) is not None:
         return _fetch_released(name, url)
     is_path = name.endswith((".npz", ".safetensors", *_PICKLES)) or name.startswith((".", "/", "~"))

@@ -15,7 +15,7 @@ from ..config import BiTConfig, HybridConfig, ViTConfig
 from .files import replacing
 from .layout import as_array
 
-__all__ = ["read_json", "read_safetensors", "settings_in", "write_safetensors"]
+__all__ = ["read_json", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
 
 _CONFIGS = {"ViTConfig": ViTConfig, "HybridConfig": HybridConfig, "BiTConfig": BiTConfig}
 
@@ -49,6 +49,21 @@ def write_safetensors(path, arrays, config) -> None:
     settings = json.dumps({"kind": type(config).__name__, **asdict(config)})
     with replacing(path) as temporary:
         save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings})
+
+
+def save_safetensors(model, path, dtype=np.float32) -> None:
+    """Write a model under its own names, with its settings; `from_pretrained(path)` builds it again.
+
+    dtype: np.float16 halves the file.  Raises ValueError, naming the parameter, where a number does not fit into it.
+    """
+    arrays = {}
+    for name, value in model.state_dict().items():
+        exact = value.detach().cpu().double().numpy()
+        with np.errstate(over="ignore"):
+            arrays[name] = exact.astype(dtype)
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name!r} holds a number that does not fit into dtype={np.dtype(dtype).name}")
+    write_safetensors(path, arrays, model.config)
 
 
 def settings_in(metadata, source):

@@ -1,0 +1,169 @@
+"""The command line: `vitedu train RECIPE --data DATA --out FOLDER` and its helpers.
+
+Taught in notebooks/14_pretraining.ipynb.
+"""
+
+# No `from __future__ import annotations` here: the annotations are values that tyro reads.
+import os
+import sys
+from typing import Annotated
+
+__all__ = ["main"]
+
+HELP = """vitedu COMMAND ...
+
+  train RECIPE --out FOLDER [--data DATA] [--any.field VALUE]   train, or go on; under torchrun on many processes
+  recipes [RECIPE]                     the names of all recipes, or one of them in full
+  runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs
+  export FOLDER --out FILE             the weights of a run's last checkpoint as .safetensors or .npz
+  plan ...                             memory, time and cost of a run before it is paid for
+  prepare ...                          shrink a data set once, so that it is read faster ever after
+
+`vitedu COMMAND --help` says more.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.  Returns 0 when it succeeded, 1 for an error, with its message on stderr, 2 for wrong usage."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Two training processes on one machine: idle threads should sleep, not burn the other's time.  Before torch comes.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    command = arguments.pop(0) if arguments else "--help"
+    if command in ("-h", "--help"):
+        print(HELP, end="")
+        return 0
+    if command not in _COMMANDS:
+        print(f"vitedu: command {command!r} is not known; allowed is one of {', '.join(_COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return _COMMANDS[command](arguments) or 0
+    except SystemExit as stop:  # tyro has said what is wrong
+        return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, KeyError, ArithmeticError, OSError, RuntimeError) as error:
+        print(f"vitedu: {type(error).__name__}: {error}", file=sys.stderr)
+        if os.environ.get("VITEDU_TRACEBACK"):
+            raise
+        return 1
+
+
+def _train(arguments):
+    import tyro
+
+    from .recipes import Recipe, get_recipe, list_recipes
+
+    if not arguments or arguments[0].startswith("-"):
+        print(f"usage: vitedu train RECIPE --out FOLDER ...; RECIPE is one of {', '.join(list_recipes())}")
+        return 0 if "--help" in arguments else 2
+    chosen = get_recipe(arguments.pop(0))
+
+    def train(
+        recipe: tyro.conf.AvoidSubcommands[Annotated[Recipe, tyro.conf.arg(name="")]] = chosen,
+        *,
+        out: str,
+        data: str = "",
+    ):
+        """Carry out a recipe.  Every field may be changed.
+
+        Args:
+            recipe: what is run.
+            out: the run's folder; where it holds a checkpoint of the same run, that is gone on with.
+            data: hub name or folder, in place of the recipe's.
+        """
+        return recipe, out, data or None
+
+    recipe, out, data = tyro.cli(train, args=arguments, prog=f"vitedu train {chosen.name}")
+    from .engine.train import train as carry_out
+    from .recipes import format_recipe
+
+    if int(os.environ.get("RANK", 0)) == 0:
+        print(format_recipe(recipe), flush=True)
+    results = carry_out(recipe, out, data)
+    if int(os.environ.get("RANK", 0)) == 0:
+        print(", ".join(f"{name} {value:.4f}" for name, value in results.items()) or "done")
+
+
+def _recipes(arguments):
+    from .recipes import format_recipe, get_recipe, list_recipes
+
+    if not arguments:
+        for name in list_recipes():
+            print(f"{name:32s} {get_recipe(name).notes.source}")
+    for name in arguments:
+        print(format_recipe(get_recipe(name)))
+
+
+def _runs(arguments):
+    import tyro
+
+    from .engine.runs import compare, draw, read_run, write_csv
+
+    def runs(folders: tyro.conf.Positional[list[str]], *, out: str = "", csv: str = ""):
+        """Compare runs: a table, and a picture of their curves.
+
+        Args:
+            folders: folders of runs.
+            out: where to write the picture; its ending says the format.
+            csv: a folder that gets the curves of each run as NAME.csv.
+        """
+        return folders, out, csv
+
+    folders, out, csv = tyro.cli(runs, args=arguments, prog="vitedu runs")
+    found = [read_run(folder) for folder in folders]
+    print(compare(found))
+    if out:
+        draw(found, out)
+        print(f"curves: {out}")
+    if csv:
+        os.makedirs(csv, exist_ok=True)
+    for run in found if csv else ():
+        write_csv(run, os.path.join(csv, f"{run.name}.csv"))
+
+
+def _export(arguments):
+    import tyro
+
+    def export(folder: tyro.conf.Positional[str], *, out: str, half: bool = False):
+        """The weights of a run's last checkpoint as one file.
+
+        Args:
+            folder: the run's folder.
+            out: file to write: .safetensors (our names) or .npz (the authors' layout).
+            half: store float16 (.safetensors alone).
+        """
+        return folder, out, half
+
+    folder, out, half = tyro.cli(export, args=arguments, prog="vitedu export")
+    if half and out.endswith(".npz"):
+        raise ValueError("half=True is not allowed with .npz: the authors' layout is float32")
+    from .engine.export import export_run
+
+    step = export_run(folder, out, "float16" if half else "float32")
+    print(f"step {step} of {folder}: {out} ({os.path.getsize(out) / 1e6:.2f} MB)")
+
+
+def _plan(arguments):
+    import tyro
+
+    from .plan import PlanRequest, format_plan, plan
+
+    print(format_plan(plan(tyro.cli(PlanRequest, args=arguments, prog="vitedu plan"))))
+
+
+def _prepare(arguments):
+    import tyro
+
+    from .data.prepare import prepare
+
+    done = tyro.cli(prepare, args=arguments, prog="vitedu prepare")
+    print(done)
+
+
+_COMMANDS = {
+    "train": _train, "recipes": _recipes, "runs": _runs, "export": _export, "plan": _plan, "prepare": _prepare,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    sys.exit(main())

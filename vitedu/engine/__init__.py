@@ -1,0 +1,6 @@
+"""Training at any scale: one loop for a laptop, a GPU, eight GPUs, many nodes.  `vitedu train` calls it.
+
+`train.py` is the loop.  What it calls: `distributed.py` (processes, DDP, FSDP2), `objective.py` (the loss),
+`optimizer.py` (update and learning rate), `average.py` (EMA), `checkpoints.py`, `evaluate.py`, `report.py` (what one
+sees), `export.py`, `runs.py` (curves compared).  Taught in notebooks/14_pretraining.ipynb.
+"""

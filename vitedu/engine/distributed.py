@@ -1,0 +1,127 @@
+"""Processes and how a model is spread over them: DDP and FSDP2.  Taught in notebooks/14_pretraining.ipynb.
+
+`torchrun` starts the processes and tells each its number; without it there is one.  The same code runs on GPUs (NCCL)
+and on CPUs (gloo).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from ..bit import PreActUnit
+from ..encoder import Block
+from ..hybrid import PostActUnit
+
+__all__ = ["World", "blocks", "parallelise", "processes", "sync_gradients"]
+
+
+@dataclass(frozen=True)
+class World:
+    """Who this process is among all."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """True for the one process that prints and writes files."""
+        return self.rank == 0
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes, on all of them."""
+        if self.size > 1:
+            tensor = tensor.clone()
+            dist.all_reduce(tensor)
+        return tensor
+
+    def count(self, number: int) -> int:
+        """The sum of whole numbers over all processes; by way of the CPU, so that no GPU has to wait."""
+        return int(self.sum(torch.tensor(number))) if self.size > 1 else number
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.size > 1:
+            self.sum(torch.zeros(1, device=self.device)).item()
+
+
+@contextmanager
+def processes(run):
+    """Join the other processes that `torchrun` started, and leave them at the end.     run: an `Execution`
+
+    Raises ValueError where a GPU is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if run.device == "cuda" and not has_gpu:
+        raise ValueError("device='cuda' is not allowed here: PyTorch finds no GPU; device must be 'auto' or 'cpu'")
+    use_gpu = has_gpu and run.device != "cpu"
+    if run.threads is not None:
+        torch.set_num_threads(run.threads)
+    device = torch.device("cpu")
+    if use_gpu:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    # A checkpoint is written in the background, on a way to talk that does not pass through the GPU: hence gloo, too.
+    backend = "cpu:gloo,cuda:nccl" if use_gpu else "gloo"
+    if dist.is_initialized():  # somebody's own processes: use them, and leave them as they are
+        yield World(dist.get_rank(), dist.get_world_size(), device)
+        return
+    if "RANK" in os.environ:
+        dist.init_process_group(backend)
+    else:
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield World(dist.get_rank(), dist.get_world_size(), device)
+    finally:
+        dist.destroy_process_group()
+
+
+def blocks(model) -> list:
+    """The parts that repeat: a ViT's blocks, a ResNet's units.  They are compiled, sharded, recomputed one by one."""
+    return [module for module in model.modules() if isinstance(module, (Block, PreActUnit, PostActUnit))]
+
+
+def parallelise(model, run, world: World):
+    """The network to call in training: `model` itself, or a wrapper that sums gradients over processes.
+
+    DDP: every process holds all parameters, and gradients are averaged in backward.  FSDP2: each parameter, its
+    gradient and its optimiser state are cut into `world.size` parts; a block's parameters are gathered just before it
+    is computed, and let go after.  The parameters' names stay in either case.
+    """
+    if run.recompute:
+        for module in model.modules():
+            if hasattr(module, "recompute_blocks"):
+                module.recompute_blocks = True
+    if run.compile:
+        for block in blocks(model):
+            block.compile()
+    if run.parallel == "fsdp":
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(world.device.type, (world.size,))
+        for block in blocks(model):
+            fully_shard(block, mesh=mesh)
+        return fully_shard(model, mesh=mesh)
+    if world.size == 1:
+        return model
+    from torch.nn.parallel import DistributedDataParallel
+
+    ids = [world.device.index] if world.device.type == "cuda" else None
+    return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def sync_gradients(net, wanted: bool):
+    """While this holds, backward sums gradients over processes, or only adds them up locally (`wanted=False`).
+
+    With gradient accumulation only the last micro-batch has to talk.
+    """
+    if hasattr(net, "set_requires_gradient_sync"):  # FSDP2
+        net.set_requires_gradient_sync(wanted)
+        return nullcontext()
+    return net.no_sync() if hasattr(net, "no_sync") and not wanted else nullcontext()

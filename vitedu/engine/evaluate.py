@@ -1,0 +1,119 @@
+"""Accuracy over a whole evaluation set, by all processes together.  Taught in notebooks/14_pretraining.ipynb."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from .. import fewshot
+from ..data.loader import Loader
+from .objective import as_floats
+
+__all__ = ["evaluate_few_shot", "evaluate_run", "extract_features"]
+
+
+class InOrder:
+    """Positions to image numbers: the list itself.  Positions behind its end mean its last image; they do not count."""
+
+    def __init__(self, ids):
+        self.ids = np.asarray(ids)
+
+    def __call__(self, positions):
+        return self.ids[np.minimum(positions, len(self.ids) - 1)]
+
+
+def _batches(source, ids, transform, world, run, batch_size):
+    """(batch, which of its images count), for this process's part of the list; equally many on every process."""
+    batch_size = -(-batch_size // world.size) * world.size
+    steps = -(-len(ids) // batch_size)
+    loader = Loader(
+        source, InOrder(ids), transform, seed=0, batch_size=batch_size, steps=steps, micro_batch=run.micro_batch,
+        rank=world.rank, world=world.size, workers=run.workers,
+    )  # fmt: skip
+    for micro_batches in loader:
+        for batch in micro_batches:
+            inside = torch.from_numpy(batch.positions < len(ids))
+            yield batch._replace(valid=batch.valid & inside)
+
+
+@contextmanager
+def _evaluating(net):
+    was_training = net.training
+    net.eval()
+    with torch.no_grad():
+        yield
+    net.train(was_training)
+    for module in net.modules():
+        if hasattr(
+            module, "reshard"
+        ):  # FSDP2 lets go of the last gathered parameters in backward, which there was none
+            module.reshard()
+
+
+def evaluate_run(net, objective, source, transform, world, run, autocast, batch_size=512) -> dict[str, float]:
+    """{"eval_loss", "eval_accuracy"} over all images of `source` that can be read, each counted once."""
+    sums = torch.zeros(3, dtype=torch.float64)
+    with _evaluating(net):
+        for batch in _batches(source, np.arange(len(source)), transform, world, run, batch_size):
+            with autocast():
+                loss, right = objective(net, batch, step=0, train=False)
+            sums += torch.stack([loss.double().cpu(), right.double().cpu(), batch.valid.sum().double()])
+    loss, right, count = world.sum(sums).tolist()
+    if count == 0:
+        raise ValueError("no image of the evaluation set could be read")
+    return {"eval_loss": loss / count, "eval_accuracy": right / count}
+
+
+def extract_features(net, model, source, ids, transform, world, run, autocast, dtype, batch_size=512) -> torch.Tensor:
+    """What the head reads ("pre-logits") of these images, in order: (len(ids), D) float32, on every process."""
+    found, features = [], None
+    hook = model.head.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
+    try:
+        with _evaluating(net):
+            for batch in _batches(source, ids, transform, world, run, batch_size):
+                found.clear()
+                with autocast():
+                    net(as_floats(batch.images, world.device, dtype))
+                part = found[0].float().cpu()
+                if features is None:
+                    features = torch.zeros(len(ids), part.shape[1])
+                inside = torch.from_numpy(batch.positions < len(ids))
+                features[torch.from_numpy(batch.positions)[inside]] = part[inside]
+    finally:
+        hook.remove()
+    return world.sum(features)
+
+
+def evaluate_few_shot(
+    net, model, train_source, eval_source, transform, world, run, autocast, dtype, shots=(1, 5, 10), seeds=(0, 1, 2)
+) -> dict[str, float]:
+    """{"few_shot_5": mean accuracy over seeds, ...}: least squares on frozen features (see `fewshot.py`).
+
+    Only the training images that some seed chooses are computed.  Raises ValueError where the sources do not know their
+    labels beforehand.
+    """
+    labels, truth = (getattr(source, "labels", None) for source in (train_source, eval_source))
+    if labels is None or truth is None:
+        raise ValueError(
+            "few_shot_every needs all labels beforehand, which shards that are streamed do not have; expected None"
+        )
+    chosen = {(k, seed): fewshot.choose_shots(labels, k, seed).numpy() for k in shots for seed in seeds}
+    used = np.unique(np.concatenate(list(chosen.values())))
+    common = (transform, world, run, autocast, dtype)
+    features = extract_features(net, model, train_source, used, *common)
+    test_features = extract_features(net, model, eval_source, np.arange(len(eval_source)), *common)
+    if not (torch.isfinite(features).all() and torch.isfinite(test_features).all()):
+        raise FloatingPointError("the features hold NaN or infinity: the run has diverged")
+    labels, truth = torch.from_numpy(np.asarray(labels)), torch.from_numpy(np.asarray(truth))
+    classes = torch.arange(int(labels.max()) + 1)
+    accuracy = {k: [] for k in shots}
+    for (k, _), images in chosen.items():
+        few = features[np.searchsorted(used, images)]
+        mean, std = fewshot.whitening(few)
+        targets = 2.0 * (labels[images, None] == classes) - 1
+        weights = fewshot.ridge(fewshot.whiten(few, mean, std), targets, 2.0**10)
+        guessed = fewshot.predict(test_features, mean, std, weights)
+        accuracy[k].append(float((guessed == truth).double().mean()))
+    return {f"few_shot_{k}": float(np.mean(values)) for k, values in accuracy.items()}

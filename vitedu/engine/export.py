@@ -1,0 +1,68 @@
+"""The weights of a run as one file.  Taught in notebooks/14_pretraining.ipynb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+from ..models import build
+from ..weights.loading import save_npz
+from ..weights.safe import save_safetensors
+from .average import Average
+from .checkpoints import Checkpoints
+from .distributed import processes
+from .run_folder import read_recipe
+
+__all__ = ["export_model", "export_run", "make_model"]
+
+
+def make_model(recipe):
+    """The model that the objective trains, its first weights drawn from the recipe's seed."""
+    if recipe.objective == "masked_patches":
+        from ..masked import MaskedPatchViT
+
+        return MaskedPatchViT(recipe.model, recipe.seed, target=recipe.masked_target)
+    return build(recipe.model, recipe.seed)
+
+
+def export_model(model, average, recipe, path, world, dtype=np.float32) -> None:
+    """Gather the weights (the averaged ones, where there are any) on the first process and write them to `path`.
+
+    A name that ends in .npz gives the authors' layout, .safetensors our own names; `from_pretrained` reads both.  What
+    masked patches have trained becomes a ViT with a new, zero head.
+    """
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    with average.in_place_of(model):
+        state = get_model_state_dict(model, options=options)
+    if world.is_first:
+        whole = make_model(recipe).to(next(iter(state.values())).dtype)
+        whole.load_state_dict(state)
+        if recipe.objective == "masked_patches":
+            whole = whole.classifier(recipe.seed)
+        if str(path).endswith(".npz"):
+            save_npz(whole.float(), path)
+        else:
+            save_safetensors(whole, path, dtype)
+    world.barrier()
+
+
+def export_run(folder, path, dtype=np.float32) -> int:
+    """Write the weights of a run's last checkpoint to `path`; return its step.
+
+    Raises ValueError for another ending than .safetensors or .npz, or a folder without a run or a checkpoint.
+    """
+    if not str(path).endswith((".safetensors", ".npz")):
+        raise ValueError(f"out={str(path)!r} is not allowed; the name must end in .safetensors or .npz")
+    recipe, _ = read_recipe(folder)
+    with processes(recipe.run.__class__(device="cpu")) as world:
+        checkpoints = Checkpoints(Path(folder) / "checkpoints", world, keep=1_000_000, tidy=False)
+        model = make_model(recipe).to(torch.float64 if recipe.run.precision == "float64" else torch.float32)
+        average = Average(model, recipe.ema)
+        step = checkpoints.load_latest(model, None, average)
+        if step == 0:
+            raise ValueError(f"folder={str(folder)!r} holds no checkpoint")
+        export_model(model, average, recipe, path, world, dtype)
+    return step

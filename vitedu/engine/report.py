@@ -1,0 +1,93 @@
+"""What one sees of a run: a progress bar, `metrics.jsonl`, TensorBoard.  Taught in notebooks/14_pretraining.ipynb."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+__all__ = ["Report", "read_metrics"]
+
+
+class Report:
+    """Writes one line of JSON per report to `metrics.jsonl`, and to TensorBoard where that is installed.
+
+    On resume the lines after the checkpoint's step are taken away: those steps will be done again.
+    """
+
+    def __init__(self, folder, world, steps: int, start: int, batch_size: int):
+        self.active, self.batch_size, self.folder = world.is_first, batch_size, Path(folder)
+        self.file = self.board = self.bar = None
+        self.last_time, self.last_step = time.perf_counter(), start
+        self.seconds = 0.0
+        if not self.active:
+            return
+        path = self.folder / "metrics.jsonl"
+        kept = [line for line in read_metrics(path) if line["step"] <= start] if path.exists() else []
+        self.seconds = max((line.get("seconds", 0.0) for line in kept), default=0.0)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        os.replace(temporary, path)
+        self.file = open(path, "a", encoding="utf-8")  # open as long as the run
+        self.board = _tensorboard(self.folder / "tensorboard", start)
+        self.bar = tqdm(total=steps, initial=start, desc="training", unit="step", dynamic_ncols=True, mininterval=1.0)
+
+    def step(self) -> None:
+        """One more step is done."""
+        if self.active:
+            self.bar.update()
+
+    def log(self, step: int, **values) -> None:
+        """Write values of update number `step` (1 = the first)."""
+        if not self.active:
+            return
+        now = time.perf_counter()
+        self.seconds += now - self.last_time
+        if "loss" in values:
+            images = (step - self.last_step) * self.batch_size
+            values["images_per_second"] = round(images / max(now - self.last_time, 1e-9), 1)
+            self.last_step = step
+            self.bar.set_postfix_str(
+                f"loss {values['loss']:.3f}, lr {values['learning_rate']:.2e}, "
+                f"{values['images_per_second']:.0f} images/s"
+            )
+        self.last_time = now
+        line = {"step": step, "images": step * self.batch_size, "seconds": round(self.seconds, 1), **values}
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+        if self.board is not None:
+            for name, value in values.items():
+                if isinstance(value, (int, float)):
+                    self.board.add_scalar(name, value, step)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self.active:
+            self.bar.write(text)
+
+    def close(self) -> None:
+        for thing in (self.bar, self.file, self.board):
+            if thing is not None:
+                thing.close()
+
+
+def read_metrics(path) -> list[dict]:
+    """The lines of a `metrics.jsonl`.  A last line that a kill cut off is left out."""
+    lines = []
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines
+
+
+def _tensorboard(folder, start):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # not installed
+        return None
+    return SummaryWriter(folder, purge_step=start + 1)

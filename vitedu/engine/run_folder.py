@@ -1,0 +1,93 @@
+"""A run's folder: what was run, with which versions.  Taught in notebooks/14_pretraining.ipynb.
+
+| file | what |
+|---|---|
+| recipe.json | the final recipe: this file is enough to repeat the run |
+| versions.json | of Python and the packages |
+| metrics.jsonl | one line per report |
+| curves.png | loss, accuracy, learning rate |
+| checkpoints/ | see `checkpoints.py` |
+| model.safetensors | the weights at the end |
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..config import BiTConfig, HybridConfig, ViTConfig
+from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
+from ..weights.files import replacing
+
+__all__ = ["open_run", "read_recipe", "write_json"]
+
+_MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
+
+
+def open_run(folder, recipe, dataset: str, num_images: int, world) -> None:
+    """Write what is run into a new folder; in an old one, see that it is the same run.
+
+    Only `run.*`, how it is carried out, and the notes may have changed.  Raises ValueError that names every other
+    difference.
+    """
+    folder = Path(folder)
+    if (folder / "recipe.json").exists():
+        old, old_images = read_recipe(folder)
+        before, now = (flatten(r) | {"images in the data set": n} for r, n in ((old, old_images), (recipe, num_images)))
+        changed = [
+            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+            for name in sorted({*before, *now})
+            if not name.startswith(("run.", "notes.", "data.dataset")) and before.get(name) != now.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f"out={str(folder)!r} holds another run; give another folder, or undo: {'; '.join(changed)}"
+            )
+    world.barrier()
+    if world.is_first:
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"model_kind": type(recipe.model).__name__, "num_images": num_images, "data": dataset}
+        write_json(folder / "recipe.json", {**record, "recipe": asdict(recipe)})
+        write_json(folder / "versions.json", _versions() | {"processes": world.size, "device": str(world.device)})
+    world.barrier()
+
+
+def read_recipe(folder) -> tuple[Recipe, int]:
+    """(the recipe of a run's folder, number of training images).  Raises OSError or ValueError that name the file."""
+    path = Path(folder) / "recipe.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts = found["recipe"]
+        kinds = {"model": _MODELS[found["model_kind"]], "data": DataRecipe, "notes": Notes, "run": Execution}
+        parts |= {name: kind(**parts[name]) for name, kind in kinds.items()}
+        return Recipe(**parts), int(found["num_images"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} does not hold the recipe of a run: {error}") from error
+
+
+def write_json(path, value) -> None:
+    """Write JSON, complete or not at all."""
+    with replacing(path) as temporary:
+        Path(temporary).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in (
+        "vitedu",
+        "torch",
+        "numpy",
+        "datasets",
+        "pyarrow",
+        "pillow",
+        "simplejpeg",
+        "opencv-python-headless",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

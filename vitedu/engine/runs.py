@@ -1,0 +1,102 @@
+"""Runs side by side: how far they are, what differs, their curves.  Taught in notebooks/14_pretraining.ipynb."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from ..recipes import flatten
+from ..weights.files import replacing
+from .report import read_metrics
+from .run_folder import read_recipe
+
+__all__ = ["Run", "compare", "differences", "draw", "read_run", "write_csv"]
+
+COLUMNS = (
+    *("step", "images", "seconds", "loss", "accuracy", "learning_rate", "grad_norm", "images_per_second"),
+    *("eval_loss", "eval_accuracy"),
+)
+
+
+class Run(NamedTuple):
+    """What `vitedu train` left in a folder."""
+
+    name: str
+    settings: dict[str, object]  # the recipe, flat
+    metrics: list[dict]  # the lines of metrics.jsonl
+
+    def series(self, key: str) -> tuple[list[int], list[float]]:
+        """(images seen, values) of one of the metrics, e.g. "loss", "eval_accuracy"."""
+        lines = [line for line in self.metrics if key in line]
+        return [line["images"] for line in lines], [line[key] for line in lines]
+
+    def last(self, key: str):
+        """The newest value, None where there is none."""
+        return next((line[key] for line in reversed(self.metrics) if key in line), None)
+
+
+def read_run(folder) -> Run:
+    """Raises OSError or ValueError, naming the file, where the folder holds no run."""
+    folder = Path(folder)
+    recipe, _ = read_recipe(folder)
+    return Run(folder.name, flatten(recipe), read_metrics(folder / "metrics.jsonl"))
+
+
+def differences(runs) -> dict[str, list]:
+    """Setting -> its value in each run, for the settings in which the runs differ."""
+    names = sorted({name for run in runs for name in run.settings})
+    values = {name: [run.settings.get(name) for run in runs] for name in names}
+    return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+
+
+def compare(runs) -> str:
+    """A table: one column per run; where each is, what it reached, what was set differently."""
+    rows = [("", [run.name for run in runs])]
+    for label, key, form in (
+        ("step", "step", "{}"), ("images", "images", "{}"), ("hours", "seconds", "{:.2f}"), ("loss", "loss", "{:.4f}"),
+        ("accuracy", "accuracy", "{:.4f}"), ("held-out accuracy", "eval_accuracy", "{:.4f}"),
+        ("... averaged weights", "ema_eval_accuracy", "{:.4f}"), ("5-shot accuracy", "few_shot_5", "{:.4f}"),
+        ("images/s", "images_per_second", "{:.0f}"), ("skipped images", "skipped", "{}"),
+    ):  # fmt: skip
+        values = [run.last(key) for run in runs]
+        if any(value is not None for value in values):
+            scale = 3600 if key == "seconds" else 1
+            rows.append((label, ["-" if v is None else form.format(v / scale if scale > 1 else v) for v in values]))
+    rows += [(name, [str(v) for v in values]) for name, values in differences(runs).items() if name != "name"]
+    first = max(len(label) for label, _ in rows)
+    widths = [max(len(cells[i]) for _, cells in rows) for i in range(len(runs))]
+    return "\n".join(
+        label.ljust(first) + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        for label, cells in rows
+    )
+
+
+def write_csv(run, path) -> None:
+    """The curves as a table: one line per step that was reported, empty where nothing was measured."""
+    rows = {}
+    for line in run.metrics:
+        rows.setdefault(line["step"], {}).update(line)
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for row in rows.values():
+            values = [row.get(name, "") for name in COLUMNS]
+            table.writerow([f"{value:.5g}" if isinstance(value, float) else value for value in values])
+
+
+def draw(runs, path) -> None:
+    """Loss, accuracy on held-out images and learning rate of all runs, as a picture."""
+    from matplotlib.figure import Figure  # and not pyplot, which would change how a notebook draws
+
+    panels = [("loss", "training loss"), ("eval_accuracy", "held-out accuracy"), ("learning_rate", "learning rate")]
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for ax, (key, label) in zip(axes, panels, strict=True):
+        for run in runs:
+            images, values = run.series(key)
+            ax.plot(images, values, label=run.name, marker="o" if key == "eval_accuracy" else None, markersize=3)
+        ax.set(xlabel="images seen", ylabel=label)
+        ax.grid(alpha=0.3)
+    axes[0].legend()
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,229 @@
+"""The training loop, to be read from top to bottom.  Taught in notebooks/14_pretraining.ipynb.
+
+The same lines run on a laptop, on one GPU, on eight, on many nodes: `vitedu train RECIPE`, alone or under `torchrun`.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..data.loader import Loader
+from ..data.open import open_source
+from ..data.order import Shuffled
+from ..data.transforms import evaluation_transform, training_transform
+from .average import Average
+from .checkpoints import Checkpoints
+from .distributed import parallelise, processes, sync_gradients
+from .evaluate import evaluate_few_shot, evaluate_run
+from .export import export_model, make_model
+from .objective import make_objective
+from .optimizer import clip_gradients, make_optimizer, rate_at
+from .report import Report
+from .run_folder import open_run
+from .runs import draw, read_run
+
+__all__ = ["train"]
+
+
+def train(recipe, out, data: str | None = None) -> dict[str, float]:
+    """Carry out a recipe, from its last checkpoint where there is one; return the last evaluation.
+
+    recipe: a `Recipe`; out: the run's folder; data: a hub name or a folder, in place of `recipe.data.dataset`.
+    Raises ValueError where recipe, data and folder do not fit together, FloatingPointError where the loss is not
+    finite, CheckpointError where a checkpoint cannot be written or read.  All checkpoints written by then stay.
+    """
+    run, out = recipe.run, Path(out)
+    with processes(run) as world:
+        # ---- data ------------------------------------------------------------------------------------------------
+        dataset = data or recipe.data.dataset
+        train_source, eval_source = open_data(recipe.data, dataset)
+        shape = (recipe.model.channels, *recipe.model.image_hw)
+        order = make_order(train_source, recipe)
+        total_steps = recipe.updates(len(train_source))
+        check_classes(recipe, train_source, dataset)
+
+        # ---- model: the same first weights on every process, whatever their number --------------------------------
+        dtype = torch.float64 if run.precision == "float64" else torch.float32
+        model = make_model(recipe).to(world.device, dtype)
+        if run.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        net = parallelise(model, run, world)
+        optimizer = make_optimizer(model, recipe)
+        average = Average(model, recipe.ema)
+        objective = make_objective(recipe, world.device, dtype)
+        autocast = partial(torch.autocast, world.device.type, torch.bfloat16, enabled=run.precision == "bf16")
+
+        # ---- go on where the last checkpoint ended ------------------------------------------------------------------
+        open_run(out, recipe, dataset, len(train_source), world)
+        checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every)
+        start = checkpoints.load_latest(model, optimizer, average)
+        report = Report(out, world, total_steps, start, recipe.batch_size)
+        if start:
+            report.say(f"going on at step {start} of {total_steps}, with image number {start * recipe.batch_size}")
+        loader = Loader(
+            train_source, order, training_transform(recipe.data, shape), seed=recipe.seed,
+            batch_size=recipe.batch_size, steps=total_steps, start=start, micro_batch=run.micro_batch,
+            rank=world.rank, world=world.size, workers=run.workers, pin_memory=world.device.type == "cuda",
+        )  # fmt: skip
+        if recipe.data.mixup and (loader.share % 2 or loader.micro_batch % 2):
+            raise ValueError(
+                f"micro_batch={run.micro_batch} is not allowed: mixup takes images in pairs; use even parts"
+            )
+        evaluate = partial(
+            evaluate_all, recipe, net, model, average, objective, train_source, eval_source,
+            evaluation_transform(recipe.data, shape), world, autocast, dtype,
+        )  # fmt: skip
+        window, results = Window(world), {}
+        net.train()
+        try:
+            for step, micro_batches in enumerate(loader, start):
+                optimizer.lr = rate_at(step, recipe, total_steps)
+                count = world.count(sum(int(batch.valid.sum()) for batch in micro_batches))
+                if count == 0:
+                    raise ValueError(f"not one image of step {step} could be read: {micro_batches[0].problems[:1]}")
+                sums = torch.zeros(2, dtype=torch.float64, device=world.device)
+                optimizer.zero_grad()
+                for i, batch in enumerate(micro_batches):
+                    torch.manual_seed(noise_seed(recipe.seed, step, world.rank, i))  # dropout
+                    with sync_gradients(net, wanted=i == len(micro_batches) - 1):
+                        with autocast():
+                            loss, right = objective(net, batch, step)
+                        # Gradients are *averaged* over processes; times their number, the sum over all images is left.
+                        (loss * (world.size / count)).backward()
+                    sums += torch.stack([loss.detach().double(), right.double()])
+                norm = clip_gradients(model, recipe.clip_norm)
+                optimizer.step()
+                average.update(model)
+
+                done = step + 1
+                report.step()
+                window.add(step, sums, norm, count, micro_batches)
+                checkpoints.poll()
+                save = done % run.checkpoint_every == 0 or done == total_steps
+                if done % run.log_every == 0 or save or world.device.type == "cpu":
+                    window.read(optimizer.lr)
+                if done % run.log_every == 0 or done == total_steps:
+                    report.log(done, **window.summary(), learning_rate=optimizer.lr)
+                if is_due(done, run.evaluate_every) or is_due(done, run.few_shot_every) or done == total_steps:
+                    results = evaluate(done, done == total_steps)
+                    if results:
+                        report.log(done, **results)
+                if save:
+                    checkpoints.save(done, model, optimizer, average)
+            checkpoints.finish()
+            export_model(model, average, recipe, out / "model.safetensors", world)
+        finally:
+            checkpoints.close()
+            report.close()
+            if world.is_first:
+                draw([read_run(out)], out / "curves.png")
+    return results
+
+
+# ---- what the loop calls -------------------------------------------------------------------------------------------
+
+
+def open_data(recipe, dataset: str):
+    """(training source, evaluation source or None) of a `DataRecipe`."""
+    if not dataset:
+        raise ValueError("data='' is not allowed: this recipe names no data set; give a hub name or a folder")
+    opened = partial(open_source, dataset, streaming=recipe.streaming)
+    training = opened(recipe.train_split, hold_out=recipe.hold_out, part="train", train_images=recipe.train_images)
+    if recipe.hold_out:
+        return training, opened(recipe.train_split, hold_out=recipe.hold_out, part="eval")
+    return training, opened(recipe.eval_split) if recipe.eval_split else None
+
+
+def check_classes(recipe, source, dataset) -> None:
+    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash."""
+    have, classes = source.num_classes, recipe.model.num_classes
+    if recipe.objective == "classify" and have is not None and have > classes:
+        raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")
+
+
+def make_order(source, recipe):
+    """Which image comes when: any image at any time, or shard by shard."""
+    if not recipe.data.streaming:
+        return Shuffled(len(source), recipe.seed)
+    from ..data.order import Streamed
+
+    # One block of every lane is one batch: a process and its workers then read lanes of their own.
+    block = max(1, recipe.batch_size // recipe.data.lanes)
+    return Streamed(source.chunks, recipe.seed, recipe.data.lanes, recipe.data.window, block=block)
+
+
+def noise_seed(*numbers: int) -> int:
+    """A seed for PyTorch that (seed, step, rank, micro-batch) fix: no random state has to be kept for a resume."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def is_due(step: int, every: int | None) -> bool:
+    return every is not None and step % every == 0
+
+
+class Window:
+    """What happened since the last report.  Numbers stay on the device until they are read: a GPU need not wait."""
+
+    def __init__(self, world):
+        self.world, self.skipped = world, 0
+        self.unread, self.losses, self.right, self.images, self.norm = [], [], 0.0, 0, None
+
+    def add(self, step, sums, norm, count, micro_batches) -> None:
+        """Take in one step: this process's sums, and over all processes the gradient's length and the image count."""
+        self.unread.append((step, sums, count))
+        self.norm = norm
+        for problem in (problem for batch in micro_batches for problem in batch.problems):
+            self.skipped += 1
+            if self.skipped <= 20:
+                print(f"skipped an image that cannot be read: {problem}", flush=True)
+
+    def read(self, lr: float) -> None:
+        """Sum over processes.  Raises FloatingPointError, naming the step, where a loss is not finite."""
+        if not self.unread:
+            return
+        steps, sums, counts = zip(*self.unread, strict=True)
+        self.unread = []
+        for step, (loss, right), count in zip(steps, self.world.sum(torch.stack(sums)).tolist(), counts, strict=True):
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"the loss is {loss} at step {step} (learning rate {lr:.3g}); checkpoints written before are "
+                    "untouched; try a smaller learning_rate, a longer warmup_steps or clip_norm"
+                )
+            self.losses.append(loss / count)
+            self.right += right
+            self.images += count
+
+    def summary(self) -> dict[str, float]:
+        """Means since the last summary; the images that could not be read, since the start."""
+        skipped = self.world.count(self.skipped)
+        values = {
+            "loss": sum(self.losses) / len(self.losses),
+            "accuracy": self.right / self.images,
+            "grad_norm": float(self.norm),
+        }
+        self.losses, self.right, self.images = [], 0.0, 0
+        return values | ({"skipped": skipped} if skipped else {})
+
+
+def evaluate_all(recipe, net, model, average, objective, train_source, eval_source, transform, world, autocast, dtype,
+                 step, last) -> dict[str, float]:  # fmt: skip
+    """Accuracy with the weights of now, and with the averaged ones; few-shot accuracy where it is due."""
+    run, results = recipe.run, {}
+    if eval_source is None:
+        return results
+    with_weights = [("", nullcontext())] + ([("ema_", average.in_place_of(model))] if average.weights else [])
+    for prefix, weights in with_weights:
+        with weights:
+            if last or is_due(step, run.evaluate_every):
+                found = evaluate_run(net, objective, eval_source, transform, world, run, autocast)
+                results |= {prefix + name: value for name, value in found.items()}
+            if run.few_shot_every and (last or is_due(step, run.few_shot_every)):
+                found = evaluate_few_shot(net, model, train_source, eval_source, transform, world, run, autocast, dtype)
+                results |= {prefix + name: value for name, value in found.items()}
+    return results
