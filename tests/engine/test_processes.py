@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from small_runs import SMALL, losses, read_metrics, run, weights, with_run
 
+from vitedu import BiT, ViT, from_pretrained
 from vitedu.config import BiTConfig
 
 # float64 sums in another order differ by about 1e-15 relative; twelve steps of Adam let that grow a thousandfold.
@@ -59,6 +60,9 @@ def test_other_recipes_do_not_depend_on_the_split_either(name, tmp_path):
     assert len(one) == 6
     assert one[-1] != one[0]
     np.testing.assert_allclose(two, one, rtol=TOLERANCE)
+    assert isinstance(
+        from_pretrained(tmp_path / "two" / "model.safetensors"), (ViT, BiT)
+    )  # a model, whatever trained it
     last = [evaluation(tmp_path / name) for name in ("one", "two")]
     assert last[0].keys() == last[1].keys() >= {"eval_loss", "eval_accuracy"}
     for key in last[0]:

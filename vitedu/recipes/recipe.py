@@ -151,6 +151,10 @@ class Recipe:
         _require(_is_number(rate) and 0 < rate <= 1, "masked_rate", rate, "a number in (0, 1]")
         if self.objective == "masked_patches":
             _require(type(self.model).__name__ == "ViTConfig", "objective", self.objective, "'classify' for a ResNet")
+        if self.run.few_shot_every is not None and self.objective != "classify":
+            raise ValueError(
+                f"few_shot_every={self.run.few_shot_every} is not allowed; it must be None for masked patches"
+            )
         if self.data.mixup and self.objective != "classify":
             raise ValueError(f"mixup={self.data.mixup} is not allowed; mixup must be 0 for masked patches")
 
