@@ -114,6 +114,7 @@ def test_no_pair_is_forgotten():
     for info in pkgutil.iter_modules(vitedu_numpy.__path__):
         module = importlib.import_module(f"vitedu_numpy.{info.name}")
         public |= {(info.name, name) for name in module.__all__ if name.endswith("_backward")}
+    public = {pair for pair in public if pair[0] != "masked"}  # test_masked.py
     public -= {("conv", "im2col_backward")}  # a step of conv2d, which PyTorch does not show
     assert public == {(module, f"{name}_backward") for module, name, *_ in CASES}
 

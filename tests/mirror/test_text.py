@@ -18,7 +18,7 @@ TWINS = sorted({path.stem for path in NUMPY.glob("[!_]*.py")} & {path.stem for p
 def test_the_twins_are_these_files():
     assert {path.stem for path in NUMPY.glob("[!_]*.py")} - set(TWINS) == {"blas", "gradcheck", "parallel"}
     assert {path.stem for path in TORCH.glob("[!_]*.py")} - set(TWINS) == {
-        *("compute", "figures", "formulas", "paper_tables", "show"),
+        *("cli", "compute", "figures", "formulas", "paper_tables", "show"),
     }
 
 
