@@ -6,6 +6,7 @@ Taught in notebooks/14_pretraining.ipynb.
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import os
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 __all__ = ["main"]
@@ -58,6 +59,12 @@ def _train(arguments):
         print(f"usage: vitedu train RECIPE --out FOLDER ...; RECIPE is one of {', '.join(list_recipes())}")
         return 0 if "--help" in arguments else 2
     chosen = get_recipe(arguments.pop(0))
+    # The length is given in steps or in epochs: naming one takes the other's place.
+    named = {word.partition("=")[0] for word in arguments}
+    if "--steps" in named and "--epochs" not in named:
+        chosen = replace(chosen, epochs=None, steps=1)
+    elif "--epochs" in named and "--steps" not in named:
+        chosen = replace(chosen, epochs=1, steps=None)
 
     def train(
         recipe: tyro.conf.AvoidSubcommands[Annotated[Recipe, tyro.conf.arg(name="")]] = chosen,
@@ -158,7 +165,9 @@ def _prepare(arguments):
     from .data.prepare import prepare
 
     done = tyro.cli(prepare, args=arguments, prog="vitedu prepare")
-    print(done)
+    print(f"{done.images} images in {done.shards} shards: {done.folder}; {len(done.skipped)} could not be read")
+    for line in done.skipped:
+        print(f"  {line}")
 
 
 _COMMANDS = {

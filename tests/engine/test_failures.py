@@ -120,7 +120,7 @@ def test_torchrun_and_overrides(tmp_path):
     out = tmp_path / "run"
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vitedu.cli",
-         "train", "vit_digits", "--out", str(out), "--steps", "6", "--warmup-steps", "2", "--run.threads", "1",
+         "train", "vit_digits", "--out", str(out), "--epochs", "0.27", "--warmup-steps", "2", "--run.threads", "1",
          "--run.parallel", "fsdp", "--run.few-shot-every", "6", "--run.precision", "bf16", "--ema", "0.9"],
         cwd=ROOT, capture_output=True, text=True, timeout=180,
     )  # fmt: skip

@@ -27,7 +27,9 @@ def test_ruff(arguments):
 
 
 def test_no_file_is_over_500_kb():
-    assert {str(f.relative_to(ROOT)): f.stat().st_size for f in tracked() if f.stat().st_size > 500_000} == {}
+    """But for the weights that come with the package: those have a limit of their own (tests/weights)."""
+    large = {str(f.relative_to(ROOT)): f.stat().st_size for f in tracked() if f.stat().st_size > 500_000}
+    assert [name for name in large if not name.startswith("vitedu/weights/shipped/")] == []
 
 
 def written(file: Path) -> str:

@@ -53,7 +53,15 @@ class Checkpoints:
         return self.folder / f"step_{step:08d}"
 
     def steps(self) -> list[int]:
-        """The steps of all complete checkpoints, in order."""
+        """The steps of all complete checkpoints, in order; what the first process sees, on all processes.
+
+        On a network's file system two processes may see a folder differently for a while.
+        """
+        found = [self._steps_seen_here()]
+        dist.broadcast_object_list(found, src=0, group=self.line)
+        return found[0]
+
+    def _steps_seen_here(self) -> list[int]:
         names = [re.fullmatch(r"step_(\d+)", p.name) for p in self.folder.glob("step_*")]
         return sorted(int(match[1]) for match in names if match)
 
@@ -101,12 +109,12 @@ class Checkpoints:
     def _failed(self, step, error):
         if self.world.is_first:
             shutil.rmtree(self.path(step).with_suffix(".tmp"), ignore_errors=True)
-        there = self.steps()
+        there = self._steps_seen_here()
         last = f"the last good one, {self.path(there[-1])}, is untouched" if there else "there is none before it"
         raise CheckpointError(f"the checkpoint of step {step} could not be written: {_cause(error)}; {last}") from error
 
     def _prune(self) -> None:
-        for step in self.steps()[: -self.keep]:
+        for step in self._steps_seen_here()[: -self.keep]:
             if self.keep_every is None or step % self.keep_every:
                 shutil.rmtree(self.path(step))
 

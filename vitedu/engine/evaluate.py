@@ -11,7 +11,7 @@ from .. import fewshot
 from ..data.loader import Loader
 from .objective import as_floats
 
-__all__ = ["evaluate_few_shot", "evaluate_run", "extract_features"]
+__all__ = ["check_labels", "evaluate_few_shot", "evaluate_run", "extract_features"]
 
 
 class InOrder:
@@ -86,6 +86,17 @@ def extract_features(net, model, source, ids, transform, world, run, autocast, d
     return world.sum(features)
 
 
+def check_labels(*sources) -> list[np.ndarray]:
+    """The labels of all images of each source.  Raises ValueError where they are not known beforehand."""
+    labels = [getattr(source, "labels", None) for source in sources]
+    if any(found is None for found in labels):
+        raise ValueError(
+            "few_shot_every needs an evaluation set, and all labels beforehand, which shards that are streamed do not "
+            "have; expected None"
+        )
+    return labels
+
+
 def evaluate_few_shot(
     net, model, train_source, eval_source, transform, world, run, autocast, dtype, shots=(1, 5, 10), seeds=(0, 1, 2)
 ) -> dict[str, float]:
@@ -94,11 +105,7 @@ def evaluate_few_shot(
     Only the training images that some seed chooses are computed.  Raises ValueError where the sources do not know their
     labels beforehand.
     """
-    labels, truth = (getattr(source, "labels", None) for source in (train_source, eval_source))
-    if labels is None or truth is None:
-        raise ValueError(
-            "few_shot_every needs all labels beforehand, which shards that are streamed do not have; expected None"
-        )
+    labels, truth = check_labels(train_source, eval_source)
     chosen = {(k, seed): fewshot.choose_shots(labels, k, seed).numpy() for k in shots for seed in seeds}
     used = np.unique(np.concatenate(list(chosen.values())))
     common = (transform, world, run, autocast, dtype)

@@ -20,7 +20,7 @@ from ..data.transforms import evaluation_transform, training_transform
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import parallelise, processes, sync_gradients
-from .evaluate import evaluate_few_shot, evaluate_run
+from .evaluate import check_labels, evaluate_few_shot, evaluate_run
 from .export import export_model, make_model
 from .objective import make_objective
 from .optimizer import clip_gradients, make_optimizer, rate_at
@@ -47,6 +47,8 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
         check_classes(recipe, train_source, dataset)
+        if run.few_shot_every:
+            check_labels(train_source, eval_source)
 
         # ---- model: the same first weights on every process, whatever their number --------------------------------
         dtype = torch.float64 if run.precision == "float64" else torch.float32
@@ -122,7 +124,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
             checkpoints.close()
             report.close()
             if world.is_first:
-                draw([read_run(out)], out / "curves.png")
+                draw_curves(out)
     return results
 
 
@@ -138,6 +140,14 @@ def open_data(recipe, dataset: str):
     if recipe.hold_out:
         return training, opened(recipe.train_split, hold_out=recipe.hold_out, part="eval")
     return training, opened(recipe.eval_split) if recipe.eval_split else None
+
+
+def draw_curves(out: Path) -> None:
+    """The run's curves as a picture.  Without matplotlib, or without room, none: a picture must not stop a run."""
+    try:
+        draw([read_run(out)], out / "curves.png")
+    except (ImportError, OSError, ValueError) as error:
+        print(f"no picture of the curves: {error}", flush=True)
 
 
 def check_classes(recipe, source, dataset) -> None:
@@ -198,6 +208,11 @@ class Window:
             self.losses.append(loss / count)
             self.right += right
             self.images += count
+        if not math.isfinite(float(self.norm)):  # the loss was not yet, but the weights now are not finite
+            raise FloatingPointError(
+                f"the gradient of step {steps[-1]} is {float(self.norm)} long (learning rate {lr:.3g}); checkpoints "
+                "written before are untouched; try a smaller learning_rate or a longer warmup_steps"
+            )
 
     def summary(self) -> dict[str, float]:
         """Means since the last summary; the images that could not be read, since the start."""

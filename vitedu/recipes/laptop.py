@@ -48,7 +48,7 @@ LAPTOP = [
         weight_decay=0.5,
         label_smoothing=0.1,
     ),
-    _cifar("vit_cifar10", CIFAR_VIT, 10, 1e-3, "", ""),
-    _cifar("bit_cifar10", CIFAR_BIT, 10, 1e-2, "", ""),
-    _cifar("vit_cifar10_long", CIFAR_VIT, 30, 1e-3, "", ""),
+    _cifar("vit_cifar10", CIFAR_VIT, 10, 1e-3, "64.7 % of 5000 test images", "22 minutes of one core"),
+    _cifar("bit_cifar10", CIFAR_BIT, 10, 1e-2, "81.2 % of 5000 test images", "39 minutes of one core"),
+    _cifar("vit_cifar10_long", CIFAR_VIT, 30, 1e-3, "75.1 % of 5000 test images", "68 minutes of one core"),
 ]

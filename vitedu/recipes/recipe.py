@@ -70,7 +70,7 @@ class Execution:
     recompute: bool = False  # activation checkpointing: keep each block's input only, compute the rest again
     channels_last: bool = False  # memory layout of images; quicker for ResNets on GPUs
     threads: int | None = None  # CPU threads per process; None: PyTorch's own choice
-    workers: int = 0  # processes that read and decode, per training process; 0: a thread of the training process
+    workers: int = 0  # processes that read and decode, per training process; 0: it does so itself
     log_every: int = 50  # steps
     evaluate_every: int | None = None  # steps; None: at the end only
     few_shot_every: int | None = None  # steps; None: never
