@@ -49,6 +49,8 @@ def write_safetensors(path, arrays, config) -> None:
     settings = json.dumps({"kind": type(config).__name__, **asdict(config)})
     with replacing(path) as temporary:
         save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings})
+        os.umask(umask := os.umask(0))
+        os.chmod(temporary, 0o666 & ~umask)  # as any other file; the library would let nobody else read it
 
 
 def save_safetensors(model, path, dtype=np.float32) -> None:
