@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["CONSTANT", "choose_shots", "eigen_ridge", "few_shot_accuracy", "predict", "ridge", "whiten", "whitening"]
+__all__ = [
+    "CONSTANT", "L2", "choose_shots", "eigen_ridge", "few_shot_accuracy", "fit_and_score", "predict", "ridge", "whiten",
+    "whitening",
+]  # fmt: skip
 
 CONSTANT = 100.0  # the last column: so large that the penalty on its weight, which is the bias, hardly counts
+L2 = 2.0**10  # strength of the penalty, as official
 CHUNK = 4096  # test images at a time: the scores (N, K) of all of them may need more memory than the model
 
 
@@ -96,8 +100,17 @@ def predict(features, mean, std, weights):
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
+def fit_and_score(features, labels, test_features, test_labels, num_classes, l2=L2):
+    """Fit on these images, and give the part of the test images that is right.     features (N, D - 1), labels (N,)"""
+    mean, std = whitening(features)
+    targets = 2.0 * (labels[:, None] == np.arange(num_classes)) - 1  # (N, K): 1 for the image's class, else -1
+    weights = ridge(whiten(features, mean, std), targets, l2)  # (D, K)
+    right = predict(test_features, mean, std, weights) == test_labels
+    return float(right.mean())
+
+
 def few_shot_accuracy(
-    train_features, train_labels, test_features, test_labels, shots=(1, 5, 10, 25), seeds=(0, 1, 2), l2=2.0**10
+    train_features, train_labels, test_features, test_labels, shots=(1, 5, 10, 25), seeds=(0, 1, 2), l2=L2
 ):
     """{shots: [accuracy per seed]}: fit on so many training images of each class, count the test images it gets right.
 
@@ -120,14 +133,9 @@ def few_shot_accuracy(
             raise ValueError(f"{name}={value!r} is not allowed; {name} must be a list of integers")
     chosen = {(k, seed): choose_shots(labels, k, seed) for k in shots for seed in seeds}  # all, before any work
 
-    accuracy, classes = {k: [] for k in shots}, np.arange(K)
+    accuracy = {k: [] for k in shots}
     for (k, _), images in chosen.items():
-        few = x[images]  # (K k, D - 1)
-        mean, std = whitening(few)
-        targets = 2.0 * (labels[images, None] == classes) - 1  # (K k, K): 1 for the image's class, else -1
-        weights = ridge(whiten(few, mean, std), targets, strength)  # (D, K)
-        right = predict(x_test, mean, std, weights) == truth  # (N,)
-        accuracy[k].append(float(right.mean()))
+        accuracy[k].append(fit_and_score(x[images], labels[images], x_test, truth, K, strength))
     return accuracy
 
 

@@ -21,8 +21,7 @@ class HubName(NamedTuple):
 
 
 # ImageNet-21k comes in several releases: the paper's 14 million images in 21k classes are "imagenet22k" (Fall 2011);
-# "imagenet21k" is what image-net.org hands out today (Winter 2021, 19k classes).  The authors' recipes hold images out
-# of the training split, so the split "train" is all that is needed.
+# "imagenet21k" is what image-net.org hands out today (Winter 2021, 19k classes, the split "train" alone).
 HUB = {
     "imagenet1k": HubName("ILSVRC/imagenet-1k"),
     "imagenet21k": HubName("timm/imagenet-w21-wds"),

@@ -27,7 +27,7 @@ class Average:
     def update(self, model) -> None:
         """Take in the model's weights of now."""
         if self.weights:
-            get_ema_multi_avg_fn(self.decay)(list(self.weights.values()), [p for p in model.parameters()], None)
+            get_ema_multi_avg_fn(self.decay)(list(self.weights.values()), list(model.parameters()), None)
 
     @contextmanager
     def in_place_of(self, model):

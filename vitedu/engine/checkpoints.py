@@ -24,7 +24,6 @@ from torch.distributed.checkpoint.state_dict import (
 
 __all__ = ["CheckpointError", "Checkpoints"]
 
-
 _ERRORS = (Exception, CheckpointException)  # PyTorch's own is a BaseException, which a plain `except` lets pass
 
 
@@ -121,9 +120,7 @@ class Checkpoints:
     # ---- reading -------------------------------------------------------------------------------------------------
 
     def load_latest(self, model, optimizer, average) -> int:
-        """Read the newest checkpoint into model, optimiser (None: leave it out) and average; return its step.
-
-        Where there is none, 0.
+        """Read the newest checkpoint into model, optimiser (None: leave it out) and average; return its step, or 0.
 
         A damaged checkpoint is named, and the one before is read.  Raises CheckpointError where none can be read.
         """

@@ -46,9 +46,7 @@ def _evaluating(net):
         yield
     net.train(was_training)
     for module in net.modules():
-        if hasattr(
-            module, "reshard"
-        ):  # FSDP2 lets go of the last gathered parameters in backward, which there was none
+        if hasattr(module, "reshard"):  # FSDP2 would let go of the last gathered parameters in backward: there was none
             module.reshard()
 
 
@@ -100,9 +98,10 @@ def check_labels(*sources) -> list[np.ndarray]:
 def evaluate_few_shot(
     net, model, train_source, eval_source, transform, world, run, autocast, dtype, shots=(1, 5, 10), seeds=(0, 1, 2)
 ) -> dict[str, float]:
-    """{"few_shot_5": mean accuracy over seeds, ...}: least squares on frozen features (see `fewshot.py`).
+    """{"few_shot_5": mean accuracy over seeds, ...}: least squares on frozen features.
 
-    Only the training images that some seed chooses are computed.  Raises ValueError where the sources do not know their
+    As `fewshot.few_shot_accuracy`, but features are computed of those training images alone that some seed chooses.
+    Raises ValueError where the sources do not know their
     labels beforehand.
     """
     labels, truth = check_labels(train_source, eval_source)
@@ -114,13 +113,8 @@ def evaluate_few_shot(
     if not (torch.isfinite(features).all() and torch.isfinite(test_features).all()):
         raise FloatingPointError("the features hold NaN or infinity: the run has diverged")
     labels, truth = torch.from_numpy(np.asarray(labels)), torch.from_numpy(np.asarray(truth))
-    classes = torch.arange(int(labels.max()) + 1)
-    accuracy = {k: [] for k in shots}
+    accuracy, K = {k: [] for k in shots}, int(labels.max()) + 1
     for (k, _), images in chosen.items():
         few = features[np.searchsorted(used, images)]
-        mean, std = fewshot.whitening(few)
-        targets = 2.0 * (labels[images, None] == classes) - 1
-        weights = fewshot.ridge(fewshot.whiten(few, mean, std), targets, 2.0**10)
-        guessed = fewshot.predict(test_features, mean, std, weights)
-        accuracy[k].append(float((guessed == truth).double().mean()))
+        accuracy[k].append(fewshot.fit_and_score(few, labels[images], test_features, truth, K))
     return {f"few_shot_{k}": float(np.mean(values)) for k, values in accuracy.items()}

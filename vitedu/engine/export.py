@@ -9,6 +9,7 @@ import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from ..models import build
+from ..recipes import Execution
 from ..weights.loading import save_npz
 from ..weights.safe import save_safetensors
 from .average import Average
@@ -57,7 +58,7 @@ def export_run(folder, path, dtype=np.float32) -> int:
     if not str(path).endswith((".safetensors", ".npz")):
         raise ValueError(f"out={str(path)!r} is not allowed; the name must end in .safetensors or .npz")
     recipe, _ = read_recipe(folder)
-    with processes(recipe.run.__class__(device="cpu")) as world:
+    with processes(Execution(device="cpu")) as world:
         checkpoints = Checkpoints(Path(folder) / "checkpoints", world, keep=1_000_000, tidy=False)
         model = make_model(recipe).to(torch.float64 if recipe.run.precision == "float64" else torch.float32)
         average = Average(model, recipe.ema)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
 from tqdm import tqdm
+
+from ..weights.files import replacing
 
 __all__ = ["Report", "read_metrics"]
 
@@ -28,9 +29,8 @@ class Report:
         path = self.folder / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= start] if path.exists() else []
         self.seconds = max((line.get("seconds", 0.0) for line in kept), default=0.0)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            Path(temporary).write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.file = open(path, "a", encoding="utf-8")  # open as long as the run
         self.board = _tensorboard(self.folder / "tensorboard", start)
         self.bar = tqdm(total=steps, initial=start, desc="training", unit="step", dynamic_ncols=True, mininterval=1.0)

@@ -24,6 +24,7 @@ from ..weights.files import replacing
 
 __all__ = ["open_run", "read_recipe", "write_json"]
 
+_PACKAGES = ("vitedu", "torch", "numpy", "datasets", "pyarrow", "pillow", "simplejpeg", "opencv-python-headless")
 _MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
 
 
@@ -76,16 +77,7 @@ def write_json(path, value) -> None:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in (
-        "vitedu",
-        "torch",
-        "numpy",
-        "datasets",
-        "pyarrow",
-        "pillow",
-        "simplejpeg",
-        "opencv-python-headless",
-    ):
+    for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -15,7 +15,7 @@ import torch
 
 from ..data.loader import Loader
 from ..data.open import open_source
-from ..data.order import Shuffled
+from ..data.order import Shuffled, Streamed
 from ..data.transforms import evaluation_transform, training_transform
 from .average import Average
 from .checkpoints import Checkpoints
@@ -161,8 +161,6 @@ def make_order(source, recipe):
     """Which image comes when: any image at any time, or shard by shard."""
     if not recipe.data.streaming:
         return Shuffled(len(source), recipe.seed)
-    from ..data.order import Streamed
-
     # One block of every lane is one batch: a process and its workers then read lanes of their own.
     block = max(1, recipe.batch_size // recipe.data.lanes)
     return Streamed(source.chunks, recipe.seed, recipe.data.lanes, recipe.data.window, block=block)
