@@ -24,15 +24,19 @@ def main() -> None:
     twin = vn.ViT(vn.ViTConfig(**vars(model.config)), rng=0)
     twin.load_state_dict({name: value.numpy() for name, value in model.state_dict().items()})
     twin.eval()
-    right = np.zeros(2, int)
+    right, by_class = np.zeros(2, int), np.zeros(10, int)
     for start in tqdm(range(0, len(source), 250)):
         images = source.images[start : start + 250].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
         labels = source.labels[start : start + 250]
         with torch.no_grad():
-            right[0] += (model(torch.from_numpy(images)).argmax(-1).numpy() == labels).sum()
+            correct = model(torch.from_numpy(images)).argmax(-1).numpy() == labels
+        right[0] += correct.sum()
+        by_class += np.bincount(labels[correct], minlength=10)
         right[1] += (twin(images).argmax(-1) == labels).sum()
     for name, count in zip(("PyTorch", "NumPy"), right, strict=True):
         print(f"{name}: {count} of {len(source)} right, {100 * count / len(source):.2f} %")
+    parts = by_class / np.bincount(source.labels)
+    print(", ".join(f"{source.class_names[k]} {100 * parts[k]:.0f}" for k in np.argsort(-parts)), "%")
 
 
 if __name__ == "__main__":

@@ -128,8 +128,19 @@ def test_recomputed_blocks_captured_as_one_graph(name, build):
 # ---- stochastic depth ------------------------------------------------------------------------------------------------
 
 
+def test_the_layer_is_one_bernoulli_draw_per_image():
+    """The draw and the two lines everywhere, written out: 0, or 1 / (1 - rate), for a whole image."""
+    x = torch.randn(50, 5, 4, dtype=torch.float64)
+    torch.manual_seed(1)
+    ours = StochasticDepth(0.3)(x)
+    torch.manual_seed(1)
+    kept = torch.empty(50, 1, 1, dtype=torch.float64).bernoulli_(0.7)
+    assert 0 < (kept == 0).sum() < 50
+    torch.testing.assert_close(ours, x * kept / 0.7, rtol=1e-15, atol=0)
+
+
 def test_the_layer_is_that_of_torchvision():
-    """The same draws in the same order, so the same images are dropped."""
+    """The same draws in the same order, so the same images are dropped.  (Where torchvision is installed.)"""
     torchvision = pytest.importorskip("torchvision")
     x = torch.randn(50, 5, 4, dtype=torch.float64)
     torch.manual_seed(1)
