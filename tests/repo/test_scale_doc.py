@@ -164,10 +164,12 @@ def texts_of_the_code() -> list[str]:
 
 
 def messages() -> list[str]:
-    """What stands first in the table of section 8, and wherever else a message is quoted with an ellipsis."""
+    """What stands first in the table of section 8, and wherever else a message is quoted: long, or with an ellipsis."""
     section = re.search(r"^## 8\..*?(?=^## )", TEXT, flags=re.MULTILINE | re.DOTALL)[0]
     rows = [re.findall(r"`([^`]+)`", line.split("|")[1]) for line in section.splitlines() if line.startswith("|")]
-    quoted = {span for row in rows for span in row} | {span for span in spans() if "…" in span and span != "…"}
+    quoted = {span for row in rows for span in row} | {
+        span for span in spans() if ("…" in span and span != "…") or len(span.split()) > 6
+    }
     return sorted(quoted - {"CUDA out of memory"})  # PyTorch's
 
 

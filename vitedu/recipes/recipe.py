@@ -37,7 +37,7 @@ class DataRecipe:
     min_area: float = 0.05  # least part of the image that an inception crop keeps
     flip: bool = True  # left and right change places with probability 1/2
     randaugment_layers: int = 0  # operations per image, 0: none
-    randaugment_magnitude: int = 10  # of 10
+    randaugment_magnitude: int = 10  # 10: the full strength of each operation; the authors go up to 20
     mixup: float = 0.0  # p of Beta(p, p), 0: none
     eval_resize: int | None = 256  # shorter side in evaluation, then the middle is cut out; None: resize to the square
     streaming: bool = False  # True: read shards in order, mixing a few at a time; False: any image at any time
