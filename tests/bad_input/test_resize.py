@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import vitedu.resize
-import vitedu_numpy.resize
+import vitedu.weights.resize
+import vitedu_numpy.weights.resize
 
 E_POS = np.zeros((1 + 6, 4))
 

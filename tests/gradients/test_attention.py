@@ -1,4 +1,4 @@
-"""vitedu_numpy/attention.py: A = softmax(q k^T / sqrt(Dh)), y = A v, and many of these side by side."""
+"""vitedu_numpy/layers/attention.py: A = softmax(q k^T / sqrt(Dh)), y = A v, and many of these side by side."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import MultiHeadAttention, check_pair
-from vitedu_numpy.attention import attention, attention_backward, merge_heads, split_heads
-from vitedu_numpy.positions import RelativePosition
+from vitedu_numpy.layers.attention import attention, attention_backward, merge_heads, split_heads
+from vitedu_numpy.layers.positions import RelativePosition
 
 B, h, T, S, Dh = 2, 3, 5, 7, 4  # all different, so that no axis can be mistaken for another
 ROUNDING = 1e-13  # sums of a few dozen products of size 1, rounded in another order

@@ -1,4 +1,4 @@
-"""vitedu_numpy/bit.py: the pre-activation unit, the stages, the whole network.
+"""vitedu_numpy/models/bit.py: the pre-activation unit, the stages, the whole network.
 
 A rectifier has a kink at 0, and a central difference across it is wrong.  The step is 1e-5, so among some thousand
 random numbers of size 1 one does lie within reach now and then: images are drawn again until none is near.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitedu_numpy import bit
-from vitedu_numpy.bit import BiT, PreActUnit, Stage
 from vitedu_numpy.config import BiTConfig
-from vitedu_numpy.relu import relu
+from vitedu_numpy.layers.relu import relu
+from vitedu_numpy.models import bit
+from vitedu_numpy.models.bit import BiT, PreActUnit, Stage
 
 B, C, K, HW = 2, 3, 4, (9, 14)
 # An eps that is felt: where a rectifier has left little of a group, division by its size would bend everything.

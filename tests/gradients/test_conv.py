@@ -1,4 +1,4 @@
-"""vitedu_numpy/conv.py: windows as columns, the convolution as a matrix product, standardised filters."""
+"""vitedu_numpy/layers/conv.py: windows as columns, the convolution as a matrix product, standardised filters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from vitedu_numpy import check_pair, conv, relative_error
-from vitedu_numpy.conv import (
+from vitedu_numpy import check_pair, relative_error
+from vitedu_numpy.layers import conv
+from vitedu_numpy.layers.conv import (
     StdConv,
     conv2d,
     conv2d_backward,

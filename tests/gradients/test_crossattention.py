@@ -1,4 +1,4 @@
-"""vitedu_numpy/crossattention.py: T tokens ask S others, which come from another sequence."""
+"""vitedu_numpy/layers/crossattention.py: T tokens ask S others, which come from another sequence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import MultiHeadAttention
-from vitedu_numpy.crossattention import CrossAttention
+from vitedu_numpy.layers.crossattention import CrossAttention
 from vitedu_numpy.module import Module
 
 B, h, T, S, D = 2, 3, 5, 7, 12

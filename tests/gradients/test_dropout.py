@@ -1,4 +1,4 @@
-"""vitedu_numpy/dropout.py: y = mask x."""
+"""vitedu_numpy/layers/dropout.py: y = mask x."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Dropout, check_pair
-from vitedu_numpy.dropout import dropout, dropout_backward, dropout_mask
+from vitedu_numpy.layers.dropout import dropout, dropout_backward, dropout_mask
 
 
 def test_dropout_pair(rng, assert_right):

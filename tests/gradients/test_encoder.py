@@ -1,4 +1,4 @@
-"""vitedu_numpy/encoder.py: MLP, pre-norm block, encoder."""
+"""vitedu_numpy/models/encoder.py: MLP, pre-norm block, encoder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import MLP, Block, Encoder, ViTConfig
-from vitedu_numpy.encoder import Gelu
-from vitedu_numpy.gelu import gelu, gelu_tanh
+from vitedu_numpy.layers.gelu import gelu, gelu_tanh
+from vitedu_numpy.models.encoder import Gelu
 
 B, S, D, M, h = 2, 5, 6, 7, 3
 ROUNDING = 1e-12  # a few hundred products of size 1, rounded in another order

@@ -1,4 +1,4 @@
-"""vitedu_numpy/fewshot.py: few-shot least squares, step by step and whole."""
+"""vitedu_numpy/transfer/fewshot.py: few-shot least squares, step by step and whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import numerical_gradient
-from vitedu_numpy.fewshot import (
+from vitedu_numpy.transfer.fewshot import (
     CONSTANT,
     choose_shots,
     eigen_ridge,
@@ -156,7 +156,7 @@ def test_more_test_images_than_fit_at_once(rng, monkeypatch):
     features, weights = rng.standard_normal((11, 4)), rng.standard_normal((5, 3))
     whole = predict(features, *whitening(features), weights)
     for size in (1, 4, 11):
-        monkeypatch.setattr("vitedu_numpy.fewshot.CHUNK", size)
+        monkeypatch.setattr("vitedu_numpy.transfer.fewshot.CHUNK", size)
         assert np.array_equal(predict(features, *whitening(features), weights), whole)
 
 

@@ -1,4 +1,4 @@
-"""vitedu_numpy/gelu.py: x Phi(x), whose Phi is computed by hand because NumPy has no erf."""
+"""vitedu_numpy/layers/gelu.py: x Phi(x), whose Phi is computed by hand because NumPy has no erf."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import check_pair
-from vitedu_numpy import gelu as gelu_module
-from vitedu_numpy.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, normal_cdf
+from vitedu_numpy.layers import gelu as gelu_module
+from vitedu_numpy.layers.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, normal_cdf
 
 X = np.concatenate([np.linspace(-40, 40, 4001), [-0.0, 1e-300, -1e-300, 1e-8, -1e-8]])
 

@@ -1,4 +1,4 @@
-"""vitedu_numpy/groupnorm.py: groups of channels brought to mean 0 and variance 1, image by image."""
+"""vitedu_numpy/layers/groupnorm.py: groups of channels brought to mean 0 and variance 1, image by image."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import check_pair
-from vitedu_numpy.groupnorm import GroupNorm, groupnorm, groupnorm_backward
-from vitedu_numpy.layernorm import layernorm
+from vitedu_numpy.layers.groupnorm import GroupNorm, groupnorm, groupnorm_backward
+from vitedu_numpy.layers.layernorm import layernorm
 
 B, C, H, W = 2, 6, 3, 5
 

@@ -1,4 +1,4 @@
-"""vitedu_numpy/hybrid.py: the post-activation unit, the backbone, and a ViT on top of it.
+"""vitedu_numpy/models/hybrid.py: the post-activation unit, the backbone, and a ViT on top of it.
 
 Rectifiers have a kink at 0, where a central difference is wrong; images keep clear of it, as in test_bit.py.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitedu_numpy import hybrid
 from vitedu_numpy.config import HybridConfig
-from vitedu_numpy.hybrid import Backbone, Hybrid, PostActUnit
-from vitedu_numpy.relu import relu
+from vitedu_numpy.layers.relu import relu
+from vitedu_numpy.models import hybrid
+from vitedu_numpy.models.hybrid import Backbone, Hybrid, PostActUnit
 
 B, C, K = 2, 3, 4
 SIZES = dict(patch_size=1, width=6, depth=1, heads=2, mlp_dim=5, num_classes=K)

@@ -1,4 +1,4 @@
-"""vitedu_numpy/layernorm.py: (x - mean) / sqrt(var + eps), scaled and shifted per feature."""
+"""vitedu_numpy/layers/layernorm.py: (x - mean) / sqrt(var + eps), scaled and shifted per feature."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import LayerNorm, check_pair
-from vitedu_numpy.layernorm import layernorm, layernorm_backward
+from vitedu_numpy.layers.layernorm import layernorm, layernorm_backward
 
 
 def test_layernorm_by_hand():

@@ -1,4 +1,4 @@
-"""vitedu_numpy/linear.py: y = x W^T + b."""
+"""vitedu_numpy/layers/linear.py: y = x W^T + b."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Linear, check_pair
-from vitedu_numpy.linear import linear, linear_backward
+from vitedu_numpy.layers.linear import linear, linear_backward
 
 
 def test_linear_by_hand():

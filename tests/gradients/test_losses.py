@@ -1,4 +1,4 @@
-"""vitedu_numpy/losses.py: softmax and sigmoid cross-entropy, each in two steps and in one."""
+"""vitedu_numpy/training/losses.py: softmax and sigmoid cross-entropy, each in two steps and in one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import check_pair, losses
-from vitedu_numpy.losses import one_hot, sigmoid, sigmoid_backward
-from vitedu_numpy.softmax import softmax, softmax_backward
+from vitedu_numpy.layers.softmax import softmax, softmax_backward
+from vitedu_numpy.training.losses import one_hot, sigmoid, sigmoid_backward
 
 # Two ways to round the same sum of 15 terms of size 1: they agree to about 1e-15, relative to values near 1.
 ROUNDING = 1e-13

@@ -1,4 +1,4 @@
-"""vitedu_numpy/masked.py: corrupted embeddings, the losses, and the whole model from pixels to predictions and back."""
+"""vitedu_numpy/models/masked.py: corrupted embeddings, losses, the whole model from pixels to predictions and back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import ViT, ViTConfig, check_pair, numerical_gradient, relative_error
-from vitedu_numpy.losses import one_hot, softmax_cross_entropy
-from vitedu_numpy.masked import (
+from vitedu_numpy.models.masked import (
     Corruption,
     MaskedPatchViT,
     choose_corruption,
@@ -18,6 +17,7 @@ from vitedu_numpy.masked import (
     masked_patch_loss_backward,
     masked_target,
 )
+from vitedu_numpy.training.losses import one_hot, softmax_cross_entropy
 
 B, C, N, m = 2, 3, 6, 3
 SIZES = dict(image_size=(4, 6), patch_size=2, channels=C, width=6, depth=2, heads=3, mlp_dim=7, num_classes=4)

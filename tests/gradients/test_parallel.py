@@ -1,4 +1,4 @@
-"""vitedu_numpy/parallel.py: a batch in chunks on several threads gives the batch's own loss and gradients."""
+"""vitedu_numpy/training/parallel.py: a batch in chunks on several threads gives the batch's own loss and gradients."""
 
 from __future__ import annotations
 

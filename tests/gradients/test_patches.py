@@ -1,4 +1,4 @@
-"""vitedu_numpy/patches.py: image to tokens."""
+"""vitedu_numpy/layers/patches.py: image to tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import ClassToken, PatchEmbedding, PositionEmbedding, check_pair
-from vitedu_numpy.patches import patchify, patchify_backward, unpatchify
+from vitedu_numpy.layers.patches import patchify, patchify_backward, unpatchify
 
 
 def test_patchify_by_hand():

@@ -1,4 +1,4 @@
-"""vitedu_numpy/pool.py: the largest number of every window."""
+"""vitedu_numpy/layers/pool.py: the largest number of every window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import check_pair
-from vitedu_numpy.pool import MaxPool, max_pool, max_pool_backward
+from vitedu_numpy.layers.pool import MaxPool, max_pool, max_pool_backward
 
 INF = float("inf")
 PADDINGS = {"one": 1, "none": 0, "same": "same", "uneven": ((0, 1), (1, 0))}

@@ -1,4 +1,4 @@
-"""vitedu_numpy/positions.py: 2-D, fixed and relative positions."""
+"""vitedu_numpy/layers/positions.py: 2-D, fixed and relative positions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Module, ViTConfig, check_pair
-from vitedu_numpy.positions import (
+from vitedu_numpy.layers.positions import (
     PositionEmbedding2D,
     RelativePosition,
     SinCosPosition2D,

@@ -1,11 +1,11 @@
-"""vitedu_numpy/relu.py: max(x, 0)."""
+"""vitedu_numpy/layers/relu.py: max(x, 0)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from vitedu_numpy import check_pair
-from vitedu_numpy.relu import relu, relu_backward
+from vitedu_numpy.layers.relu import relu, relu_backward
 
 
 def test_relu_by_hand():

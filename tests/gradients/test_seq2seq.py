@@ -1,4 +1,4 @@
-"""vitedu_numpy/seq2seq.py: the whole encoder-decoder, its masks, its tied head, and greedy decoding."""
+"""vitedu_numpy/models/seq2seq.py: the whole encoder-decoder, its masks, its tied head, and greedy decoding."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vitedu_numpy.config import TransformerConfig
-from vitedu_numpy.decode import greedy_decode
+from vitedu_numpy.layers.symbols import causal_mask, padding_mask
+from vitedu_numpy.models.decode import greedy_decode
+from vitedu_numpy.models.seq2seq import TiedHead, Transformer, TransformerDecoder, TransformerEncoder
 from vitedu_numpy.module import Module
-from vitedu_numpy.seq2seq import TiedHead, Transformer, TransformerDecoder, TransformerEncoder
-from vitedu_numpy.symbols import causal_mask, padding_mask
 
 B, S, T, Vs, Vt, D, M, h = 2, 6, 5, 8, 7, 6, 9, 3
 SIZES = dict(source_vocabulary=Vs, target_vocabulary=Vt, width=D, depth=2, heads=h, mlp_dim=M, max_length=9)

@@ -1,4 +1,4 @@
-"""vitedu_numpy/softmax.py: A_i = exp(x_i) / sum_j exp(x_j)."""
+"""vitedu_numpy/layers/softmax.py: A_i = exp(x_i) / sum_j exp(x_j)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import check_pair
-from vitedu_numpy.softmax import softmax, softmax_backward
+from vitedu_numpy.layers.softmax import softmax, softmax_backward
 
 
 def test_softmax_by_hand():

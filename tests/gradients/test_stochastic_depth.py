@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Block, Encoder, ViT, ViTConfig
-from vitedu_numpy.dropout import Dropout, StochasticDepth
+from vitedu_numpy.layers.dropout import Dropout, StochasticDepth
 
 B, S, D, M, h = 3, 5, 6, 7, 3
 

@@ -1,4 +1,4 @@
-"""vitedu_numpy/sublayers.py: feed-forward layer, the way around a layer, encoder and decoder block."""
+"""vitedu_numpy/layers/sublayers.py: feed-forward layer, the way around a layer, encoder and decoder block."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vitedu_numpy.config import TransformerConfig
+from vitedu_numpy.layers.sublayers import DecoderBlock, EncoderBlock, FeedForward, Sublayer
+from vitedu_numpy.layers.symbols import causal_mask
 from vitedu_numpy.module import Module
-from vitedu_numpy.sublayers import DecoderBlock, EncoderBlock, FeedForward, Sublayer
-from vitedu_numpy.symbols import causal_mask
 
 B, T, S, D, M, h = 2, 5, 7, 6, 9, 3
 PADDING = np.array([7, 4])[:, None, None, None] > np.arange(S)  # (B, 1, 1, S)

@@ -1,4 +1,4 @@
-"""vitedu_numpy/symbols.py: the embedding, its positions, masks, and the loss that does not count padding."""
+"""vitedu_numpy/layers/symbols.py: the embedding, its positions, masks, and the loss that does not count padding."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import check_pair
-from vitedu_numpy.losses import one_hot, softmax_cross_entropy
-from vitedu_numpy.module import Module
-from vitedu_numpy.symbols import (
+from vitedu_numpy.layers.symbols import (
     Embedding,
     causal_mask,
     embed,
@@ -18,6 +16,8 @@ from vitedu_numpy.symbols import (
     token_cross_entropy,
     token_cross_entropy_backward,
 )  # fmt: skip
+from vitedu_numpy.module import Module
+from vitedu_numpy.training.losses import one_hot, softmax_cross_entropy
 
 B, T, V, D = 2, 5, 7, 4  # all different, so that no axis can be mistaken for another
 IDS = np.array([[3, 1, 3, 6, 3], [5, 3, 1, 0, 0]])  # some symbols often, 2 and 4 never

@@ -1,4 +1,4 @@
-"""vitedu_numpy/vit.py: the whole model, every kind of it, from pixels to logits and back."""
+"""vitedu_numpy/models/vit.py: the whole model, every kind of it, from pixels to logits and back."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-import vitedu.bit
-import vitedu_numpy.bit
+import vitedu.models.bit
+import vitedu_numpy.models.bit
 from vitedu_numpy.config import BiTConfig
 
 B, K = 2, 4
@@ -36,13 +36,15 @@ def bits(scramble, mirror):
     """bits(config) -> (NumPy BiT, PyTorch BiT), both float64, with the same scrambled parameters."""
 
     def build(config):
-        return mirror.share(scramble(vitedu_numpy.bit.BiT(config, 0, np.float64)), vitedu.bit.BiT(config, 0))
+        return mirror.share(
+            scramble(vitedu_numpy.models.bit.BiT(config, 0, np.float64)), vitedu.models.bit.BiT(config, 0)
+        )
 
     return build
 
 
 def test_names_shapes_and_order(case):
-    numpy_model, torch_model = vitedu_numpy.bit.BiT(case[0], 0), vitedu.bit.BiT(case[0], 0)
+    numpy_model, torch_model = vitedu_numpy.models.bit.BiT(case[0], 0), vitedu.models.bit.BiT(case[0], 0)
     assert [(name, value.shape) for name, value in numpy_model.state_dict().items()] == [
         (name, tuple(value.shape)) for name, value in torch_model.state_dict().items()
     ]
@@ -53,7 +55,7 @@ def test_names_shapes_and_order(case):
 
 def test_state_names(case):
     config, _ = case
-    names = list(vitedu_numpy.bit.BiT(config, 0).state_dict())
+    names = list(vitedu_numpy.models.bit.BiT(config, 0).state_dict())
     first = [f"norm{i}.{kind}" for i in (1, 2, 3) for kind in ("weight", "bias")]
     first += [f"conv{i}.weight" for i in (1, 2, 3)]
     expected = {"root.weight", "norm.weight", "norm.bias", "head.weight", "head.bias"}
@@ -109,8 +111,8 @@ def test_a_record_takes_part_in_autograd(bits, mirror):
 def torch_bit(scramble, rng):
     """(a float32 PyTorch BiT with the NumPy model's parameters, images)."""
     config = BiTConfig(**SIZES)
-    model = vitedu.bit.BiT(config, 0)
-    model.load_state_dict(scramble(vitedu_numpy.bit.BiT(config, 0, np.float64)).state_dict())
+    model = vitedu.models.bit.BiT(config, 0)
+    model.load_state_dict(scramble(vitedu_numpy.models.bit.BiT(config, 0, np.float64)).state_dict())
     return model, torch.from_numpy(rng.uniform(-1, 1, (B, 3, 33, 20)).astype(np.float32))
 
 
@@ -141,7 +143,7 @@ def test_bf16_autocast(torch_bit):
 def test_meta_device():
     """Shapes without memory or arithmetic: what counting parameters of the largest models needs."""
     with torch.device("meta"):
-        model = vitedu.bit.BiT(BiTConfig((3, 4, 6, 3), 1000))
+        model = vitedu.models.bit.BiT(BiTConfig((3, 4, 6, 3), 1000))
         assert model(torch.empty(2, 3, 224, 224)).shape == (2, 1000)
     assert sum(p.numel() for p in model.parameters()) == 25_549_352
 

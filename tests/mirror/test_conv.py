@@ -7,14 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import vitedu.conv
-import vitedu.groupnorm
-import vitedu.pool
-import vitedu.relu
-import vitedu_numpy.conv
-import vitedu_numpy.groupnorm
-import vitedu_numpy.pool
-import vitedu_numpy.relu
+import vitedu.layers.conv
+import vitedu.layers.groupnorm
+import vitedu.layers.pool
+import vitedu.layers.relu
+import vitedu_numpy.layers.conv
+import vitedu_numpy.layers.groupnorm
+import vitedu_numpy.layers.pool
+import vitedu_numpy.layers.relu
 
 B, C, O, H, W = 2, 6, 5, 7, 10
 INF = float("inf")
@@ -41,15 +41,15 @@ def assert_same(mirror, numpy_pair, torch_function, inputs, rng, **settings):
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 4)])
 def test_conv2d(kernel, stride, padding, rng, mirror):
     inputs = {"x": rng.standard_normal((B, C, H, W)), "weight": rng.standard_normal((O, C, *kernel))}
-    pair = vitedu_numpy.conv.conv2d, vitedu_numpy.conv.conv2d_backward
-    assert_same(mirror, pair, vitedu.conv.conv2d, inputs, rng, stride=stride, padding=padding)
+    pair = vitedu_numpy.layers.conv.conv2d, vitedu_numpy.layers.conv.conv2d_backward
+    assert_same(mirror, pair, vitedu.layers.conv.conv2d, inputs, rng, stride=stride, padding=padding)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 4)])
 def test_im2col_is_unfold(kernel, stride, rng):
     x = rng.standard_normal((B, C, H, W))
-    columns, _ = vitedu_numpy.conv.im2col(x, kernel, stride, padding=2)
+    columns, _ = vitedu_numpy.layers.conv.im2col(x, kernel, stride, padding=2)
     unfolded = F.unfold(torch.from_numpy(x), kernel, padding=2, stride=stride)  # (B, R, Ho Wo)
     assert np.array_equal(columns, unfolded.transpose(0, 1).flatten(1).numpy())  # exact: nothing is computed
 
@@ -70,11 +70,14 @@ def test_standardize(kernel, form, eps, layout, rng, mirror):
     """However the weights stand in memory; the result stands in the same way."""
 
     def standardize(weight):
-        what = vitedu.conv.standardize(weight.contiguous(memory_format=layout), eps, form)
+        what = vitedu.layers.conv.standardize(weight.contiguous(memory_format=layout), eps, form)
         assert what.is_contiguous(memory_format=layout)
         return what
 
-    pair = (lambda weight: vitedu_numpy.conv.standardize(weight, eps, form)), vitedu_numpy.conv.standardize_backward
+    pair = (
+        (lambda weight: vitedu_numpy.layers.conv.standardize(weight, eps, form)),
+        vitedu_numpy.layers.conv.standardize_backward,
+    )
     assert_same(mirror, pair, standardize, {"weight": rng.uniform(0.2, 3, (O, C, *kernel))}, rng)
 
 
@@ -82,20 +85,20 @@ def test_standardize(kernel, form, eps, layout, rng, mirror):
 def test_a_filter_of_equal_weights(form, mirror):
     """No variance, but no 0 / 0 either, neither forward nor backward."""
     weight, eps = mirror.tensor(np.full((O, C, 3, 3), 0.5), requires_grad=True), 1e-2
-    what = vitedu.conv.standardize(weight, eps, form)
+    what = vitedu.layers.conv.standardize(weight, eps, form)
     assert torch.equal(what, torch.zeros_like(what))
     dout = np.random.default_rng(1).standard_normal(what.shape)
     what.backward(mirror.tensor(dout))
-    _, cache = vitedu_numpy.conv.standardize(np.full((O, C, 3, 3), 0.5), eps, form)
-    mirror.assert_equal(vitedu_numpy.conv.standardize_backward(dout, cache), weight.grad)
+    _, cache = vitedu_numpy.layers.conv.standardize(np.full((O, C, 3, 3), 0.5), eps, form)
+    mirror.assert_equal(vitedu_numpy.layers.conv.standardize_backward(dout, cache), weight.grad)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])
 @pytest.mark.parametrize("eps", [1e-5, 0.3])
 def test_groupnorm(groups, eps, rng, mirror):
     inputs = {"x": rng.standard_normal((B, C, H, W)), "weight": rng.uniform(0.5, 2, C), "bias": rng.standard_normal(C)}
-    pair = vitedu_numpy.groupnorm.groupnorm, vitedu_numpy.groupnorm.groupnorm_backward
-    assert_same(mirror, pair, vitedu.groupnorm.groupnorm, inputs, rng, groups=groups, eps=eps)
+    pair = vitedu_numpy.layers.groupnorm.groupnorm, vitedu_numpy.layers.groupnorm.groupnorm_backward
+    assert_same(mirror, pair, vitedu.layers.groupnorm.groupnorm, inputs, rng, groups=groups, eps=eps)
 
 
 @pytest.mark.parametrize("border", [0.0, -INF], ids=["zero", "-inf"])
@@ -105,15 +108,15 @@ def test_max_pool(values, padding, border, rng, mirror):
     """Of equal numbers the first gets the gradient, in both packages."""
     x = rng.standard_normal((B, C, H, W)) if values == "random" else rng.integers(-2, 1, (B, C, H, W)).astype(float)
     x = x - 2.5 if values == "negative" else x
-    pair = vitedu_numpy.pool.max_pool, vitedu_numpy.pool.max_pool_backward
-    assert_same(mirror, pair, vitedu.pool.max_pool, {"x": x}, rng, padding=padding, border=border)
+    pair = vitedu_numpy.layers.pool.max_pool, vitedu_numpy.layers.pool.max_pool_backward
+    assert_same(mirror, pair, vitedu.layers.pool.max_pool, {"x": x}, rng, padding=padding, border=border)
 
 
 @pytest.mark.parametrize("inplace", [False, True])
 def test_relu(inplace, rng, mirror):
     x = rng.integers(-2, 3, (B, C, H)).astype(float)  # zeros among them: at the kink both slopes are 0
-    pair = (lambda x: vitedu_numpy.relu.relu(x.copy(), inplace)), vitedu_numpy.relu.relu_backward
-    assert_same(mirror, pair, lambda x: vitedu.relu.relu(x.clone(), inplace), {"x": x}, rng)
+    pair = (lambda x: vitedu_numpy.layers.relu.relu(x.copy(), inplace)), vitedu_numpy.layers.relu.relu_backward
+    assert_same(mirror, pair, lambda x: vitedu.layers.relu.relu(x.clone(), inplace), {"x": x}, rng)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding", "form"), [(3, 2, "same", "std"), (1, 1, 0, "var")])
@@ -122,11 +125,11 @@ def test_layers(kernel, stride, padding, form, rng, scramble, mirror):
     settings = dict(stride=stride, padding=padding, eps=0.01, form=form)
     layers = [
         (
-            vitedu_numpy.conv.StdConv(C, O, kernel, rng, dtype=np.float64, **settings),
-            vitedu.conv.StdConv(C, O, kernel, **settings),
+            vitedu_numpy.layers.conv.StdConv(C, O, kernel, rng, dtype=np.float64, **settings),
+            vitedu.layers.conv.StdConv(C, O, kernel, **settings),
         ),
-        (vitedu_numpy.groupnorm.GroupNorm(C, 3, 0.3, np.float64), vitedu.groupnorm.GroupNorm(C, 3, 0.3)),
-        (vitedu_numpy.pool.MaxPool(2, 3, "same", -INF), vitedu.pool.MaxPool(2, 3, "same", -INF)),
+        (vitedu_numpy.layers.groupnorm.GroupNorm(C, 3, 0.3, np.float64), vitedu.layers.groupnorm.GroupNorm(C, 3, 0.3)),
+        (vitedu_numpy.layers.pool.MaxPool(2, 3, "same", -INF), vitedu.layers.pool.MaxPool(2, 3, "same", -INF)),
     ]
     for numpy_layer, torch_layer in layers:
         mirror.share(scramble(numpy_layer), torch_layer)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vitedu import fewshot as torch_fewshot
-from vitedu_numpy import fewshot as numpy_fewshot
+from vitedu.transfer import fewshot as torch_fewshot
+from vitedu_numpy.transfer import fewshot as numpy_fewshot
 
 # Both solvers are right to about 1e-16 of the largest eigenvalue, some 1e4 N; against l2 = 1 and more that is 1e-11.
 TOLERANCE = 1e-10

@@ -7,6 +7,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+import rooms
 import torch
 
 import vitedu_numpy
@@ -88,7 +89,7 @@ def name_of(case):
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_forward_and_backward(case, rng, mirror):
     module, name, inputs, options = case
-    pair, twin = (importlib.import_module(f"{package}.{module}") for package in ("vitedu_numpy", "vitedu"))
+    pair, twin = (rooms.load(package, module) for package in ("vitedu_numpy", "vitedu"))
     inputs = {key: draw(rng) for key, draw in inputs.items()}
     options = {key: draw(rng) for key, draw in options.items()}
 
@@ -120,17 +121,17 @@ def test_no_pair_is_forgotten():
 
 
 def test_functions_without_a_backward(rng, mirror):
-    numpy_gelu, torch_gelu = (importlib.import_module(f"{p}.gelu") for p in ("vitedu_numpy", "vitedu"))
+    numpy_gelu, torch_gelu = (rooms.load(p, "gelu") for p in ("vitedu_numpy", "vitedu"))
     x = np.linspace(-8, 8, 161)
     mirror.assert_equal(numpy_gelu.normal_cdf(x), torch_gelu.normal_cdf(mirror.tensor(x)))
 
-    numpy_patches, torch_patches = (importlib.import_module(f"{p}.patches") for p in ("vitedu_numpy", "vitedu"))
+    numpy_patches, torch_patches = (rooms.load(p, "patches") for p in ("vitedu_numpy", "vitedu"))
     patches, shape = rng.standard_normal((2, 6, 12)), (2, 3, 4, 6)
     mirror.assert_equal(
         numpy_patches.unpatchify(patches, shape, 2), torch_patches.unpatchify(mirror.tensor(patches), shape, 2)
     )
 
-    numpy_attention, torch_attention = (importlib.import_module(f"{p}.attention") for p in ("vitedu_numpy", "vitedu"))
+    numpy_attention, torch_attention = (rooms.load(p, "attention") for p in ("vitedu_numpy", "vitedu"))
     x = rng.standard_normal((2, 5, 6))
     split = numpy_attention.split_heads(x, 3)
     mirror.assert_equal(split, torch_attention.split_heads(mirror.tensor(x), 3))
@@ -141,6 +142,6 @@ def test_functions_without_a_backward(rng, mirror):
     q, k, mask = map(mirror.tensor, (q, k, mask))
     mirror.assert_equal(A, torch_attention.attention_weights(q, k, mask))
 
-    numpy_losses, torch_losses = (importlib.import_module(f"{p}.losses") for p in ("vitedu_numpy", "vitedu"))
+    numpy_losses, torch_losses = (rooms.load(p, "losses") for p in ("vitedu_numpy", "vitedu"))
     ours = numpy_losses.one_hot([2, 0, 5], K, 0.1, np.float64)
     mirror.assert_equal(ours, torch_losses.one_hot([2, 0, 5], K, 0.1, torch.float64))

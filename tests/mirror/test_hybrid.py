@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-import vitedu.hybrid
-import vitedu_numpy.hybrid
+import vitedu.models.hybrid
+import vitedu_numpy.models.hybrid
 from vitedu_numpy.config import HybridConfig
 
 B, K = 2, 4
@@ -37,14 +37,14 @@ def hybrids(scramble, mirror):
 
     def build(config):
         return mirror.share(
-            scramble(vitedu_numpy.hybrid.Hybrid(config, 0, np.float64)), vitedu.hybrid.Hybrid(config, 0)
+            scramble(vitedu_numpy.models.hybrid.Hybrid(config, 0, np.float64)), vitedu.models.hybrid.Hybrid(config, 0)
         )
 
     return build
 
 
 def test_names_shapes_and_order(case):
-    numpy_model, torch_model = vitedu_numpy.hybrid.Hybrid(case[0], 0), vitedu.hybrid.Hybrid(case[0], 0)
+    numpy_model, torch_model = vitedu_numpy.models.hybrid.Hybrid(case[0], 0), vitedu.models.hybrid.Hybrid(case[0], 0)
     assert [(name, value.shape) for name, value in numpy_model.state_dict().items()] == [
         (name, tuple(value.shape)) for name, value in torch_model.state_dict().items()
     ]
@@ -55,7 +55,7 @@ def test_names_shapes_and_order(case):
 
 def test_state_names(case):
     config, _ = case
-    names = [name for name in vitedu_numpy.hybrid.Hybrid(config, 0).state_dict() if not name.startswith("vit.")]
+    names = [name for name in vitedu_numpy.models.hybrid.Hybrid(config, 0).state_dict() if not name.startswith("vit.")]
     layers = ["conv1", "norm1", "conv2", "norm2", "conv3", "norm3"]
     expected = {"backbone.root.weight", "backbone.root_norm.weight", "backbone.root_norm.bias"}
     for s, count in enumerate(config.blocks):
@@ -114,8 +114,8 @@ def test_a_record_takes_part_in_autograd(hybrids, mirror):
 def torch_hybrid(scramble, rng):
     """(a float32 PyTorch Hybrid with the NumPy model's parameters, images)."""
     config = HybridConfig(**SIZES)
-    model = vitedu.hybrid.Hybrid(config, 0)
-    model.load_state_dict(scramble(vitedu_numpy.hybrid.Hybrid(config, 0, np.float64)).state_dict())
+    model = vitedu.models.hybrid.Hybrid(config, 0)
+    model.load_state_dict(scramble(vitedu_numpy.models.hybrid.Hybrid(config, 0, np.float64)).state_dict())
     return model, torch.from_numpy(rng.uniform(-1, 1, (B, 3, 33, 47)).astype(np.float32))
 
 
@@ -145,7 +145,7 @@ def test_bf16_autocast(torch_hybrid):
 def test_meta_device():
     """Shapes without memory or arithmetic: what counting parameters of the largest models needs."""
     with torch.device("meta"):
-        model = vitedu.hybrid.Hybrid(HybridConfig(224, 1, 768, 12, 12, 3072, 1000, blocks=(3, 4, 9)))
+        model = vitedu.models.hybrid.Hybrid(HybridConfig(224, 1, 768, 12, 12, 3072, 1000, blocks=(3, 4, 9)))
         assert model(torch.empty(2, 3, 224, 224)).shape == (2, 1000)
     assert sum(p.numel() for p in model.parameters()) == 98_659_112
 

@@ -7,8 +7,8 @@ import pytest
 
 import vitedu
 import vitedu_numpy as vn
-from vitedu.encoder import Gelu as TorchGelu
-from vitedu_numpy.encoder import Gelu as NumpyGelu
+from vitedu.models.encoder import Gelu as TorchGelu
+from vitedu_numpy.models.encoder import Gelu as NumpyGelu
 
 B, S, D, M = 2, 5, 6, 7
 CONFIG = vn.ViTConfig(image_size=2, patch_size=1, width=D, depth=2, heads=3, mlp_dim=M, num_classes=3)

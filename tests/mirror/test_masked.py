@@ -8,8 +8,8 @@ import torch
 
 import vitedu
 import vitedu_numpy
-from vitedu import masked as torch_masked
-from vitedu_numpy import masked as numpy_masked
+from vitedu.models import masked as torch_masked
+from vitedu_numpy.models import masked as numpy_masked
 
 B = 3
 SIZES = dict(image_size=(8, 12), patch_size=4, channels=3, width=6, depth=2, heads=3, mlp_dim=7, num_classes=4)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+import rooms
 import torch
 
-from vitedu import crossattention as torch_cross
-from vitedu import decode as torch_decode
-from vitedu import seq2seq as torch_seq2seq
-from vitedu import sublayers as torch_sublayers
-from vitedu import symbols as torch_symbols
-from vitedu_numpy import crossattention as numpy_cross
-from vitedu_numpy import decode as numpy_decode
+from vitedu.layers import crossattention as torch_cross
+from vitedu.layers import sublayers as torch_sublayers
+from vitedu.layers import symbols as torch_symbols
+from vitedu.models import decode as torch_decode
+from vitedu.models import seq2seq as torch_seq2seq
 from vitedu_numpy import relative_error
-from vitedu_numpy import seq2seq as numpy_seq2seq
-from vitedu_numpy import sublayers as numpy_sublayers
-from vitedu_numpy import symbols as numpy_symbols
 from vitedu_numpy.config import TransformerConfig
+from vitedu_numpy.layers import crossattention as numpy_cross
+from vitedu_numpy.layers import sublayers as numpy_sublayers
+from vitedu_numpy.layers import symbols as numpy_symbols
+from vitedu_numpy.models import decode as numpy_decode
+from vitedu_numpy.models import seq2seq as numpy_seq2seq
 
 B, S, T, Vs, Vt, D, M, h = 2, 6, 5, 8, 7, 12, 9, 3
 SIZES = dict(source_vocabulary=Vs, target_vocabulary=Vt, width=D, depth=2, heads=h, mlp_dim=M, max_length=9)
@@ -276,7 +275,7 @@ def test_positions_follow_the_dtype():
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.int64], ids=lambda kind: kind.__name__)
 def test_any_integers_will_do(kind):
     for package in ("vitedu_numpy", "vitedu"):
-        seq2seq, symbols = (importlib.import_module(f"{package}.{name}") for name in ("seq2seq", "symbols"))
+        seq2seq, symbols = (rooms.load(package, name) for name in ("seq2seq", "symbols"))
         model = seq2seq.Transformer(POST, 0)
         as_ids = np.asarray if package == "vitedu_numpy" else torch.as_tensor
         logits = model(as_ids(SOURCE.astype(kind)), as_ids(TARGET.astype(kind)))

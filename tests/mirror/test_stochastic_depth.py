@@ -8,8 +8,8 @@ import torch
 
 import vitedu
 import vitedu_numpy
-from vitedu import dropout as torch_dropout
-from vitedu_numpy import dropout as numpy_dropout
+from vitedu.layers import dropout as torch_dropout
+from vitedu_numpy.layers import dropout as numpy_dropout
 
 SIZES = dict(image_size=4, patch_size=2, width=6, depth=3, heads=3, mlp_dim=7, num_classes=4)
 

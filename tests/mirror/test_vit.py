@@ -10,7 +10,7 @@ import vitedu
 import vitedu_numpy
 from vitedu import losses as torch_losses
 from vitedu_numpy import losses as numpy_losses
-from vitedu_numpy.losses import one_hot
+from vitedu_numpy.training.losses import one_hot
 
 
 def test_names_shapes_and_order(config):

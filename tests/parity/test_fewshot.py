@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 
-from vitedu.fewshot import choose_shots, few_shot_accuracy, ridge, whiten, whitening
+from vitedu.transfer.fewshot import choose_shots, few_shot_accuracy, ridge, whiten, whitening
 
 
 @pytest.fixture(scope="module")

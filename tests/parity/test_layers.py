@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 import vitedu
-from vitedu.attention import attention
-from vitedu.gelu import gelu, gelu_tanh, normal_cdf
-from vitedu.layernorm import layernorm
-from vitedu.patches import patchify
+from vitedu.layers.attention import attention
+from vitedu.layers.gelu import gelu, gelu_tanh, normal_cdf
+from vitedu.layers.layernorm import layernorm
+from vitedu.layers.patches import patchify
 
 B, S, D, M, h = 2, 7, 12, 10, 3
 # float64, the same sums of at most some hundred terms in another order, each rounded to 1e-16.

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from vitedu import ViT, ViTConfig
-from vitedu import masked as torch_masked
-from vitedu_numpy import masked as numpy_masked
+from vitedu.models import masked as torch_masked
+from vitedu_numpy.models import masked as numpy_masked
 
 PACKAGES = [numpy_masked, torch_masked]
 

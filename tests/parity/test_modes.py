@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import vitedu
-from vitedu.encoder import MLP
+from vitedu.models.encoder import MLP
 
 SIZES = dict(width=24, depth=2, heads=2, mlp_dim=32, num_classes=5)
 CONFIGS = {

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from scipy.ndimage import zoom
 
 import vitedu
-import vitedu.resize
+import vitedu.weights.resize
 import vitedu_numpy
-import vitedu_numpy.resize
-from vitedu_numpy.resize import METHODS, interpolation_matrix
+import vitedu_numpy.weights.resize
+from vitedu_numpy.weights.resize import METHODS, interpolation_matrix
 
 # Both sides are weighted means of two to sixteen numbers in float64.
 TOLERANCE = dict(rtol=0, atol=1e-12)
@@ -22,8 +22,8 @@ TOLERANCE = dict(rtol=0, atol=1e-12)
 
 def in_both(E_pos, *args, **options):
     """The result of both packages, which must agree."""
-    ours = vitedu_numpy.resize.resize_positions(E_pos, *args, **options)
-    theirs = vitedu.resize.resize_positions(torch.from_numpy(E_pos), *args, **options).numpy()
+    ours = vitedu_numpy.weights.resize.resize_positions(E_pos, *args, **options)
+    theirs = vitedu.weights.resize.resize_positions(torch.from_numpy(E_pos), *args, **options).numpy()
     np.testing.assert_allclose(ours, theirs, **TOLERANCE)
     return ours
 
@@ -87,8 +87,8 @@ def test_a_whole_state(kind, where, rng):
     old = vitedu_numpy.ViTConfig((4, 6), position_embedding=kind, position_at=where, **sizes)
     new = replace(old, image_size=(8, 6))
     state = vitedu_numpy.ViT(old, rng, np.float64).state_dict()
-    ours = vitedu_numpy.resize.resize_state(state, old, new)
-    theirs = vitedu.resize.resize_state({n: torch.from_numpy(v) for n, v in state.items()}, old, new)
+    ours = vitedu_numpy.weights.resize.resize_state(state, old, new)
+    theirs = vitedu.weights.resize.resize_state({n: torch.from_numpy(v) for n, v in state.items()}, old, new)
     vitedu_numpy.ViT(new, rng).load_state_dict(ours)
     vitedu.ViT(new).load_state_dict(theirs)
     for name, value in ours.items():

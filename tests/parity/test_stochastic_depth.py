@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import vitedu
-from vitedu.compute import measure
-from vitedu.dropout import StochasticDepth
+from vitedu.accounting.compute import measure
+from vitedu.layers.dropout import StochasticDepth
 
 SIZES = dict(width=24, depth=3, heads=2, mlp_dim=32, num_classes=5)
 VIT = vitedu.ViTConfig(12, 4, **SIZES)
@@ -100,7 +100,7 @@ def test_only_the_inputs_of_blocks_are_kept(build):
 def test_off_where_there_is_no_backward_or_somebody_records(build, monkeypatch):
     model, images = build(VIT), images_for(VIT)
     set_recompute(model, True)
-    monkeypatch.setattr("vitedu.encoder.checkpoint", None)  # whoever calls it fails
+    monkeypatch.setattr("vitedu.models.encoder.checkpoint", None)  # whoever calls it fails
     for module in model.modules():
         if isinstance(module, vitedu.MLP):
             module.recompute = False

@@ -23,7 +23,7 @@ __all__ = ["export_model", "export_run", "make_model"]
 def make_model(recipe):
     """The model that the objective trains, its first weights drawn from the recipe's seed."""
     if recipe.objective == "masked_patches":
-        from ..masked import MaskedPatchViT
+        from ..models.masked import MaskedPatchViT
 
         return MaskedPatchViT(recipe.model, recipe.seed, target=recipe.masked_target)
     return build(recipe.model, recipe.seed)

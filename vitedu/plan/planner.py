@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ..compute import exaflops
+from ..accounting.compute import exaflops
+from ..accounting.formulas import macs_by_part, parameters_by_part
+from ..accounting.paper_tables import JFT_IMAGES, TPU_CORE_DAYS
 from ..config import _check_choices, _is_count, _is_number, _require
-from ..formulas import macs_by_part, parameters_by_part
 from ..models import named_config
-from ..paper_tables import JFT_IMAGES, TPU_CORE_DAYS
 from ..recipes import Recipe, get_recipe, list_recipes
 from ..recipes.paper import IMAGENET, IMAGENET21K, NUM_IMAGES
 from .gpus import GPUS
