@@ -6,12 +6,13 @@ import importlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+TWIN_ROOMS = ("", "layers", "models", "weights", "training", "transfer")  # which both packages have; "": the root
 
 
 def files(package: str) -> list[Path]:
-    """All files of a package but the doors (`__init__.py`), as paths below it: layers/attention.py, module.py, ..."""
+    """The files of a package's twin rooms, but for the doors (`__init__.py`), as paths below it: layers/attention.py"""
     folder = ROOT / package
-    return sorted(file.relative_to(folder) for file in folder.rglob("[!_]*.py"))
+    return sorted(file.relative_to(folder) for room in TWIN_ROOMS for file in (folder / room).glob("[!_]*.py"))
 
 
 def dotted(file: Path) -> str:
@@ -20,7 +21,13 @@ def dotted(file: Path) -> str:
 
 
 def load(package, name: str):
-    """The module of that file name.     package: "vitedu", "vitedu_numpy" or the package itself"""
-    package = getattr(package, "__name__", package)
-    (file,) = (file for file in files(package) if file.stem == name)
-    return importlib.import_module(f"{package}.{dotted(file)}")
+    """The module of that file name; what `vitedu` has not, stands once, in `vitedu_numpy`.
+
+    package: "vitedu", "vitedu_numpy", or the package itself
+    """
+    for place in (getattr(package, "__name__", package), "vitedu_numpy"):
+        found = [file for file in files(place) if file.stem == name]
+        if found:
+            (file,) = found
+            return importlib.import_module(f"{place}.{dotted(file)}")
+    raise ModuleNotFoundError(f"no file {name}.py in the rooms of {package}")

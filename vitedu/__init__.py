@@ -6,8 +6,16 @@ quick: PyTorch is loaded when the first thing that needs it is asked for.
 
 from importlib import import_module
 
-from .config import DIGITS_TRAINING, DIGITS_VIT, BiTConfig, HybridConfig, TrainConfig, TransformerConfig, ViTConfig
-from .schedule import learning_rate
+from vitedu_numpy.config import (
+    DIGITS_TRAINING,
+    DIGITS_VIT,
+    BiTConfig,
+    HybridConfig,
+    TrainConfig,
+    TransformerConfig,
+    ViTConfig,
+)
+from vitedu_numpy.schedule import learning_rate
 
 __version__ = "0.1.0"
 

@@ -25,6 +25,6 @@ E_POS = np.zeros((1 + 6, 4))
 )
 def test_resize_positions(package, arguments, words):
     with pytest.raises(ValueError) as error:
-        package.resize.resize_positions(*arguments)
+        package.weights.resize.resize_positions(*arguments)
     for word in words:
         assert word in str(error.value)

@@ -83,7 +83,7 @@ def test_targets_of_the_loss(targets, error, texts, module, array, refused):
     logits = array(np.zeros((2, 4, 7)))
     texts = [text.replace("nothing but padding", "nothing but pad=0") for text in texts]
     with refused(error, "targets", *texts):
-        module("symbols").token_cross_entropy(logits, array(targets), 0)
+        module("sequence_loss").token_cross_entropy(logits, array(targets), 0)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import torch
 
 import vitedu
 from vitedu import ViTConfig, from_pretrained
-from vitedu.config import BiTConfig
 from vitedu.models import build
 from vitedu.weights import from_huggingface, save_huggingface, to_huggingface
+from vitedu_numpy.config import BiTConfig
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here is fetched
 transformers = pytest.importorskip("transformers")  # in the lock; only an environment made by hand lacks it

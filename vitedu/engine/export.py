@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from vitedu_numpy.weights.loading import save_npz
+
 from ..models import build
 from ..recipes import Execution
-from ..weights.loading import save_npz
 from ..weights.safe import save_safetensors
 from .average import Average
 from .checkpoints import Checkpoints

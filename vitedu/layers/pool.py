@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
+from vitedu_numpy.layers.padding import explicit_padding
+
 from ..module import Module
-from .conv import explicit_padding
 
 __all__ = ["MaxPool", "max_pool"]
 

@@ -7,8 +7,9 @@ Shapes: `B` batch, `S` source symbols, `T` target symbols, `D` width, `M` hidden
 
 from __future__ import annotations
 
+from vitedu_numpy.record import scope
+
 from ..module import Module
-from ..record import scope
 from .attention import MultiHeadAttention
 from .crossattention import CrossAttention
 from .dropout import Dropout

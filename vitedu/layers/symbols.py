@@ -1,4 +1,4 @@
-"""Sequences of symbols: embedding, positions, masks, loss.  Taught in notebooks/11_seq2seq.ipynb.
+"""Sequences of symbols: embedding, positions, masks.  Taught in notebooks/11_seq2seq.ipynb.
 
 A symbol is an integer 0 ... V - 1 (a word, a letter, a digit); one of them, `pad`, only fills short sequences up.
 
@@ -15,7 +15,7 @@ from ..init import normal
 from ..module import Module
 from .dropout import Dropout
 
-__all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid", "token_cross_entropy"]
+__all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]
 
 
 def embed(weight, ids):
@@ -68,25 +68,6 @@ def padding_mask(ids, pad):
     return (ids != pad)[:, None, None, :]
 
 
-# ---- loss and checks -------------------------------------------------------------------------------------------
-
-
-def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
-    """loss = -mean of log p(target) over the targets that are not `pad`.     logits (B, T, V), targets (B, T) -> scalar
-
-    Raises TypeError for targets that are not integers, ValueError for a wrong shape, a symbol outside 0 ... V - 1, or
-    nothing but padding.
-    """
-    B, T, V = logits.shape
-    targets = check_symbols(targets, "targets", V)
-    if targets.shape != (B, T):
-        raise ValueError(f"targets has shape {tuple(targets.shape)}; expected {(B, T)} = (B, T), as logits has")
-    if _may_look(targets) and not (targets != pad).any():
-        raise ValueError(f"targets holds nothing but pad={pad}; expected at least one other symbol")
-    options = dict(ignore_index=pad, label_smoothing=label_smoothing)
-    return F.cross_entropy(logits.reshape(B * T, V), targets.reshape(B * T).long(), **options)
-
-
 def check_symbols(ids, name, vocabulary, max_length=None) -> torch.Tensor:
     """Refuse what an index would silently get wrong: `ids` must be integers (B, T) in 0 ... vocabulary - 1."""
     ids = torch.as_tensor(ids)
@@ -96,11 +77,11 @@ def check_symbols(ids, name, vocabulary, max_length=None) -> torch.Tensor:
         raise ValueError(f"{name} has shape {tuple(ids.shape)}; expected (B, T) with T >= 1")
     if max_length is not None and ids.shape[1] > max_length:
         raise ValueError(f"{name} has {ids.shape[1]} symbols per sequence; allowed are at most max_length={max_length}")
-    if _may_look(ids) and not (0 <= ids.min() and ids.max() < vocabulary):
+    if may_look(ids) and not (0 <= ids.min() and ids.max() < vocabulary):
         raise ValueError(f"{name} runs from {ids.min()} to {ids.max()}; allowed is 0..{vocabulary - 1}")
     return ids
 
 
-def _may_look(ids) -> bool:
+def may_look(ids) -> bool:
     """Values are looked at on the CPU only: reading them back from a GPU would stall its queue at every step."""
     return ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling()

@@ -14,13 +14,14 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from vitedu_numpy.record import scope
+
 from ..layers.conv import StdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.linear import Linear
 from ..layers.pool import MaxPool
 from ..layers.relu import relu
 from ..module import Module
-from ..record import scope
 from .model import Model, check_images
 
 __all__ = ["BiT", "PreActUnit", "Stage"]

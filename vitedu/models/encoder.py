@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from vitedu_numpy.record import scope
+
 from ..init import normal
 from ..layers.attention import MultiHeadAttention
 from ..layers.dropout import Dropout, StochasticDepth
@@ -17,7 +19,6 @@ from ..layers.layernorm import LayerNorm
 from ..layers.linear import Linear
 from ..layers.positions import RelativePosition, make_positions
 from ..module import Module
-from ..record import scope
 
 __all__ = ["MLP", "Block", "Encoder", "Gelu"]
 

@@ -13,12 +13,13 @@ import math
 import torch
 from torch import nn
 
+from vitedu_numpy.record import scope
+
 from ..layers.conv import StdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.pool import MaxPool
 from ..layers.relu import relu
 from ..module import Module
-from ..record import scope
 from .bit import Stage
 from .model import Model, check_images
 from .vit import ViT

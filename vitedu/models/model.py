@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.weights.loading import load_npz, save_npz
+
 from ..module import Module
-from ..weights.loading import load_npz, save_npz
 
 __all__ = ["Model", "check_images"]
 

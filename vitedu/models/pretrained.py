@@ -11,6 +11,8 @@ import re
 import zipfile
 from pathlib import Path
 
+from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
+
 from ..weights.huggingface import (
     file_names,
     from_huggingface,
@@ -18,7 +20,6 @@ from ..weights.huggingface import (
     huggingface_layout,
     huggingface_settings,
 )
-from ..weights.loading import adapt, load_state, open_npz, with_head
 from ..weights.safe import read_json, read_safetensors, settings_in
 from ..weights.timm import from_timm, timm_config, timm_layout
 from .create import build

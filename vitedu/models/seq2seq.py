@@ -11,12 +11,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.record import scope
+
 from ..layers.layernorm import LayerNorm
 from ..layers.linear import Linear, linear
 from ..layers.sublayers import DecoderBlock, EncoderBlock
 from ..layers.symbols import Embedding, causal_mask, check_symbols, padding_mask
 from ..module import Module
-from ..record import scope
 
 __all__ = ["TiedHead", "Transformer", "TransformerDecoder", "TransformerEncoder"]
 

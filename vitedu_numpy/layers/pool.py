@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import Module
-from .conv import explicit_padding
+from .padding import explicit_padding
 
 __all__ = ["MaxPool", "max_pool", "max_pool_backward"]
 

@@ -1,4 +1,4 @@
-"""Sequences of symbols: embedding, positions, masks, loss.  Taught in notebooks/11_seq2seq.ipynb.
+"""Sequences of symbols: embedding, positions, masks.  Taught in notebooks/11_seq2seq.ipynb.
 
 A symbol is an integer 0 ... V - 1 (a word, a letter, a digit); one of them, `pad`, only fills short sequences up.
 
@@ -11,12 +11,10 @@ import numpy as np
 
 from ..init import normal
 from ..module import Module, Parameter
-from ..training.losses import one_hot, softmax_cross_entropy, softmax_cross_entropy_backward
 from .dropout import Dropout
 
 __all__ = [
     "Embedding", "causal_mask", "check_symbols", "embed", "embed_backward", "padding_mask", "sinusoid",
-    "token_cross_entropy", "token_cross_entropy_backward",
 ]  # fmt: skip
 
 
@@ -77,36 +75,6 @@ def causal_mask(length):
 def padding_mask(ids, pad):
     """Nobody may ask a `pad`.     ids (B, S)  ->  (B, 1, 1, S), for all heads and all tokens that ask"""
     return (ids != pad)[:, None, None, :]
-
-
-# ---- loss and checks -------------------------------------------------------------------------------------------
-
-
-def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
-    """loss = -mean of log p(target) over the targets that are not `pad`.     logits (B, T, V), targets (B, T) -> scalar
-
-    Raises TypeError for targets that are not integers, ValueError for a wrong shape, a symbol outside 0 ... V - 1, or
-    nothing but padding.
-    """
-    B, T, V = logits.shape
-    targets = check_symbols(targets, "targets", V)
-    if targets.shape != (B, T):
-        raise ValueError(f"targets has shape {targets.shape}; expected {(B, T)} = (B, T), as logits has")
-    counts = targets != pad  # (B, T)
-    if not counts.any():
-        raise ValueError(f"targets holds nothing but pad={pad}; expected at least one other symbol")
-    wanted = one_hot(targets[counts], V, label_smoothing, logits.dtype)  # (R, V): R targets count
-    loss, cache = softmax_cross_entropy(logits[counts], wanted)  # [1]
-    return loss, (counts, logits.shape, cache)
-
-
-def token_cross_entropy_backward(dloss, cache):
-    """dlogits (B, T, V); 0 where the target is `pad`"""
-    counts, shape, cache = cache
-    dwanted = softmax_cross_entropy_backward(dloss, cache)  # (R, V)  from [1]
-    dlogits = np.zeros(shape, dwanted.dtype)
-    dlogits[counts] = dwanted
-    return dlogits
 
 
 def check_symbols(ids, name, vocabulary, max_length=None) -> np.ndarray:

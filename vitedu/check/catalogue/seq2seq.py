@@ -12,7 +12,7 @@ from vitedu_numpy.layers.symbols import embed as np_embed
 from vitedu_numpy.layers.symbols import embed_backward as np_embed_backward
 from vitedu_numpy.layers.symbols import padding_mask as np_padding
 from vitedu_numpy.layers.symbols import sinusoid as np_sinusoid
-from vitedu_numpy.layers.symbols import token_cross_entropy as np_token_cross_entropy
+from vitedu_numpy.training.sequence_loss import token_cross_entropy as np_token_cross_entropy
 
 from ..engine import Check, Mistake, quiet
 

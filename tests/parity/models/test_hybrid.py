@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vitedu.config import HybridConfig
 from vitedu.models.hybrid import Hybrid
+from vitedu_numpy.config import HybridConfig
 
 # float64, the same sums of at most some thousand terms in another order, each rounded to 1e-16, through twenty layers.
 CLOSE = dict(rtol=1e-10, atol=1e-10)

@@ -13,7 +13,7 @@ import torch
 import vitedu.models
 import vitedu_numpy.models
 from vitedu.accounting.formulas import parameters_by_part
-from vitedu.config import BiTConfig
+from vitedu_numpy.config import BiTConfig
 
 # Name: parameters with 1000 and with 21843 classes, without a pre-logits layer, as counted in
 # google-research/vision_transformer (c6de1e5) and google-research/big_transfer (140de6e).

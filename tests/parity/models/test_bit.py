@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitedu.config import BiTConfig
 from vitedu.layers.conv import standardize
 from vitedu.models.bit import BiT
+from vitedu_numpy.config import BiTConfig
 
 # float64, the same sums of at most some thousand terms in another order, each rounded to 1e-16, through ten layers.
 CLOSE = dict(rtol=1e-10, atol=1e-10)

@@ -54,14 +54,6 @@ def test_im2col_is_unfold(kernel, stride, rng):
     assert np.array_equal(columns, unfolded.transpose(0, 1).flatten(1).numpy())  # exact: nothing is computed
 
 
-def test_padding_is_the_same_function():
-    for size in range(1, 12):
-        for kernel in (1, 2, 3, 7):
-            for stride in (1, 2, 3):
-                pads = [package.conv.same_padding(size, kernel, stride) for package in (vitedu, vitedu_numpy)]
-                assert pads[0] == pads[1]
-
-
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["plain", "channels last"])
 @pytest.mark.parametrize("eps", [1e-10, 0.3])
 @pytest.mark.parametrize("form", ["var", "std"])

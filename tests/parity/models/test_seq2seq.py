@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vitedu.config import TransformerConfig
 from vitedu.layers.crossattention import CrossAttention
-from vitedu.layers.symbols import causal_mask, embed, padding_mask, sinusoid, token_cross_entropy
+from vitedu.layers.symbols import causal_mask, embed, padding_mask, sinusoid
 from vitedu.models.decode import greedy_decode
 from vitedu.models.seq2seq import Transformer, TransformerDecoder, TransformerEncoder
+from vitedu.training.sequence_loss import token_cross_entropy
+from vitedu_numpy.config import TransformerConfig
 
 B, S, T, D, M, h, L = 2, 7, 5, 12, 10, 3, 3
 # float64, the same sums of at most some hundred terms in another order, each rounded to 1e-16.

@@ -12,6 +12,7 @@ from vitedu.layers import sublayers as torch_sublayers
 from vitedu.layers import symbols as torch_symbols
 from vitedu.models import decode as torch_decode
 from vitedu.models import seq2seq as torch_seq2seq
+from vitedu.training import sequence_loss as torch_loss
 from vitedu_numpy import relative_error
 from vitedu_numpy.config import TransformerConfig
 from vitedu_numpy.layers import crossattention as numpy_cross
@@ -19,6 +20,7 @@ from vitedu_numpy.layers import sublayers as numpy_sublayers
 from vitedu_numpy.layers import symbols as numpy_symbols
 from vitedu_numpy.models import decode as numpy_decode
 from vitedu_numpy.models import seq2seq as numpy_seq2seq
+from vitedu_numpy.training import sequence_loss as numpy_loss
 
 B, S, T, Vs, Vt, D, M, h = 2, 6, 5, 8, 7, 12, 9, 3
 SIZES = dict(source_vocabulary=Vs, target_vocabulary=Vt, width=D, depth=2, heads=h, mlp_dim=M, max_length=9)
@@ -88,12 +90,12 @@ def test_embed(rng, mirror):
 @pytest.mark.parametrize("pad", [0, 5])
 def test_token_cross_entropy(pad, label_smoothing, rng, mirror):
     logits = rng.standard_normal((B, T, Vt))
-    loss, cache = numpy_symbols.token_cross_entropy(logits, NEXT, pad, label_smoothing)
+    loss, cache = numpy_loss.token_cross_entropy(logits, NEXT, pad, label_smoothing)
     x = mirror.tensor(logits, requires_grad=True)
-    torch_loss = torch_symbols.token_cross_entropy(x, torch.tensor(NEXT), pad, label_smoothing)
-    torch_loss.backward()
-    mirror.assert_equal(loss, torch_loss, "loss")
-    mirror.assert_equal(numpy_symbols.token_cross_entropy_backward(1.0, cache), x.grad, "dlogits")
+    their_loss = torch_loss.token_cross_entropy(x, torch.tensor(NEXT), pad, label_smoothing)
+    their_loss.backward()
+    mirror.assert_equal(loss, their_loss, "loss")
+    mirror.assert_equal(numpy_loss.token_cross_entropy_backward(1.0, cache), x.grad, "dlogits")
 
 
 # ---- layers ----------------------------------------------------------------------------------------------------------
@@ -207,15 +209,15 @@ WHOLE_MODEL = 1e-10
 def test_logits_loss_and_every_gradient(config, transformers, mirror):
     numpy_model, torch_model = transformers(config)
     logits = numpy_model(SOURCE, TARGET)
-    loss, cache = numpy_symbols.token_cross_entropy(logits, NEXT, config.pad, 0.1)
-    numpy_model.backward(numpy_symbols.token_cross_entropy_backward(1.0, cache))
+    loss, cache = numpy_loss.token_cross_entropy(logits, NEXT, config.pad, 0.1)
+    numpy_model.backward(numpy_loss.token_cross_entropy_backward(1.0, cache))
 
     torch_logits = torch_model(torch.tensor(SOURCE), torch.tensor(TARGET))
-    torch_loss = torch_symbols.token_cross_entropy(torch_logits, torch.tensor(NEXT), config.pad, 0.1)
-    torch_loss.backward()
+    their_loss = torch_loss.token_cross_entropy(torch_logits, torch.tensor(NEXT), config.pad, 0.1)
+    their_loss.backward()
 
     mirror.assert_equal(logits, torch_logits, "logits")
-    mirror.assert_equal(loss, torch_loss, "loss")
+    mirror.assert_equal(loss, their_loss, "loss")
     ours, theirs = numpy_model.gradients(), torch_model.gradients()
     assert list(ours) == list(theirs)
     for name, gradient in ours.items():
@@ -275,10 +277,10 @@ def test_positions_follow_the_dtype():
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.int64], ids=lambda kind: kind.__name__)
 def test_any_integers_will_do(kind):
     for package in ("vitedu_numpy", "vitedu"):
-        seq2seq, symbols = (rooms.load(package, name) for name in ("seq2seq", "symbols"))
+        seq2seq, sequence_loss = (rooms.load(package, name) for name in ("seq2seq", "sequence_loss"))
         model = seq2seq.Transformer(POST, 0)
         as_ids = np.asarray if package == "vitedu_numpy" else torch.as_tensor
         logits = model(as_ids(SOURCE.astype(kind)), as_ids(TARGET.astype(kind)))
-        loss = symbols.token_cross_entropy(logits, as_ids(NEXT.astype(kind)), 0)
+        loss = sequence_loss.token_cross_entropy(logits, as_ids(NEXT.astype(kind)), 0)
         loss = loss[0] if package == "vitedu_numpy" else loss.item()
         assert np.isfinite(loss)

@@ -9,12 +9,12 @@ import torch
 
 from vitedu import losses
 from vitedu.accounting.compute import measure
-from vitedu.config import BiTConfig, HybridConfig, ViTConfig
 from vitedu.layers import attention
 from vitedu.models import build
 from vitedu.plan import GPUS, PlanRequest, format_plan, memory, paper_utilisation, plan
 from vitedu.recipes import DataRecipe, Execution, Recipe, get_recipe
 from vitedu.training import optim
+from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
 
 VIT = ViTConfig((12, 20), 4, width=24, depth=3, heads=4, mlp_dim=36, num_classes=7)
 BIT = BiTConfig((1, 2), 5, width_factor=2, image_size=(45, 67), base_width=8, groups=4)
