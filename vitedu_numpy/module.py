@@ -93,10 +93,13 @@ class Module:
             if array.shape != p.value.shape:
                 raise ValueError(f"state[{name!r}] has shape {array.shape}; expected {p.value.shape}")
             with np.errstate(over="ignore"):
-                arrays[name] = array.astype(p.value.dtype) if array.dtype.kind in "fiu" else None
+                arrays[name] = array.astype(p.value.dtype, copy=False) if array.dtype.kind in "fiu" else None
             if arrays[name] is None or not np.isfinite(arrays[name]).all():
                 wanted = f"finite real numbers, also when converted to {p.value.dtype}"
                 raise ValueError(f"state[{name!r}] (dtype {array.dtype}) must hold {wanted}")
+        for name, array in arrays.items():  # a parameter of this model must not change before it has been read
+            if any(np.may_share_memory(array, p.value) for p in parameters.values()):
+                arrays[name] = array.copy()
         for name, p in parameters.items():
             p.value[...] = arrays[name]
 
