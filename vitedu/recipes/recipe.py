@@ -67,6 +67,7 @@ class Execution:
     micro_batch: int | None = None  # images that one process takes at once; None: its whole share of the batch
     precision: str = "bf16"  # "bf16": autocast; "float32"; "float64" for checks
     compile: bool = False  # torch.compile, block by block
+    deterministic: bool = False  # kernels that give the same bits every time; slower, and only a GPU has others
     recompute: bool = False  # activation checkpointing: keep each block's input only, compute the rest again
     channels_last: bool = False  # memory layout of images; quicker for ResNets on GPUs
     threads: int | None = None  # CPU threads per process; None: PyTorch's own choice
