@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "vitedu.plan": {"numpy", "model", "vitedu.plan", "vitedu.recipes"},
     "vitedu.engine": {
         *("numpy", "torch", "tqdm", "model"),
-        *("vitedu.data", "vitedu.engine", "vitedu.recipes", "vitedu.weights"),
+        *("vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes", "vitedu.weights"),
     },
     "vitedu.cli": set(),
     "vitedu.check": {"numpy", "vitedu_numpy", "vitedu.check"},

@@ -24,6 +24,7 @@ from .evaluate import check_labels, evaluate_few_shot, evaluate_run
 from .export import export_model, make_model
 from .objective import make_objective
 from .optimizer import clip_gradients, make_optimizer, rate_at
+from .peak import flops_per_image, peak_flops
 from .precision import choose_precision
 from .report import Report
 from .run_folder import open_run
@@ -64,11 +65,14 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         autocast = partial(torch.autocast, world.device.type, torch.bfloat16, enabled=precision == "bf16")
 
         # ---- go on where the last checkpoint ended ------------------------------------------------------------------
-        facts = {"precision": f"{precision}: {why}"}
+        # ... and how fast that could be at best; the first process alone reports it.
+        peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
+        facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
         open_run(out, recipe, dataset, len(train_source), world, precision, facts)
         checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every)
         start = checkpoints.load_latest(model, optimizer, average)
-        report = Report(out, world, total_steps, start, recipe.batch_size)
+        best = peak * world.size / flops_per_image(recipe)  # images/s
+        report = Report(out, world, total_steps, start, recipe.batch_size, best)
         if run.precision == "auto":
             report.say(f"precision {precision}: {why}")
         if start:
