@@ -186,8 +186,8 @@ def measure_training(device: str, batch_size: int, seconds: float, compile_block
     import torch
 
     from vitedu import ViT
-    from vitedu.losses import one_hot, softmax_cross_entropy
-    from vitedu.optim import Adam
+    from vitedu.training.losses import one_hot, softmax_cross_entropy
+    from vitedu.training.optim import Adam
 
     model = ViT(config, rng=0).to(device)
     if compile_blocks:

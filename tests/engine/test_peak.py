@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_runs import SMALL, read_metrics
 
-from vitedu.config import ViTConfig
+from vitedu import ViTConfig
 from vitedu.engine import peak
 from vitedu.engine.distributed import World
 from vitedu.engine.peak import flops_per_image, measure_peak, peak_flops

@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from ..formulas import macs_by_part
+from ..accounting.formulas import macs_by_part
 from ..plan.gpus import GPUS, gpu_named
 
 __all__ = ["flops_per_image", "measure_peak", "peak_flops"]
