@@ -53,25 +53,27 @@ def _run(device, stream, seconds, small, write) -> None:
         images, targets = noise(config, K, batch_size, device)
         case["loss_difference"] = difference(config, K, images, targets, device)
         write(result)
-        candidates, case["prepared"] = {}, {}
+        made, candidates, case["prepared"] = {}, {}, {}
         ways = ["plain"] if small else ["plain", "compiled"] + ["CUDA graph"] * (device.type == "cuda")
-        compiled = False
         for way in ways:
             if way == "compiled" and time.perf_counter() > until - COMPILE_ROOM:
                 result["notes"].append(f"{name}: no time was left to compile")
                 continue
-            compiled |= way == "compiled"
             for kind in (OneAfterAnother, Stacked):
                 label = kind.label if way == "plain" else f"{kind.label}, {way}"
                 try:
-                    candidate, found = prepare(
-                        kind, way, compiled, config, K, autocast, images, targets, device, stream
+                    if way == "CUDA graph":  # of what was made last: compiled, if that went well
+                        candidate = made[kind]
+                    else:
+                        candidate = kind(config, K, autocast, device)
+                    if way == "compiled":
+                        candidate.compile()
+                    candidates[label], case["prepared"][label] = prepare(
+                        candidate, way, images, targets, device, stream
                     )
+                    made[kind] = candidate
                 except Exception as error:
                     result["notes"].append(f"{name}, {label}: {type(error).__name__}: {str(error)[:300]}")
-                    compiled &= way != "compiled"
-                    continue
-                candidates[label], case["prepared"][label] = candidate, found
             # What is there is measured at once: if time runs out while compiling, this is what is left.
             last = way == ways[-1]
             stop = until if last else min(until, time.perf_counter() + (until - time.perf_counter()) / 6)
@@ -141,13 +143,13 @@ class Stacked:
         return self.many_step(images, targets, self.lr)[0]
 
 
-def prepare(kind, way, compiled, config, K, autocast, images, targets, device, stream):
-    """A call that does one step of all models, and how long it took to make it and what memory a step takes."""
+def prepare(candidate, way, images, targets, device, stream):
+    """A call that does one step of all models, and how long the first steps took and what memory a step takes."""
     started = time.perf_counter()
-    candidate = kind(config, K, autocast, device)
-    if compiled:
-        candidate.compile()
-    step = lambda: candidate.step(images, targets)  # noqa: E731
+
+    def step():
+        candidate.step(images, targets)
+
     for _ in range(3):
         step()
     if device.type == "cuda":
@@ -163,11 +165,9 @@ def prepare(kind, way, compiled, config, K, autocast, images, targets, device, s
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
             candidate.step(images, targets)
-        keep = candidate  # whose tensors the graph reads and writes
-        step = lambda: (graph.replay(), keep)  # noqa: E731
+        step = graph.replay
         step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        torch.cuda.synchronize()
     return step, {"seconds": time.perf_counter() - started, "step_peak_bytes": peak}
 
 
@@ -232,7 +232,8 @@ def difference(config, K, images, targets, device) -> float:
 def table(result: dict) -> str:
     """Markdown: a row for each candidate."""
     lines = [
-        f"{result['models']} small ViTs at once on {result['device']} (PyTorch {result['torch']}), {result['precision']}.",
+        f"{result['models']} small ViTs at once on {result['device']} (PyTorch {result['torch']}), "
+        f"{result['precision']}.",
         "",
         "| model | way | ms for a step of all | models x steps / s | times as many (paired) | memory of a step, MB |",
         "|---|---|---|---|---|---|",
