@@ -129,9 +129,10 @@ def _run(clock, device, stream, small, data, write) -> None:
         points = min(20, max(1, int(0.05 * share / evaluation)))
         room = 0.97 * share - (2 * points + 8) * evaluation - 0.1
         steps = int(room / trainer.step_seconds)
-        if steps < 2 or (seed and steps < 0.5 * result["seeds"][0]["steps"]):
+        if seed and steps < 0.5 * result["seeds"][0]["steps"]:
             result["notes"].append(f"no time was left for seed {seed}")
             break
+        steps = max(steps, 2)
         entry = {"seed": seed, "steps": steps, "epochs": steps / per_epoch, "complete": False, "curve": []}
         result["seeds"].append(entry)
         trainer.reset(seed)

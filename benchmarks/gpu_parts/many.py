@@ -38,7 +38,7 @@ def run(*, device: str, seconds: float, small: bool, data: str | None, write) ->
 
 def _run(device, stream, seconds, small, write) -> None:
     end = time.perf_counter() + 0.95 * seconds
-    K = 4 if small else MODELS
+    K = 2 if small else MODELS
     autocast = torch.bfloat16 if device.type == "cuda" else None
     result = {
         "part": "many", "torch": torch.__version__, "models": K, "notes": [], "cases": [],
@@ -46,7 +46,7 @@ def _run(device, stream, seconds, small, write) -> None:
         "precision": "bfloat16 autocast" if autocast else "float32",
     }  # fmt: skip
     for i, (name, config, batch_size) in enumerate(CASES):
-        batch_size = 8 if small else batch_size
+        batch_size = 4 if small else batch_size
         until = time.perf_counter() + (end - time.perf_counter()) / (len(CASES) - i)
         case = {"name": name, "width": config.width, "depth": config.depth, "batch_size": batch_size}
         result["cases"].append(case)
@@ -68,9 +68,8 @@ def _run(device, stream, seconds, small, write) -> None:
                         candidate = kind(config, K, autocast, device)
                     if way == "compiled":
                         candidate.compile()
-                    candidates[label], case["prepared"][label] = prepare(
-                        candidate, way, images, targets, device, stream
-                    )
+                    step, case["prepared"][label] = prepare(candidate, way, images, targets, device, stream)
+                    candidates[label] = step
                     made[kind] = candidate
                 except Exception as error:
                     result["notes"].append(f"{name}, {label}: {type(error).__name__}: {str(error)[:300]}")

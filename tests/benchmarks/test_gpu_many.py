@@ -23,7 +23,7 @@ def test_the_whole_part(many):
     written = []
     many.run(device="cpu", seconds=3, small=True, data=None, write=lambda r: written.append(json.dumps(r)))
     for so_far in written:
-        assert many.table(json.loads(so_far)).startswith("4 small ViTs at once on CPU")
+        assert many.table(json.loads(so_far)).startswith("2 small ViTs at once on CPU")
     result = json.loads(written[-1])
     assert result["finished"]
     assert result["notes"] == []
