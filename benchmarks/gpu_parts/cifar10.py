@@ -28,7 +28,7 @@ from vitedu import Adam, ViT, ViTConfig, formulas, learning_rate
 from vitedu.data.draws import random_bits, uniform
 from vitedu.data.resident import Augmentation, Resident
 from vitedu.engine.average import Average
-from vitedu.losses import softmax_cross_entropy
+from vitedu.training.losses import softmax_cross_entropy
 from vitedu.training.muon import Muon, adam_state
 
 NEEDS: tuple[str, ...] = ()  # pyarrow and Pillow where data is given, safetensors to write the weights

@@ -14,8 +14,8 @@ from contextlib import nullcontext
 import torch
 
 from vitedu import DIGITS_VIT, Adam, ViT
-from vitedu.losses import softmax_cross_entropy
 from vitedu.recipes import get_recipe
+from vitedu.training.losses import softmax_cross_entropy
 from vitedu.training.many import Many
 
 NEEDS: tuple[str, ...] = ()
@@ -130,7 +130,12 @@ class Stacked:
 
     def __init__(self, config, K, autocast, device):
         self.many = Many(
-            config, range(K), weight_decay=WEIGHT_DECAY, clip_norm=CLIP_NORM, device=device, autocast=autocast
+            lambda seed: ViT(config, seed),
+            range(K),
+            weight_decay=WEIGHT_DECAY,
+            clip_norm=CLIP_NORM,
+            device=device,
+            autocast=autocast,
         )
         self.lr = torch.full((), RATE, device=device)
         self.many_step = self.many.step

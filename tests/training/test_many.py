@@ -10,13 +10,17 @@ import torch
 
 from vitedu import DIGITS_TRAINING, DIGITS_VIT, Adam, ViT, clip_by_global_norm, fit
 from vitedu.data import load_digits
-from vitedu.losses import one_hot, softmax_cross_entropy
+from vitedu.training.losses import one_hot, softmax_cross_entropy
 from vitedu.training.many import Many, fit_many
 
 DIGITS = load_digits()
 TINY = replace(DIGITS_VIT, width=16, depth=2, heads=2, mlp_dim=24)
 SHORT = replace(DIGITS_TRAINING, steps=6, warmup_steps=2, batch_size=16, weight_decay=0.3, clip_norm=0.3)
 IMAGES, LABELS = DIGITS.train_images[:64], DIGITS.train_labels[:64]
+
+
+def make(config):
+    return lambda seed: ViT(config, seed)
 
 
 def alone(seed, training, config=TINY):
@@ -28,7 +32,7 @@ def alone(seed, training, config=TINY):
 def test_fit_many_is_fit_many_times(same_order):
     seeds, rates = [3, 1, 4], [1e-3, 3e-3, 1e-2]
     models, history = fit_many(
-        TINY, IMAGES, LABELS, SHORT, seeds, learning_rates=rates, same_order=same_order, dtype=torch.float64
+        make(TINY), IMAGES, LABELS, SHORT, seeds, learning_rates=rates, same_order=same_order, dtype=torch.float64
     )
     for k, (seed, rate) in enumerate(zip(seeds, rates, strict=True)):
         training = replace(SHORT, learning_rate=rate, seed=SHORT.seed if same_order else seed)
@@ -47,7 +51,7 @@ def test_a_step_of_other_models(changes, rng):
     config = replace(TINY, **changes)
     images = torch.from_numpy(rng.standard_normal((2, 5, 1, 8, 8)))
     targets = torch.stack([one_hot(rng.integers(0, 10, 5), 10, dtype=torch.float64) for _ in range(2)])
-    many = Many(config, [0, 1], weight_decay=[0.0, 0.5], clip_norm=[0.1, 100.0], dtype=torch.float64)
+    many = Many(make(config), [0, 1], weight_decay=[0.0, 0.5], clip_norm=[0.1, 100.0], dtype=torch.float64)
     losses, norms = many.step(images, targets, [0.01, 0.02])
     for k, model in enumerate(many.models()):
         single = ViT(config, k).double()
@@ -63,7 +67,7 @@ def test_a_step_of_other_models(changes, rng):
 
 
 def test_logits_without_dropout_are_those_of_each_model():
-    many = Many(replace(TINY, dropout=0.5), [5, 6], dtype=torch.float64)
+    many = Many(make(replace(TINY, dropout=0.5)), [5, 6], dtype=torch.float64)
     rng = torch.Generator().manual_seed(0)
     for p in many.parameters.values():  # a new head is all zeros
         p.add_(0.1 * torch.randn(p.shape, generator=rng))
@@ -75,7 +79,7 @@ def test_logits_without_dropout_are_those_of_each_model():
 
 def test_dropout_is_drawn_for_each_model_by_itself():
     """Equal weights and images, so only the draws can differ."""
-    many = Many(replace(TINY, dropout=0.3, attention_dropout=0.1, stochastic_depth=0.2), [0, 0])
+    many = Many(make(replace(TINY, dropout=0.3, attention_dropout=0.1, stochastic_depth=0.2)), [0, 0])
     rng = torch.Generator().manual_seed(0)
     for p in many.parameters.values():  # a new head is all zeros, and would hide what comes before it
         p.add_(0.1 * torch.randn(p.shape[1:], generator=rng))
@@ -87,13 +91,14 @@ def test_dropout_is_drawn_for_each_model_by_itself():
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"seeds=\[\] is not allowed"):
-        Many(TINY, [])
+        Many(make(TINY), [])
     with pytest.raises(ValueError, match=r"weight_decay has shape \(3,\); expected one number, or 2"):
-        Many(TINY, [0, 1], weight_decay=[0.1, 0.2, 0.3])
+        Many(make(TINY), [0, 1], weight_decay=[0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match=r"expected equal and not 0"):
-        fit_many(TINY, IMAGES, LABELS[:3], SHORT, [0])
+        fit_many(make(TINY), IMAGES, LABELS[:3], SHORT, [0])
     with pytest.raises(ValueError, match=r"a batch has shape \(8, 8\)"):
-        Many(TINY, [0]).logits(torch.zeros(8, 8))
-    broken = np.full_like(IMAGES, 1e30)
-    with pytest.raises(FloatingPointError, match="in model 0"):
-        fit_many(replace(TINY, layernorm_eps=1e-6), np.where(IMAGES > 0, np.inf, broken), LABELS, SHORT, [0])
+        Many(make(TINY), [0]).logits(torch.zeros(8, 8))
+    with pytest.raises(ValueError, match="images holds NaN or infinity"):
+        fit_many(make(TINY), np.full_like(IMAGES, np.inf), LABELS, SHORT, [0])
+    with pytest.raises(FloatingPointError, match=r"in model 1 \(seed 7\)"):
+        fit_many(make(TINY), IMAGES, LABELS, SHORT, [0, 7], learning_rates=[1e-3, 1e30])

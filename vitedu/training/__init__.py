@@ -1,1 +1,1 @@
-"""Training in memory: many models at once, and optimisers besides the two that are taught."""
+"""Losses, optimisers, the training loop that is taught, and many models trained at once."""

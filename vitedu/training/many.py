@@ -1,4 +1,4 @@
-"""Many models at once: K models of one config, trained side by side in one program.
+"""Many models at once: K models of one shape, trained side by side in one program.
 
 A small model keeps no processor busy: most of a step is starting its operations.  Stacked, the k-th slice of every
 parameter belongs to model k, and `torch.func.vmap` carries one forward out for all of them: the same number of
@@ -18,34 +18,34 @@ import numpy as np
 import torch
 from torch.func import functional_call, grad_and_value, vmap
 
-from .. import losses
-from ..dropout import Dropout
-from ..losses import one_hot
-from ..models import build
-from ..optim import is_kernel
-from ..schedule import learning_rate
-from ..train import batches, random_shift
+from vitedu_numpy.schedule import learning_rate
+from vitedu_numpy.training.batches import batches, random_shift
+
+from ..layers.dropout import Dropout
+from . import losses
+from .losses import one_hot
+from .optim import is_kernel
 
 __all__ = ["Many", "fit_many"]
 
 
 class Many:
-    """K models of one config, their parameters stacked; `logits`, `step`, and `models` to take them apart again.
+    """K models of one shape, their parameters stacked; `logits`, `step`, and `models` to take them apart again.
 
-    seeds: the first weights of each, as in `build(config, seed)`; learning_rate, weight_decay, clip_norm: one number
-    for all, or K numbers.  The update is that of `optim.Adam`, with weight decay on kernels only.
+    make(seed) -> a model with first weights of that seed, e.g. `lambda seed: ViT(config, seed)`; it is called for each
+    of `seeds`.  weight_decay, clip_norm, and the learning rate of a step: one number for all, or K numbers.  The update is that of `optim.Adam`, with weight decay on kernels only.
     loss: (logits, targets) -> scalar, e.g. `losses.softmax_cross_entropy`.
 
     Dropout and stochastic depth draw for each model by itself, but not the numbers that it would draw alone.
     """
 
-    def __init__(self, config, seeds, *, weight_decay=0.0, clip_norm=None, betas=(0.9, 0.999), eps=1e-8,
+    def __init__(self, make, seeds, *, weight_decay=0.0, clip_norm=None, betas=(0.9, 0.999), eps=1e-8,
                  loss=losses.softmax_cross_entropy, device="cpu", dtype=torch.float32, autocast=None):  # fmt: skip
-        self.config, self.seeds = config, list(seeds)
+        self.make, self.seeds = make, list(seeds)
         if not self.seeds:
             raise ValueError("seeds=[] is not allowed; seeds must hold one integer for each model")
         K, self.betas, self.eps = len(self.seeds), betas, eps
-        states = [dict(build(config, seed).named_parameters()) for seed in self.seeds]
+        states = [dict(make(seed).named_parameters()) for seed in self.seeds]
         self.parameters = {
             name: torch.stack([state[name].detach() for state in states]).to(device, dtype) for name in states[0]
         }
@@ -55,7 +55,7 @@ class Many:
         self.weight_decay = self.per_model("weight_decay", weight_decay)
         self.clip_norm = None if clip_norm is None else self.per_model("clip_norm", clip_norm)
 
-        body = build(config).to(device, dtype)  # each forward lends it the weights of one model
+        body = make(self.seeds[0]).to(device, dtype)  # each forward lends it the weights of one model
         for module in body.modules():
             if hasattr(module, "recompute"):
                 module.recompute = False  # checkpointing does not go through vmap
@@ -63,6 +63,7 @@ class Many:
                 module.fused = False  # the fused kernel would go through it one model at a time
             if isinstance(module, Dropout):
                 module.draw = partial(_draw, module)
+        self.check_images = body.check_images  # once, before training
         body.check_images = lambda images: images  # it asks whether values are finite, which no vmap can answer
         self.body, loss_type = body.train(), dtype
 
@@ -130,11 +131,11 @@ class Many:
             w.sub_((rate / mean) * m / (v.sqrt() / spread + self.eps))
 
     def models(self) -> list:
-        """K models of their own, as `build` makes them, with these weights."""
+        """K models of their own, with these weights."""
         like = next(iter(self.parameters.values()))
         found = []
         for k in range(len(self)):
-            model = build(self.config, self.seeds[k]).to(like.device, like.dtype)
+            model = self.make(self.seeds[k]).to(like.device, like.dtype)
             model.load_state_dict({name: p[k] for name, p in self.parameters.items()})
             found.append(model)
         return found
@@ -160,23 +161,23 @@ def _for(value, like):
     return value.view(-1, *(1 for _ in like.shape[1:]))
 
 
-def fit_many(config, images, labels, training, seeds, *, learning_rates=None, same_order=False, device="cpu",
+def fit_many(make, images, labels, training, seeds, *, learning_rates=None, same_order=False, device="cpu",
              dtype=torch.float32, progress=iter):  # fmt: skip
     """`fit` for K models side by side; returns (models, history), each number of the history a row of K.
 
     images (n, C, H, W) floats in [-1, 1], labels (n,): NumPy arrays; training: a `TrainConfig`.  Model k begins as
-    `build(config, seeds[k])` and sees the data in the order of `training.seed` (same_order) or of seeds[k].
+    `make(seeds[k])` and sees the data in the order of `training.seed` (same_order) or of seeds[k].
     learning_rates: K numbers in place of `training.learning_rate`.  Raises FloatingPointError, naming step and model,
     when a loss is not finite.
     """
     base = training.learning_rate if learning_rates is None else learning_rates
     many = Many(
-        config, seeds, weight_decay=training.weight_decay, clip_norm=training.clip_norm or math.inf,
+        make, seeds, weight_decay=training.weight_decay, clip_norm=training.clip_norm or math.inf,
         loss=getattr(losses, f"{training.loss}_cross_entropy"), device=device, dtype=dtype,
     )  # fmt: skip
     base = many.per_model("learning_rates", base)
-    targets = one_hot(labels, config.num_classes, training.label_smoothing, dtype).to(device)
-    images = np.asarray(images)
+    targets = one_hot(labels, many.body.config.num_classes, training.label_smoothing, dtype).to(device)
+    images = many.check_images(images).numpy()
     if len(images) != len(targets) or len(images) == 0:
         raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
     order_seeds = [training.seed] if same_order else many.seeds

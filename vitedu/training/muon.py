@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from ..optim import Adam
+from .optim import Adam
 
 __all__ = ["Muon", "orthogonal"]
 
