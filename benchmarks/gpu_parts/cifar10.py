@@ -98,9 +98,16 @@ def _run(clock, device, stream, small, data, write) -> None:
         most = 0.05 * clock.seconds / trainer.step_seconds  # all pilots: at most a fifth of the time
         steps = max(2, int(min(PILOT_EPOCHS * per_epoch, most)))
         trainer.reset(seed=100)
-        took = timed(lambda: trainer.train(steps, lr, clock.deadline), device)  # noqa: B023
-        trainer.step_seconds = max(trainer.step_seconds, 0.97 * took / steps)
-        found = whole.accuracy(*unseen)
+        started = time.perf_counter()
+        try:
+            trainer.train(steps, lr, clock.deadline)
+            found = whole.accuracy(*unseen)
+        except FloatingPointError as error:
+            result["notes"].append(str(error))
+            found = 0.0
+        took = time.perf_counter() - started
+        if steps > 100:
+            trainer.step_seconds = max(trainer.step_seconds, 0.97 * took / steps)
         result["pilots"].append(
             {"optimizer": kind, "lr": lr, "epochs": steps / per_epoch, "seconds": took, "held_out": found}
         )
@@ -144,7 +151,11 @@ def _run(clock, device, stream, small, data, write) -> None:
             entry["curve"].append(found)
             write(result)
 
-        done = trainer.train(steps, best["lr"], clock.deadline, report, every=-(-steps // points))
+        try:
+            done = trainer.train(steps, best["lr"], clock.deadline, report, every=-(-steps // points))
+        except FloatingPointError as error:
+            result["notes"].append(f"seed {seed}: {error}")
+            continue
         entry |= {"steps_done": done, "complete": done == steps, "seconds": time.perf_counter() - started}
         for averaged in (False, True):
             for flips in (False, True):

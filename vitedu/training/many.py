@@ -33,7 +33,8 @@ class Many:
     """K models of one shape, their parameters stacked; `logits`, `step`, and `models` to take them apart again.
 
     make(seed) -> a model with first weights of that seed, e.g. `lambda seed: ViT(config, seed)`; it is called for each
-    of `seeds`.  weight_decay, clip_norm, and the learning rate of a step: one number for all, or K numbers.  The update is that of `optim.Adam`, with weight decay on kernels only.
+    of `seeds`.  weight_decay, clip_norm, and the learning rate of a step: one number for all, or K numbers.  The update
+    is that of `optim.Adam`, with weight decay on kernels only.
     loss: (logits, targets) -> scalar, e.g. `losses.softmax_cross_entropy`.
 
     Dropout and stochastic depth draw for each model by itself, but not the numbers that it would draw alone.
