@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +82,28 @@ def test_stochastic_depth_is_drawn_by_position(cifar10):
     ], dim=1)  # fmt: skip
     assert many[0].min() == 1  # rate 0: never dropped
     assert float(many[2:].mean()) == pytest.approx(1, abs=0.02)  # 6400 draws: standard error 0.004
+
+
+def test_a_step_stays_on_its_device_and_waits_for_nothing(cifar10, monkeypatch):
+    """The device "meta" computes no values: tensors of another device, or reading a value, would raise there.
+
+    Fused Adam and autocast do not know that device; they are left out.
+    """
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(cifar10, "Adam", lambda *_, **__: SimpleNamespace(param_groups=[], step=lambda: None))
+    monkeypatch.setattr("vitedu.training.muon.Adam", cifar10.Adam)
+    w = whole(cifar10)
+    loader = w.loader
+    loader.images, loader.labels = loader.images.to("meta"), loader.labels.to("meta")
+    loader.device = torch.device("meta")
+    loader.start(0)
+    w = cifar10.Whole(cifar10.SMALL, loader, loader.device, None, compiled=False)
+    for kind in ("adam", "muon"):
+        trainer = w.trainer(kind)
+        trainer.ids.copy_(loader.ids(0, 3)[1])
+        trainer.work()
+        trainer.work()
+        assert trainer.loss.device.type == "meta"
 
 
 def test_training_stops_at_its_deadline(cifar10):

@@ -89,6 +89,14 @@ def test_dropout_is_drawn_for_each_model_by_itself():
     assert torch.isfinite(torch.stack([g.abs().max() for g in gradients.values()])).all()
 
 
+def test_a_step_stays_on_its_device_and_waits_for_nothing():
+    """The device "meta" computes no values: tensors of another device, or reading a value, would raise there."""
+    many = Many(make(TINY), [0, 1], weight_decay=[0.1, 0.2], clip_norm=1.0, device="meta")
+    images, targets = torch.empty(2, 4, 1, 8, 8, device="meta"), torch.empty(2, 4, 10, device="meta")
+    losses, norms = many.step(images, targets, torch.empty((), device="meta"))
+    assert losses.device.type == norms.device.type == "meta"
+
+
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"seeds=\[\] is not allowed"):
         Many(make(TINY), [])

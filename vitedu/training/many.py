@@ -11,6 +11,7 @@ Shapes: `K` models, `b` images of a batch; a stacked parameter is (K, *shape).
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -69,7 +70,7 @@ class Many:
         self.body, loss_type = body.train(), dtype
 
         def loss_of(parameters, images, targets):
-            with torch.autocast(torch.device(device).type, autocast, enabled=autocast is not None):
+            with nullcontext() if autocast is None else torch.autocast(torch.device(device).type, autocast):
                 logits = functional_call(body, parameters, (images,))
             return loss(logits.to(loss_type), targets)
 
