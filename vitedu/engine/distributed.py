@@ -98,6 +98,7 @@ def parallelise(model, run, world: World):
             if hasattr(module, "recompute_blocks"):
                 module.recompute_blocks = True
     if run.compile:
+        allow_variants()
         for block in blocks(model):
             block.compile()
     if run.parallel == "fsdp":
@@ -114,6 +115,18 @@ def parallelise(model, run, world: World):
 
     ids = [world.device.index] if world.device.type == "cuda" else None
     return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def allow_variants(count: int = 64) -> None:
+    """Let PyTorch compile up to `count` variants of a block, not only 8: beyond that it falls back to eager, silently.
+
+    Equal blocks share one.  A ResNet has two for each stage, a ViT two, training and evaluation each their own.
+    """
+    import torch._dynamo
+
+    config = torch._dynamo.config
+    name = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"  # its name before 2.7
+    setattr(config, name, max(count, getattr(config, name)))
 
 
 def sync_gradients(net, wanted: bool):
