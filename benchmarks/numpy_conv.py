@@ -9,7 +9,7 @@ round, so that a slow moment hits them all; a ratio is the median over rounds of
 Candidates
     torch                 torch.nn.functional.conv2d and autograd on plain (B, C, H, W) tensors, as most people write it
     torch, channels last  the same with everything in the layout that its convolutions are quickest in
-    numpy                 vitedu_numpy.conv.conv2d and conv2d_backward: columns and matrix products, chunks on threads
+    numpy                 conv2d and conv2d_backward of vitedu_numpy: columns and matrix products, chunks on threads
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 import numpy as np
 import torch
 
-from vitedu_numpy import conv, relative_error
-from vitedu_numpy.parallel import cpu_count
+from vitedu_numpy import relative_error
+from vitedu_numpy.blas import cpu_count
+from vitedu_numpy.layers import conv
 
 B, C, O, H, W, KERNEL = 32, 64, 64, 32, 32, 3
 

@@ -23,7 +23,7 @@ from memory import growth
 
 import vitedu_numpy as vn
 from vitedu_numpy import losses
-from vitedu_numpy.losses import one_hot
+from vitedu_numpy.training.losses import one_hot
 
 MODELS = ("vit_b16", "bit_r50x1", "r50_b16")
 
@@ -83,7 +83,7 @@ def main() -> None:
     if args.alone:
         run(args.models[0], args.batch)
         return
-    print(f"NumPy {np.__version__}, {vn.parallel.cpu_count()} cores, float32, 224 x 224 pixels")
+    print(f"NumPy {np.__version__}, {vn.blas.cpu_count()} cores, float32, 224 x 224 pixels")
     heads = ("parameters M", "forward s", "backward s", "MiB above", "twin")
     print(f"{'model':10s} {'batch':>5s} {heads[0]:>12s} " + " ".join(f"{h:>10s}" for h in heads[1:]), flush=True)
     for name in args.models:

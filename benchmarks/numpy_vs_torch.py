@@ -29,7 +29,7 @@ from memory import growth
 
 import vitedu_numpy as vn
 from vitedu_numpy import losses
-from vitedu_numpy.losses import one_hot
+from vitedu_numpy.training.losses import one_hot
 
 CONFIG = vn.ViTConfig(image_size=32, patch_size=4, width=192, depth=6, heads=3, mlp_dim=768, num_classes=10)
 CANDIDATES = ("torch eager", "vitedu", "numpy chunks", "numpy whole batch")
@@ -140,7 +140,8 @@ def ratios(rounds: int, threads: int) -> None:
 
 def where_time_goes() -> None:
     """Time inside each layer function, one thread, one batch in chunks."""
-    from vitedu_numpy import attention, encoder, layernorm, linear, patches
+    from vitedu_numpy.layers import attention, layernorm, linear, patches
+    from vitedu_numpy.models import encoder
 
     spent: dict[str, float] = {}
 
@@ -218,7 +219,7 @@ def memory_of(name: str, size: int, threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=vn.parallel.cpu_count())
+    parser.add_argument("--threads", type=int, default=vn.blas.cpu_count())
     parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "BATCH"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory_of:

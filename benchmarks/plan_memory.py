@@ -18,11 +18,12 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import torch
 
-from vitedu import losses, optim
-from vitedu.config import BiTConfig, ViTConfig
+from vitedu import losses
 from vitedu.models import build
 from vitedu.plan import PlanRequest, plan
 from vitedu.recipes import DataRecipe, Execution, Recipe
+from vitedu.training import optim
+from vitedu_numpy.config import BiTConfig, ViTConfig
 
 MIB = 2**20
 VIT = ViTConfig(32, 4, 192, 6, 3, 768, num_classes=10, gelu="tanh")

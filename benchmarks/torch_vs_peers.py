@@ -187,7 +187,7 @@ def memory_of(case: str, candidate: str) -> None:
 
 def attention_in_bfloat16(rounds: int) -> None:
     """Why our attention does without the fused kernel in bfloat16 on a CPU: forward and backward of both."""
-    from vitedu.attention import attention
+    from vitedu.layers.attention import attention
 
     print("\nattention in bfloat16, forward + backward, fused kernel / explicit lines:")
     for B, h, T in ((128, 3, 65), (8, 3, 197), (4, 12, 197)):

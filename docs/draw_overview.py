@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from vitedu import figures
 from vitedu.data import load_photo
-from vitedu_numpy.patches import patchify
+from vitedu_numpy.layers.patches import patchify
 
 GREY, BLUE, ORANGE, GREEN = "#444444", "#4C78A8", "#F58518", "#54A24B"
 

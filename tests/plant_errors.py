@@ -7,8 +7,8 @@
 The errors are those that people make: a sign turned, a term or factor lost, the wrong axis, a sum forgotten, `=` for
 `+=`, an earlier gradient used again, ...  They are found in the syntax tree of every `f_backward`, every `backward`
 method, and the few other functions that compute gradients.  Each is written into a copy of the package, and the tests
-of that file, tests/gradients/test_<file>.py, run on the copy.  An error that they do not notice survives: it is printed
-and the exit code is 1.
+of that file, tests/gradients/<room>/test_<file>.py, run on the copy.  An error that they do not notice survives: it is
+printed and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -252,8 +252,8 @@ class Planter:
 def find_errors() -> list[Error]:
     """Every error to plant, file by file."""
     errors = []
-    for path in sorted(PACKAGE.glob("*.py")):
-        source = path.read_bytes()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source, file = path.read_bytes(), path.relative_to(PACKAGE).as_posix()
         tree = ast.parse(source)
         owners = [("", tree)] + [(f"{node.name}.", node) for node in tree.body if isinstance(node, ast.ClassDef)]
         for prefix, owner in owners:
@@ -262,7 +262,7 @@ def find_errors() -> list[Error]:
                 also = is_function and (path.name, node.name) in ALSO
                 if is_function and (node.name == "backward" or node.name.endswith("_backward") or also):
                     statements = ALSO.get((path.name, node.name))
-                    errors += Planter(path.name, source, node, prefix + node.name, statements).find()
+                    errors += Planter(file, source, node, prefix + node.name, statements).find()
     return errors
 
 
@@ -300,7 +300,8 @@ def run_tests(file: str, package: Path) -> str | None:
             del sys.modules[name]
     sys.path.insert(0, str(package.parent))
     witness = Witness()
-    arguments = [str(TESTS / f"test_{file}"), "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--tb=no"]
+    tests = TESTS / Path(file).with_name(f"test_{Path(file).name}")
+    arguments = [str(tests), "-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--tb=no"]
     arguments += ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
     try:
         with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
@@ -341,7 +342,7 @@ def work(task: str | Error) -> str | None:
 def show_table(errors: list[Error], survivors: list[Error]) -> None:
     """Number of errors planted, by file and kind; "2-1": of two, one survived."""
     kinds = sorted({e.kind for e in errors})
-    print(f"{'':14s}" + "".join(f"{kind:>13s}" for kind in kinds) + f"{'all':>9s}")
+    print(f"{'':28s}" + "".join(f"{kind:>13s}" for kind in kinds) + f"{'all':>9s}")
     for file in [*sorted({e.file for e in errors}), "all"]:
         row = []
         for kind in [*kinds, "all"]:
@@ -350,7 +351,7 @@ def show_table(errors: list[Error], survivors: list[Error]) -> None:
                 for some in (errors, survivors)
             )
             row.append(f"{planted}-{survived}" if survived else str(planted or "."))
-        print(f"{file:14s}" + "".join(f"{cell:>13s}" for cell in row[:-1]) + f"{row[-1]:>9s}")
+        print(f"{file:28s}" + "".join(f"{cell:>13s}" for cell in row[:-1]) + f"{row[-1]:>9s}")
 
 
 def main() -> int:

@@ -6,27 +6,50 @@ quick: PyTorch is loaded when the first thing that needs it is asked for.
 
 from importlib import import_module
 
-from .config import DIGITS_TRAINING, DIGITS_VIT, BiTConfig, HybridConfig, TrainConfig, TransformerConfig, ViTConfig
-from .schedule import learning_rate
+from vitedu_numpy.config import (
+    DIGITS_TRAINING,
+    DIGITS_VIT,
+    BiTConfig,
+    HybridConfig,
+    TrainConfig,
+    TransformerConfig,
+    ViTConfig,
+)
+from vitedu_numpy.schedule import learning_rate
 
 __version__ = "0.1.0"
 
-# name -> the module that defines it; loaded at first use.
-_LAZY = {
-    "Adam": "optim", "BiT": "bit", "Block": "encoder", "ClassToken": "patches", "Dropout": "dropout",
-    "Encoder": "encoder", "Hybrid": "hybrid", "LayerNorm": "layernorm", "Linear": "linear", "MLP": "encoder",
-    "MaskedPatchViT": "masked", "Module": "module", "MultiHeadAttention": "attention", "PatchEmbedding": "patches",
-    "PositionEmbedding": "patches", "PreLogits": "vit", "SGD": "optim", "Transformer": "seq2seq", "ViT": "vit",
-    "build": "models", "clip_by_global_norm": "optim", "create_model": "models", "evaluate": "train",
-    "few_shot_accuracy": "fewshot", "fit": "train", "from_official": "weights", "from_pretrained": "weights",
-    "greedy_decode": "decode", "list_models": "models", "named_config": "models", "resize_positions": "resize",
-    "to_official": "weights",
-}  # fmt: skip
+# module -> the names that it defines; loaded at first use.
+_DEFINES = {
+    "module": ("Module",),
+    "layers.attention": ("MultiHeadAttention",),
+    "layers.dropout": ("Dropout",),
+    "layers.layernorm": ("LayerNorm",),
+    "layers.linear": ("Linear",),
+    "layers.patches": ("ClassToken", "PatchEmbedding", "PositionEmbedding"),
+    "models": ("build", "create_model", "list_models", "named_config"),
+    "models.bit": ("BiT",),
+    "models.decode": ("greedy_decode",),
+    "models.encoder": ("Block", "Encoder", "MLP"),
+    "models.hybrid": ("Hybrid",),
+    "models.masked": ("MaskedPatchViT",),
+    "models.pretrained": ("from_pretrained",),
+    "models.seq2seq": ("Transformer",),
+    "models.vit": ("PreLogits", "ViT"),
+    "training.loop": ("evaluate", "fit"),
+    "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
+    "transfer.fewshot": ("few_shot_accuracy",),
+    "weights": ("from_official", "to_official"),
+    "weights.resize": ("resize_positions",),
+}
+_LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 
-_MODULES = (
-    "check", "compute", "data", "engine", "figures", "formulas", "losses", "paper_tables", "plan", "recipes", "show",
-    "weights",
-)  # fmt: skip
+# modules that are asked for by a short name -> where they stand
+_MODULES = {
+    "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "figures": "show.figures",
+    "formulas": "accounting.formulas", "losses": "training.losses", "paper_tables": "accounting.paper_tables",
+    "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
+}  # fmt: skip
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
@@ -36,7 +59,7 @@ __all__ = [
 
 def __getattr__(name: str):
     if name in _MODULES:
-        return import_module(f".{name}", __name__)
+        return import_module(f".{_MODULES[name]}", __name__)
     if name in _LAZY:
         return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Model", "Module"]
+__all__ = ["Module"]
 
 
 class Module(nn.Module):
@@ -45,19 +45,3 @@ class Module(nn.Module):
     def gradients(self) -> dict[str, torch.Tensor]:
         """dLoss/dparameter by name, as left by `loss.backward()`; zeros where nothing arrived."""
         return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self.named_parameters()}
-
-
-class Model(Module):
-    """A whole network, described by its `config`: it can be read from the authors' files and written as one of them."""
-
-    def load_npz(self, path) -> None:
-        """Read weights in the authors' layout, and the constants they were trained with; see `weights.load_npz`."""
-        from .weights import load_npz
-
-        load_npz(self, path)
-
-    def save_npz(self, path, naming="old") -> None:
-        """Write the weights in the authors' layout, at exactly this path; see `weights.save_npz`."""
-        from .weights import save_npz
-
-        save_npz(self, path, naming)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 
 import numpy as np
 
-__all__ = ["single_threaded_blas"]
+__all__ = ["cpu_count", "single_threaded_blas"]
 
 # (get, set) as exported by NumPy's own wheels (64- and 32-bit integers), by distributions' OpenBLAS, and by MKL.
 _NAMES = (
@@ -37,6 +38,11 @@ def _find():
 
 
 _CALLS = _find()
+
+
+def cpu_count() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -7,62 +7,27 @@ package builds its models from either package's settings.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import isfinite
+
+from .validate import check_choices, check_counts, check_positive, check_rates, is_count, is_number, require
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
 ]  # fmt: skip
 
 
-def _require(condition: bool, name: str, value, allowed: str) -> None:
-    """Raise a ValueError that names the argument, what was given and what is allowed."""
-    if not condition:
-        raise ValueError(f"{name}={value!r} is not allowed; {name} must be {allowed}")
-
-
-def _is_count(value, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-
-
-def _check_counts(config, *names: str) -> None:
-    for name in names:
-        _require(_is_count(getattr(config, name)), name, getattr(config, name), "a positive integer")
-
-
-def _check_choices(config, **choices: tuple) -> None:
-    for name, allowed in choices.items():
-        _require(getattr(config, name) in allowed, name, getattr(config, name), f"one of {allowed}")
-
-
-def _check_positive(config, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _require(_is_number(value) and value > 0, name, value, "a positive number")
-
-
-def _check_rates(config, *names: str) -> None:
-    for name in names:
-        rate = getattr(config, name)
-        _require(_is_number(rate) and 0 <= rate < 1, name, rate, "a number in [0, 1)")
-
-
 def _check_image_size(config) -> None:
     """Positive integer or pair; a list becomes a tuple, so that equal settings compare equal."""
     size = config.image_size
-    is_pair = isinstance(size, (tuple, list)) and len(size) == 2 and all(map(_is_count, size))
-    _require(_is_count(size) or is_pair, "image_size", size, "a positive integer or a pair (H, W) of them")
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2 and all(map(is_count, size))
+    require(is_count(size) or is_pair, "image_size", size, "a positive integer or a pair (H, W) of them")
     object.__setattr__(config, "image_size", tuple(size) if is_pair else size)
 
 
 def _check_blocks(config, least: int) -> None:
     """Numbers of residual units, stage by stage."""
     blocks = config.blocks
-    is_list = isinstance(blocks, (tuple, list)) and all(map(_is_count, blocks))
-    _require(is_list and len(blocks) >= least, "blocks", blocks, f"{least} or more positive integers, one per stage")
+    is_list = isinstance(blocks, (tuple, list)) and all(map(is_count, blocks))
+    require(is_list and len(blocks) >= least, "blocks", blocks, f"{least} or more positive integers, one per stage")
     object.__setattr__(config, "blocks", tuple(blocks))
 
 
@@ -99,27 +64,25 @@ class ViTConfig:
 
     def __post_init__(self):
         _check_image_size(self)
-        _check_counts(self, "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes", "channels")
+        check_counts(self, "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes", "channels")
         self._check_grid()
         D, rep = self.width, self.representation_size
-        _require(D % self.heads == 0, "width", D, f"a multiple of heads={self.heads}")
-        _require(rep is None or _is_count(rep), "representation_size", rep, "a positive integer or None")
-        _check_choices(self, classifier=("token", "gap"), gelu=("erf", "tanh"))
-        _check_choices(self, position_embedding=("1d", "2d", "sincos2d", "relative", "none"))
-        _check_choices(self, position_at=(None, "stem", "every", "shared"))
+        require(D % self.heads == 0, "width", D, f"a multiple of heads={self.heads}")
+        require(rep is None or is_count(rep), "representation_size", rep, "a positive integer or None")
+        check_choices(self, classifier=("token", "gap"), gelu=("erf", "tanh"))
+        check_choices(self, position_embedding=("1d", "2d", "sincos2d", "relative", "none"))
+        check_choices(self, position_at=(None, "stem", "every", "shared"))
         if self.position_embedding == "relative":  # it lives inside attention, so there is nothing to add at the stem
-            _check_choices(self, position_at=(None, "every", "shared"))
+            check_choices(self, position_at=(None, "every", "shared"))
         parts = {"2d": 2, "sincos2d": 4}.get(self.position_embedding, 1)
-        _require(D % parts == 0, "width", D, f"a multiple of {parts} for {self.position_embedding!r} positions")
-        _check_rates(self, "dropout", "attention_dropout", "stochastic_depth")
-        _check_positive(self, "layernorm_eps")
-        _require(_is_number(self.head_bias), "head_bias", self.head_bias, "a number")
+        require(D % parts == 0, "width", D, f"a multiple of {parts} for {self.position_embedding!r} positions")
+        check_rates(self, "dropout", "attention_dropout", "stochastic_depth")
+        check_positive(self, "layernorm_eps")
+        require(is_number(self.head_bias), "head_bias", self.head_bias, "a number")
 
     def _check_grid(self) -> None:
         P, (H, W) = self.patch_size, self.image_hw
-        _require(
-            H % P == 0 and W % P == 0, "image_size", self.image_size, f"a multiple of patch_size={P} on both sides"
-        )
+        require(H % P == 0 and W % P == 0, "image_size", self.image_size, f"a multiple of patch_size={P} on both sides")
 
     @property
     def image_hw(self) -> tuple[int, int]:
@@ -166,18 +129,18 @@ class HybridConfig(ViTConfig):
 
     def __post_init__(self):
         _check_blocks(self, 0)
-        _check_counts(self, "backbone_width", "groups")
-        _require(
+        check_counts(self, "backbone_width", "groups")
+        require(
             self.backbone_width % self.groups == 0, "backbone_width", self.backbone_width,
             f"a multiple of groups={self.groups}",
         )  # fmt: skip
-        _check_positive(self, "groupnorm_eps", "standardize_eps")
+        check_positive(self, "groupnorm_eps", "standardize_eps")
         super().__post_init__()
 
     def _check_grid(self) -> None:
         P, (H, W), size = self.patch_size, self.feature_hw, self.image_size
         allowed = f"such that its feature map, {H} x {W}, is a multiple of patch_size={P} on both sides"
-        _require(H % P == 0 and W % P == 0, "image_size", size, allowed)
+        require(H % P == 0 and W % P == 0, "image_size", size, allowed)
 
     @property
     def feature_hw(self) -> tuple[int, int]:
@@ -227,12 +190,12 @@ class BiTConfig:
     def __post_init__(self):
         _check_blocks(self, 1)
         _check_image_size(self)
-        _check_counts(self, "num_classes", "width_factor", "channels", "base_width", "groups")
-        _check_choices(self, stem=("imagenet", "small"), pool_padding=("zero", "-inf"))
+        check_counts(self, "num_classes", "width_factor", "channels", "base_width", "groups")
+        check_choices(self, stem=("imagenet", "small"), pool_padding=("zero", "-inf"))
         width = self.base_width * self.width_factor
-        _require(width % self.groups == 0, "base_width", self.base_width, f"such that groups={self.groups} divides it")
-        _check_positive(self, "groupnorm_eps", "standardize_eps")
-        _require(_is_number(self.head_bias), "head_bias", self.head_bias, "a number")
+        require(width % self.groups == 0, "base_width", self.base_width, f"such that groups={self.groups} divides it")
+        check_positive(self, "groupnorm_eps", "standardize_eps")
+        require(is_number(self.head_bias), "head_bias", self.head_bias, "a number")
 
     @property
     def image_hw(self) -> tuple[int, int]:
@@ -268,14 +231,14 @@ class TransformerConfig:
 
     def __post_init__(self):
         sizes = ("source_vocabulary", "target_vocabulary", "width", "depth", "heads", "mlp_dim", "max_length")
-        _check_counts(self, *sizes)
-        _require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
-        _require(self.width % 2 == 0, "width", self.width, "even: a sine and a cosine per frequency")
-        _check_choices(self, norm=("post", "pre"), tied=(True, False))
+        check_counts(self, *sizes)
+        require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
+        require(self.width % 2 == 0, "width", self.width, "even: a sine and a cosine per frequency")
+        check_choices(self, norm=("post", "pre"), tied=(True, False))
         least = min(self.source_vocabulary, self.target_vocabulary)
-        _require(_is_count(self.pad, 0) and self.pad < least, "pad", self.pad, "a symbol of both vocabularies")
-        _check_rates(self, "dropout", "attention_dropout")
-        _check_positive(self, "layernorm_eps")
+        require(is_count(self.pad, 0) and self.pad < least, "pad", self.pad, "a symbol of both vocabularies")
+        check_rates(self, "dropout", "attention_dropout")
+        check_positive(self, "layernorm_eps")
 
 
 @dataclass(frozen=True)
@@ -299,18 +262,18 @@ class TrainConfig:
 
     def __post_init__(self):
         for name in ("steps", "batch_size"):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+            require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("warmup_steps", "shift", "seed"):
-            _require(_is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
-        _require(self.warmup_steps <= self.steps, "warmup_steps", self.warmup_steps, f"at most steps={self.steps}")
+            require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
+        require(self.warmup_steps <= self.steps, "warmup_steps", self.warmup_steps, f"at most steps={self.steps}")
         lr, wd, clip, smooth = self.learning_rate, self.weight_decay, self.clip_norm, self.label_smoothing
-        _require(_is_number(lr) and lr > 0, "learning_rate", lr, "a positive number")
-        _require(_is_number(wd) and wd >= 0, "weight_decay", wd, "a number >= 0")
-        _require(clip is None or (_is_number(clip) and clip > 0), "clip_norm", clip, "a positive number or None")
-        _require(_is_number(smooth) and 0 <= smooth < 1, "label_smoothing", smooth, "a number in [0, 1)")
+        require(is_number(lr) and lr > 0, "learning_rate", lr, "a positive number")
+        require(is_number(wd) and wd >= 0, "weight_decay", wd, "a number >= 0")
+        require(clip is None or (is_number(clip) and clip > 0), "clip_norm", clip, "a positive number or None")
+        require(is_number(smooth) and 0 <= smooth < 1, "label_smoothing", smooth, "a number in [0, 1)")
         decays, losses = ("cosine", "linear", "none"), ("softmax", "sigmoid")
-        _require(self.decay in decays, "decay", self.decay, f"one of {decays}")
-        _require(self.loss in losses, "loss", self.loss, f"one of {losses}")
+        require(self.decay in decays, "decay", self.decay, f"one of {decays}")
+        require(self.loss in losses, "loss", self.loss, f"one of {losses}")
 
 
 # scikit-learn's 8x8 digits: 16 patches of 2x2 pixels.  The recipe that notebooks 07 and 08 train; steps, learning

@@ -11,7 +11,7 @@ import copy
 
 import numpy as np
 
-__all__ = ["Model", "Module", "Parameter"]
+__all__ = ["Module", "Parameter"]
 
 
 class Parameter:
@@ -136,19 +136,3 @@ class Module:
             elif isinstance(value, list):
                 setattr(twin, attribute, [v.replica() if isinstance(v, Module) else v for v in value])
         return twin
-
-
-class Model(Module):
-    """A whole network, described by its `config`: it can be read from the authors' files and written as one of them."""
-
-    def load_npz(self, path) -> None:
-        """Read weights in the authors' layout, and the constants they were trained with; see `weights.load_npz`."""
-        from .weights import load_npz
-
-        load_npz(self, path)
-
-    def save_npz(self, path, naming="old") -> None:
-        """Write the weights in the authors' layout, at exactly this path; see `weights.save_npz`."""
-        from .weights import save_npz
-
-        save_npz(self, path, naming)

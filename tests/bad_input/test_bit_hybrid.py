@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+import rooms
 
 from vitedu_numpy.config import BiTConfig, HybridConfig
 
@@ -35,7 +34,7 @@ BAD_IMAGES = {
 @pytest.fixture
 def module(package):
     """module("conv"): that module of the package."""
-    return lambda name: importlib.import_module(f"{package.__name__}.{name}")
+    return lambda name: rooms.load(package, name)
 
 
 @pytest.fixture
@@ -60,8 +59,8 @@ def test_only_bit_takes_any_size(models, array, refused):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, bool], ids=lambda t: t.__name__)
 def test_dtype_of_the_numpy_models(dtype, refused):
-    from vitedu_numpy.bit import BiT
-    from vitedu_numpy.hybrid import Hybrid
+    from vitedu_numpy.models.bit import BiT
+    from vitedu_numpy.models.hybrid import Hybrid
 
     for kind, config in ((BiT, BIT), (Hybrid, HYBRID)):
         with refused(ValueError, f"dtype={np.dtype(dtype)}", "float32 or float64"):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+import rooms
 
 from vitedu import TrainConfig, ViTConfig
 
@@ -66,7 +65,7 @@ def test_labels(case, package, refused):
     with refused(error, *texts):
         package.fit(package.ViT(CONFIG, 0), IMAGES, labels, TRAINING)
     if "images" not in texts[0]:
-        one_hot = importlib.import_module(f"{package.__name__}.losses").one_hot
+        one_hot = rooms.load(package, "losses").one_hot
         with refused(error, *texts):
             one_hot(labels, 3)
 
@@ -98,7 +97,7 @@ LOSSES = ("softmax_cross_entropy", "sigmoid_cross_entropy", "cross_entropy", "bi
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_targets_that_would_broadcast(name, package, array, refused):
-    loss = getattr(importlib.import_module(f"{package.__name__}.losses"), name)
+    loss = getattr(rooms.load(package, "losses"), name)
     scores = array(np.full((2, 3), 0.25))
     for targets in (array(np.ones(3)), array(np.ones((2, 1))), array(np.ones((3, 2)))):
         with refused(ValueError, f"targets has shape {tuple(targets.shape)}", "(2, 3) = (B, K)"):
@@ -109,7 +108,7 @@ def test_data_parallel_batches(refused):
     import vitedu_numpy
 
     parallel = vitedu_numpy.DataParallel(vitedu_numpy.ViT(CONFIG, 0), threads=2)
-    targets = vitedu_numpy.train.one_hot(LABELS, 3)
+    targets = vitedu_numpy.training.loop.one_hot(LABELS, 3)
     with refused(ValueError, "images holds 2 images, targets 1 rows"):
         parallel.loss_and_gradients(IMAGES, targets[:1])
     with refused(ValueError, "images holds 0 images", "not 0"):
@@ -123,7 +122,7 @@ def test_data_parallel_batches(refused):
 
 
 def test_patchify_wants_a_multiple_of_the_patch(package, array, refused):
-    patchify = importlib.import_module(f"{package.__name__}.patches").patchify
+    patchify = rooms.load(package, "patches").patchify
     with refused(ValueError, "images are 4 x 6 pixels", "multiples of patch_size=4"):
         patchify(array(IMAGES), 4)
     with refused(ValueError, "images are 6 x 4 pixels", "multiples of patch_size=4"):
@@ -157,7 +156,7 @@ def test_mask_of_a_layer(recording, case, package, array, refused):
 @pytest.mark.parametrize("case", BAD_MASKS.values(), ids=BAD_MASKS)
 def test_mask_of_the_function(case, package, array, refused):
     mask, error, texts = case
-    attention = importlib.import_module(f"{package.__name__}.attention").attention
+    attention = rooms.load(package, "attention").attention
     q, k, v = array(np.random.default_rng(1).standard_normal((3, 2, 3, 5, 4)))
     with refused(error, *texts):
         attention(q, k, v, array(mask))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+import rooms
 
 FEATURES = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
 LABELS = np.arange(8) % 2
@@ -20,7 +19,7 @@ def holding(value):
 
 @pytest.fixture
 def fewshot(package):
-    return importlib.import_module(f"{package.__name__}.fewshot")
+    return rooms.load(package, "fewshot")
 
 
 CASES = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import numpy as np
 import pytest
+import rooms
 
 from vitedu_numpy import ViTConfig
 
@@ -16,7 +15,7 @@ GOOD = np.array([[0, 2], [1, 3]])
 @pytest.fixture
 def masked(package):
     """The module of either package."""
-    return import_module(f"{package.__name__}.masked")
+    return rooms.load(package, "masked")
 
 
 @pytest.mark.parametrize(

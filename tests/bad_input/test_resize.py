@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import vitedu.resize
-import vitedu_numpy.resize
+import vitedu.weights.resize
+import vitedu_numpy.weights.resize
 
 E_POS = np.zeros((1 + 6, 4))
 
@@ -25,6 +25,6 @@ E_POS = np.zeros((1 + 6, 4))
 )
 def test_resize_positions(package, arguments, words):
     with pytest.raises(ValueError) as error:
-        package.resize.resize_positions(*arguments)
+        package.weights.resize.resize_positions(*arguments)
     for word in words:
         assert word in str(error.value)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+import rooms
 
 GOOD = dict(source_vocabulary=8, target_vocabulary=7, width=6, depth=1, heads=2, mlp_dim=5, max_length=6)
 SOURCE, TARGET = np.array([[3, 1, 7], [4, 4, 0]]), np.array([[1, 5, 2, 6], [1, 3, 0, 0]])
@@ -14,7 +13,7 @@ SOURCE, TARGET = np.array([[3, 1, 7], [4, 4, 0]]), np.array([[1, 5, 2, 6], [1, 3
 @pytest.fixture
 def module(package):
     """module("seq2seq"): that file of the package."""
-    return lambda name: importlib.import_module(f"{package.__name__}.{name}")
+    return lambda name: rooms.load(package, name)
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def test_targets_of_the_loss(targets, error, texts, module, array, refused):
     logits = array(np.zeros((2, 4, 7)))
     texts = [text.replace("nothing but padding", "nothing but pad=0") for text in texts]
     with refused(error, "targets", *texts):
-        module("symbols").token_cross_entropy(logits, array(targets), 0)
+        module("sequence_loss").token_cross_entropy(logits, array(targets), 0)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +117,7 @@ def test_layer_built_without_a_config(package, module, refused):
 
 def test_dtype_of_the_numpy_model(refused):
     from vitedu_numpy.config import TransformerConfig
-    from vitedu_numpy.seq2seq import Transformer
+    from vitedu_numpy.models.seq2seq import Transformer
 
     with refused(ValueError, "dtype=float16", "float32 or float64"):
         Transformer(TransformerConfig(**GOOD), 0, np.float16)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 import pytest
+import rooms
 
 SIZES = dict(image_size=4, patch_size=2, width=6, depth=2, heads=3, mlp_dim=7, num_classes=4)
 
@@ -21,6 +20,6 @@ def test_layer_and_block(rate, package, refused):
     config = package.ViTConfig(**SIZES)
     rng = [np.random.default_rng(0)] if package.__name__ == "vitedu_numpy" else []
     with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
-        importlib.import_module(f"{package.__name__}.dropout").StochasticDepth(rate, *rng)
+        rooms.load(package, "dropout").StochasticDepth(rate, *rng)
     with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
         package.Block(config, *rng, stochastic_depth=rate)

@@ -14,7 +14,7 @@ import vitedu.models
 import vitedu.weights  # noqa: F401 - reached through `package`
 import vitedu_numpy.models
 import vitedu_numpy.weights
-from vitedu.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
 
 VIT = ViTConfig(8, 4, 12, 2, 3, 5, num_classes=7, gelu="tanh", representation_size=4)
 HYBRID = HybridConfig(16, 1, 12, 1, 3, 5, num_classes=7, gelu="tanh", blocks=(1, 1), backbone_width=8, groups=4)

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vitedu_numpy.attention import attention
-from vitedu_numpy.softmax import softmax
+from vitedu_numpy.layers.attention import attention
+from vitedu_numpy.layers.softmax import softmax
 
 # ---- right answers in other styles -----------------------------------------------------------------------------------
 

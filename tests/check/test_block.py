@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from vitedu_numpy.gelu import gelu as np_gelu
-from vitedu_numpy.gelu import gelu_tanh as np_gelu_tanh
+from vitedu_numpy.layers.gelu import gelu as np_gelu
+from vitedu_numpy.layers.gelu import gelu_tanh as np_gelu_tanh
 
 erf = np.vectorize(math.erf)
 

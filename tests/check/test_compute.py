@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitedu.formulas import macs_by_part
+from vitedu.accounting.formulas import macs_by_part
 from vitedu_numpy import ViT, ViTConfig
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from vitedu.config import HybridConfig
+from vitedu_numpy.config import HybridConfig
 
 
 def rect(x):

@@ -175,7 +175,7 @@ def test_an_unknown_wrong_answer_shows_the_first_element_that_differs(unknown):
 
 
 def test_the_package_s_pair_instead_of_the_patches_alone_is_explained(unknown):
-    from vitedu_numpy.patches import patchify as package_patchify
+    from vitedu_numpy.layers.patches import patchify as package_patchify
 
     assert "patches is tuple; expected an array" in unknown("patchify", package_patchify)
 

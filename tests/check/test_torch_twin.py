@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitedu.optim import is_kernel
+from vitedu.training.optim import is_kernel
 
 
 def test_the_catalogue_needs_no_torch():

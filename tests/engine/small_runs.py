@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vitedu.config import ViTConfig
 from vitedu.engine.report import read_metrics
 from vitedu.recipes import DataRecipe, Execution, Recipe
+from vitedu_numpy.config import ViTConfig
 
 # A process that has everything imported and hands out copies of itself: a run starts in a tenth of a second.
 _CONTEXT = multiprocessing.get_context("forkserver")

@@ -9,7 +9,7 @@ import pytest
 from small_runs import SMALL, losses, read_metrics, run, weights, with_run
 
 from vitedu import BiT, ViT, from_pretrained
-from vitedu.config import BiTConfig
+from vitedu_numpy.config import BiTConfig
 
 # float64 sums in another order differ by about 1e-15 relative; twelve steps of Adam let that grow a thousandfold.
 TOLERANCE = 1e-10

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Linear, check_model, check_pair, numerical_gradient, relative_error
-from vitedu_numpy.linear import linear, linear_backward
+from vitedu_numpy.layers.linear import linear, linear_backward
 
 
 def test_numerical_gradient_of_a_known_function():

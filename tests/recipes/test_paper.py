@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vitedu.config import BiTConfig, HybridConfig
 from vitedu.models import named_config
 from vitedu.recipes import get_recipe
 from vitedu.recipes.paper import PAPER
+from vitedu_numpy.config import BiTConfig, HybridConfig
 
 # Model(s), data, epochs, base learning rate, decay, weight decay, dropout, as the table prints them.
 TABLE_3 = """

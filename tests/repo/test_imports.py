@@ -1,120 +1,126 @@
-"""Who may import whom: folder names are claims about the architecture, and this holds them to it."""
+"""Who may import whom: room names are claims about the architecture, and this holds them to it.
+
+The plan is docs/house.py.  Every import counts, also those inside functions.
+"""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from house import (
+    BEGIN,
+    END,
+    FLOOR,
+    MAY_IMPORT,
+    MAY_IMPORT_LATE,
+    ROOT,
+    STAND_ONCE,
+    dotted,
+    draw,
+    imports,
+    is_door,
+    python_files,
+    room,
+)  # fmt: skip
 
-ROOT = Path(__file__).resolve().parents[2]
-
-# The parts of `vitedu` that are not models.  Every other file of the package is.
-NOT_MODELS = ("check", "cli", "data", "engine", "figures", "plan", "recipes", "show", "train", "weights")
-
-# part -> what its files may import besides the standard library; "model" is a model file of `vitedu`.
-MAY_IMPORT = {
-    "vitedu_numpy": {"numpy", "vitedu_numpy"},
-    "model": {"numpy", "torch", "model"},
-    "vitedu.train": {"numpy", "torch", "tqdm", "model", "vitedu.train"},
-    "vitedu.data": {"numpy", "vitedu.data"},
-    "vitedu.recipes": {"model", "vitedu.recipes"},
-    "vitedu.plan": {"numpy", "model", "vitedu.plan", "vitedu.recipes"},
-    "vitedu.engine": {
-        *("numpy", "torch", "tqdm", "model"),
-        *("vitedu.data", "vitedu.engine", "vitedu.recipes", "vitedu.weights"),
-    },
-    "vitedu.cli": set(),
-    "vitedu.check": {"numpy", "vitedu_numpy", "vitedu.check"},
-    "vitedu.weights": {"numpy", "torch", "model", "vitedu.weights"},
-    "vitedu.figures": {"numpy", "matplotlib"},
-    "vitedu.show": {"matplotlib", "IPython", "pygments"},
-}
-# ... and what only inside a function, where it is loaded when it is needed.
-MAY_IMPORT_LATE = {
-    "vitedu.check": {"torch", "model"},
-    "vitedu.weights": {"safetensors", "huggingface_hub"},
-    "model": {"vitedu.weights"},  # `model.load_npz`
-    "vitedu.data": {
-        *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
-    },
-    "vitedu.plan": {"torch"},
-    "vitedu.engine": {"matplotlib"},
-    "vitedu.cli": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
-}
+FILES = [file for file in python_files("vitedu_numpy", "vitedu") if not is_door(file)]
 
 
-def python_files(*folders: str) -> list[Path]:
-    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
-
-
-def dotted(file: Path) -> str:
-    """vitedu/check/__init__.py -> vitedu.check"""
-    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def imports(file: Path) -> list[tuple[str, bool, int]]:
-    """(absolute name, is it inside a function?, line) of everything that `file` imports."""
-    package = file.relative_to(ROOT).parts[:-1]
-    found = []
-
-    def visit(node, late):
-        if isinstance(node, ast.Import):
-            found.extend((alias.name, late, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = [*package[: len(package) - node.level + 1]] if node.level else []
-            base = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:  # `from . import losses` imports a module, `from .losses import one_hot` a name
-                inside = ROOT / base.replace(".", "/") / alias.name
-                is_module = inside.with_suffix(".py").exists() or inside.is_dir()
-                found.append((f"{base}.{alias.name}" if is_module else base, late, node.lineno))
-        for child in ast.iter_child_nodes(node):
-            visit(child, late or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)))
-
-    visit(ast.parse(file.read_text(encoding="utf-8")), False)
-    return found
-
-
-def part(module: str) -> str:
-    """vitedu.check.engine -> vitedu.check,  vitedu.linear -> model,  torch.nn -> torch"""
-    top, *rest = module.split(".")
-    if top != "vitedu":
-        return top
-    return f"vitedu.{rest[0]}" if rest and rest[0] in NOT_MODELS else "model"
-
-
-@pytest.mark.parametrize("file", python_files("vitedu_numpy", "vitedu"), ids=lambda f: str(f.relative_to(ROOT)))
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_arrows(file):
-    here = part(dotted(file))
+    here = room(dotted(file))
     for module, late, line in imports(file):
-        there = part(module)
-        if there in sys.stdlib_module_names or there == "__future__":
+        there = room(module)
+        if there in sys.stdlib_module_names or there in ("__future__", here):
             continue
         allowed = MAY_IMPORT[here] | (MAY_IMPORT_LATE.get(here, set()) if late else set())
-        assert there in allowed, f"{file.relative_to(ROOT)}:{line} imports {module}; allowed: {sorted(allowed)}"
+        handed_on = "once" in allowed and module.removeprefix("vitedu_numpy.") in STAND_ONCE
+        assert there in allowed or handed_on, (
+            f"{file.relative_to(ROOT)}:{line} imports {module}; allowed: {sorted(allowed)}"
+        )
 
 
-def test_models_see_neither_data_nor_training_nor_figures():
-    """The table above says the important things; this guards the table."""
-    for forbidden in ("vitedu_numpy", "matplotlib", "sklearn", *(f"vitedu.{name}" for name in NOT_MODELS)):
-        assert forbidden not in MAY_IMPORT["model"]
-    assert "model" not in MAY_IMPORT["vitedu.data"]
+def test_no_arrow_goes_up():
+    """The plan itself: a room may be allowed only rooms below it."""
+    for table in (MAY_IMPORT, MAY_IMPORT_LATE):
+        for here, allowed in table.items():
+            assert [
+                there for there in allowed if there in FLOOR and FLOOR[there] >= FLOOR[here] and there != here
+            ] == []
+    assert set(MAY_IMPORT) == set(FLOOR)
+
+
+def test_no_circle():
+    """File by file: following imports, nobody comes back to where he began."""
+    names = {dotted(file) for file in FILES}
+    graph = {dotted(file): {m for m, _, _ in imports(file) if m in names and m != dotted(file)} for file in FILES}
+    done, way = set(), []
+
+    def visit(name):
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            way.append(name)
+            for other in sorted(graph[name]):
+                visit(other)
+            way.pop()
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name)
+    assert len(done) == len(FILES)
+
+
+def test_nothing_inside_imports_the_whole_package():
+    """`from vitedu import ...` inside would be an arrow to everything; `vitedu.check` alone imports as a user does."""
+    for file in FILES:
+        for module, _, line in imports(file):
+            users = ("vitedu.check", "vitedu.cli")
+            assert module not in ("vitedu", "vitedu_numpy") or room(dotted(file)) in users, f"{file}:{line}"
+
+
+def test_the_important_things_stand_in_the_plan():
+    """This guards the table: models see neither data, training nor figures; the computations see not each other."""
+    for here in ("vitedu", "vitedu.layers", "vitedu.models", "vitedu.weights"):
+        allowed = MAY_IMPORT[here] | MAY_IMPORT_LATE.get(here, set())
+        for forbidden in ("vitedu.data", "vitedu.engine", "vitedu.training", "vitedu.show", "matplotlib", "sklearn"):
+            assert forbidden not in allowed
+    for here in FLOOR:
+        if here.startswith("vitedu_numpy"):
+            assert MAY_IMPORT[here] <= {"numpy", *(there for there in FLOOR if there.startswith("vitedu_numpy"))}
+        elif here != "vitedu.check":
+            assert not [there for there in MAY_IMPORT[here] if there.startswith("vitedu_numpy")]
+    assert not [there for there in MAY_IMPORT["vitedu.data"] | MAY_IMPORT_LATE["vitedu.data"] if "models" in there]
     assert "torch" not in MAY_IMPORT["vitedu.check"]
-    assert MAY_IMPORT["vitedu_numpy"] == {"numpy", "vitedu_numpy"}
+
+
+def test_what_stands_once_has_no_forward_and_no_tensor():
+    for module in STAND_ONCE:
+        file = ROOT / "vitedu_numpy" / f"{module.replace('.', '/')}.py"
+        functions = [
+            n.name for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.FunctionDef)
+        ]
+        assert not [name for name in functions if name == "forward" or name.endswith("backward")]
+        assert not (ROOT / "vitedu" / file.relative_to(ROOT / "vitedu_numpy")).exists(), f"{module} stands twice"
+
+
+def test_the_map_is_drawn_from_the_imports():
+    """After a new import between rooms: python docs/house.py"""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0].strip() == draw()
 
 
 def test_imports_by_name_are_only_the_lazy_ones():
     """`import_module` and `__import__` would slip past the table; only `vitedu/__init__.py` uses them."""
-    for file in python_files("vitedu_numpy", "vitedu"):
+    for file in FILES:
         names = {n.id for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Name)}
-        if file != ROOT / "vitedu" / "__init__.py":
-            assert not names & {"import_module", "importlib", "__import__"}, file
+        assert not names & {"import_module", "importlib", "__import__"}, file
 
 
 def test_nothing_imports_notebooks_or_tests():
-    for file in python_files("vitedu_numpy", "vitedu", "tests", "benchmarks", "docs"):
+    for file in python_files("vitedu_numpy", "vitedu", "benchmarks", "docs"):
         for module, _, line in imports(file):
             assert module.split(".")[0] not in ("notebooks", "tests"), f"{file.relative_to(ROOT)}:{line}: {module}"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import rooms
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -60,7 +61,7 @@ def section(name: str, title: str) -> str:
 
 
 def module_paths(text: str) -> set[str]:
-    """`vitedu/attention.py`, `vitedu/data/digits.py`, ... as they are written in prose."""
+    """`vitedu/layers/attention.py`, `vitedu/data/digits.py`, ... as they are written in prose."""
     return set(re.findall(r"\bvitedu(?:_numpy)?/[\w/]+\.py\b", text))
 
 
@@ -273,9 +274,8 @@ def taught_in() -> dict[str, set[str]]:
 
 def test_every_module_of_the_mathematics_is_taught_somewhere():
     taught = taught_in()
-    files = [f for package in ("vitedu_numpy", "vitedu") for f in sorted((ROOT / package).glob("*.py"))]
-    paths = [f.relative_to(ROOT).as_posix() for f in files if f.name != "__init__.py"]
-    assert [p for p in paths if p not in taught] == ["vitedu/figures.py", "vitedu/show.py"]  # tools of the notebooks
+    paths = [f"{package}/{file.as_posix()}" for package in ("vitedu_numpy", "vitedu") for file in rooms.files(package)]
+    assert [p for p in paths if p not in taught] == []
 
 
 @pytest.mark.parametrize("module", sorted(taught_in()))

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from vitedu import TrainConfig
-from vitedu_numpy.train import batches, random_shift  # `vitedu.train` holds the same text (tests/mirror/test_text.py)
+from vitedu_numpy.training.loop import (  # `vitedu.train` holds the same text (tests/mirror/test_text.py)
+    batches,
+    random_shift,
+)
 
 CONFIG = TrainConfig(steps=7, batch_size=4, learning_rate=1.0)
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import vitedu
-from vitedu import ViTConfig
-from vitedu.config import BiTConfig
+from vitedu import ViTConfig, from_pretrained
 from vitedu.models import build
-from vitedu.weights import from_huggingface, from_pretrained, save_huggingface, to_huggingface
+from vitedu.weights import from_huggingface, save_huggingface, to_huggingface
+from vitedu_numpy.config import BiTConfig
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here is fetched
 transformers = pytest.importorskip("transformers")  # in the lock; only an environment made by hand lacks it
@@ -208,6 +208,6 @@ def test_a_short_config_means_their_defaults(tmp_path):
 
 def test_another_task(tmp_path, caplog):
     save_huggingface(scrambled(build(ViTConfig(16, 4, 48, 1, 3, 96, 10), 0)), tmp_path)
-    model = vitedu.weights.from_pretrained(tmp_path, num_classes=3, image_size=24, dropout=0.1)
+    model = vitedu.from_pretrained(tmp_path, num_classes=3, image_size=24, dropout=0.1)
     assert (model.config.grid, model.config.num_classes, model.config.dropout) == ((6, 6), 3, 0.1)
     assert len(caplog.messages) == 2

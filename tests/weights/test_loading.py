@@ -12,9 +12,10 @@ import torch
 
 import vitedu
 import vitedu_numpy
-from vitedu_numpy.resize import resize_positions
-from vitedu_numpy.weights import from_npz, from_official, save_npz
+from vitedu_numpy import from_npz
+from vitedu_numpy.weights import from_official, save_npz
 from vitedu_numpy.weights.files import replacing
+from vitedu_numpy.weights.resize import resize_positions
 
 WRONG = {
     "gelu": "erf", "layernorm_eps": 0.1, "groupnorm_eps": 0.2, "standardize_eps": 0.3,
@@ -104,11 +105,7 @@ def test_models_have_the_two_methods(case, package, tmp_path):
 
 def opened(package, path, **arguments):
     """The model in a file, by either package's door."""
-    return (
-        from_npz(path, rng=0, **arguments)
-        if package is vitedu_numpy
-        else vitedu.weights.from_pretrained(path, **arguments)
-    )
+    return from_npz(path, rng=0, **arguments) if package is vitedu_numpy else vitedu.from_pretrained(path, **arguments)
 
 
 def test_a_model_is_built_from_a_file(case, package, tmp_path, caplog):

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import vitedu
-from vitedu import ViTConfig
+from vitedu import ViTConfig, from_pretrained
 from vitedu.models import build
-from vitedu.weights import from_pretrained, save_huggingface, save_npz, save_timm
-from vitedu.weights.pretrained import released_url
+from vitedu.models.pretrained import released_url
+from vitedu.weights import save_huggingface, save_npz, save_timm
 
 STORE = "https://storage.googleapis.com"
 CONFIG = ViTConfig(16, 4, 48, 1, 3, 96, 10)
@@ -202,4 +202,4 @@ def test_a_folder_of_something_else(model, tmp_path):
 
 
 def test_the_package_exports_it():
-    assert vitedu.weights.from_pretrained is from_pretrained
+    assert vitedu.from_pretrained is from_pretrained

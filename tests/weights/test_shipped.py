@@ -10,8 +10,8 @@ import torch
 
 import vitedu
 import vitedu_numpy as vn
+from vitedu.models.pretrained import SHIPPED
 from vitedu.recipes import get_recipe
-from vitedu.weights.pretrained import SHIPPED
 
 FOLDER = Path(vitedu.__file__).parent / "weights" / "shipped"
 

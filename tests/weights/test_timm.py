@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from vitedu import ViTConfig
-from vitedu.config import BiTConfig, HybridConfig
+from vitedu import ViTConfig, from_pretrained
 from vitedu.models import build
-from vitedu.weights import from_official, from_pretrained, save_timm, to_official, to_timm
+from vitedu.weights import from_official, save_timm, to_official, to_timm
+from vitedu_numpy.config import BiTConfig, HybridConfig
 
 # Names and shapes of state_dict(), printed by timm.  Blocks of a stage differ only in their number.
 VIT = """

@@ -6,11 +6,12 @@ finds the images, `Shuffled` or `Streamed` say which comes when, and `Loader` ma
 
 from .digits import Digits, load_digits
 from .loader import Batch, Loader, UnreadableImage
-from .memory import Arrays, Sample
+from .memory import Arrays
 from .open import open_source
 from .order import Shuffled, Streamed, sample_rng
 from .photo import load_photo
 from .retry import Retry, ShardError
+from .sample import Sample
 
 __all__ = [
     "Arrays",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .memory import Sample
+from .sample import Sample
 
 __all__ = ["Columns", "Rows", "find_columns"]
 

@@ -26,7 +26,7 @@ import warnings
 
 import numpy as np
 
-from .memory import UnreadableImage
+from .sample import UnreadableImage
 
 __all__ = ["MAX_PIXELS", "decode", "open_image", "scratch"]
 

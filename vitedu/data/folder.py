@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from .memory import Sample
 from .retry import Retry
+from .sample import Sample
 
 __all__ = ["ImageFiles", "split_folders"]
 

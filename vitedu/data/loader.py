@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .memory import UnreadableImage
 from .order import SampleRandom
+from .sample import UnreadableImage
 
 __all__ = ["Batch", "Loader", "UnreadableImage"]
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-__all__ = ["Arrays", "Sample", "UnreadableImage", "decode_all"]
+from .decode import open_image
+from .sample import Sample, UnreadableImage
+
+__all__ = ["Arrays", "decode_all"]
 
 LARGEST_SIDE = 64  # pixels: what counts as small when `in_memory` is left open,
 LARGEST_TOTAL = 10**9  # and bytes that all images together may take then
-
-
-class UnreadableImage(ValueError):
-    """The bytes of one image could not be decoded; the message says why."""
-
-
-class Sample(NamedTuple):
-    """One image as a source hands it out."""
-
-    data: object  # encoded bytes, or (H, W, C) uint8
-    label: int
-    name: str  # file and row, for messages
 
 
 class Arrays:
@@ -69,9 +58,7 @@ def decode_all(source, name: str, required: bool):
     """
     from tqdm import tqdm
 
-    from .decode import open_image  # late: that module needs the names above
-
-    H, W = _size(source, name, open_image)
+    H, W = _size(source, name)
     if not required and (max(H, W) > LARGEST_SIDE or len(source) * H * W * 3 > LARGEST_TOTAL):
         return source
 
@@ -98,7 +85,7 @@ def decode_all(source, name: str, required: bool):
     return Arrays(images, labels, name, source.class_names, broken)
 
 
-def _size(source, name, open_image) -> tuple[int, int]:
+def _size(source, name) -> tuple[int, int]:
     """Height and width of the first image that can be read."""
     for sample in source.read(np.arange(min(len(source), 64))):
         try:

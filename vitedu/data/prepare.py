@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .memory import Arrays, Sample, UnreadableImage
+from .memory import Arrays
 from .open import open_source
 from .order import Streamed
+from .sample import Sample, UnreadableImage
 
 __all__ = ["Prepared", "prepare", "shrink"]
 

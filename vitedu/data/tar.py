@@ -16,9 +16,9 @@ import tempfile
 import numpy as np
 
 from .columns import IMAGES
-from .memory import Sample
 from .parquet import is_remote
 from .retry import Retry
+from .sample import Sample
 
 __all__ = ["TarShards"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from ..bit import PreActUnit
-from ..encoder import Block
-from ..hybrid import PostActUnit
+from ..models.bit import PreActUnit
+from ..models.encoder import Block
+from ..models.hybrid import PostActUnit
 
 __all__ = ["World", "blocks", "parallelise", "processes", "sync_gradients"]
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from .. import fewshot
 from ..data.loader import Loader
+from ..transfer import fewshot
 from .objective import as_floats
 
 __all__ = ["check_labels", "evaluate_few_shot", "evaluate_run", "extract_features"]

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from vitedu_numpy.weights.loading import save_npz
+
 from ..models import build
 from ..recipes import Execution
-from ..weights.loading import save_npz
 from ..weights.safe import save_safetensors
 from .average import Average
 from .checkpoints import Checkpoints
@@ -23,7 +24,7 @@ __all__ = ["export_model", "export_run", "make_model"]
 def make_model(recipe):
     """The model that the objective trains, its first weights drawn from the recipe's seed."""
     if recipe.objective == "masked_patches":
-        from ..masked import MaskedPatchViT
+        from ..models.masked import MaskedPatchViT
 
         return MaskedPatchViT(recipe.model, recipe.seed, target=recipe.masked_target)
     return build(recipe.model, recipe.seed)

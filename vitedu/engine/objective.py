@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .. import losses
 from ..data.mixup import mix, mixup_lambda
-from ..masked import choose_corruption, masked_patch_accuracy, masked_patch_loss, masked_target
+from ..models.masked import choose_corruption, masked_patch_accuracy, masked_patch_loss, masked_target
+from ..training import losses
 
 __all__ = ["Classify", "MaskedPatches", "as_floats", "make_objective"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from ..optim import SGD, Adam, is_kernel
-from ..schedule import learning_rate
+from vitedu_numpy.schedule import learning_rate
+
+from ..training.optim import SGD, Adam, is_kernel
 
 __all__ = ["clip_gradients", "make_optimizer", "rate_at"]
 

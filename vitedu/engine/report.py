@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..weights.files import replacing
+from vitedu_numpy.weights.files import replacing
 
 __all__ = ["Report", "read_metrics"]
 

@@ -18,9 +18,10 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.weights.files import replacing
+
 from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
-from ..weights.files import replacing
 
 __all__ = ["open_run", "read_recipe", "write_json"]
 

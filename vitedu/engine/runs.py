@@ -6,8 +6,9 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
+from vitedu_numpy.weights.files import replacing
+
 from ..recipes import flatten
-from ..weights.files import replacing
 from .report import read_metrics
 from .run_folder import read_recipe
 

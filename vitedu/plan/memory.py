@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from ..compute import _kept_bytes, on_meta
+from ..accounting.compute import _kept_bytes, on_meta
 
 __all__ = ["Counted", "count_step", "memory_parts", "network_bytes"]
 

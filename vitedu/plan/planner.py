@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ..compute import exaflops
-from ..config import _check_choices, _is_count, _is_number, _require
-from ..formulas import macs_by_part, parameters_by_part
+from vitedu_numpy.validate import check_choices, is_count, is_number, require
+
+from ..accounting.compute import exaflops
+from ..accounting.formulas import macs_by_part, parameters_by_part
+from ..accounting.paper_tables import JFT_IMAGES, TPU_CORE_DAYS
 from ..models import named_config
-from ..paper_tables import JFT_IMAGES, TPU_CORE_DAYS
 from ..recipes import Recipe, get_recipe, list_recipes
 from ..recipes.paper import IMAGENET, IMAGENET21K, NUM_IMAGES
 from .gpus import GPUS
@@ -52,20 +53,20 @@ class PlanRequest:
     price_per_gpu_hour: float | None = None  # in any currency
 
     def __post_init__(self):
-        _check_choices(self, gpu=tuple(GPUS), parallel=(None, "ddp", "fsdp"), precision=(None, "bf16", "float32"))
+        check_choices(self, gpu=tuple(GPUS), parallel=(None, "ddp", "fsdp"), precision=(None, "bf16", "float32"))
         for name in ("gpus", "nodes"):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+            require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("num_images", "batch_size", "micro_batch"):
             value = getattr(self, name)
-            _require(value is None or _is_count(value), name, value, "a positive integer or None")
+            require(value is None or is_count(value), name, value, "a positive integer or None")
         for name in ("utilisation", "usable_memory"):
             value = getattr(self, name)
-            _require(_is_number(value) and 0 < value <= 1, name, value, "a number in (0, 1]")
+            require(is_number(value) and 0 < value <= 1, name, value, "a number in (0, 1]")
         for name in ("epochs", "price_per_gpu_hour"):
             value = getattr(self, name)
-            _require(value is None or (_is_number(value) and value > 0), name, value, "a positive number or None")
+            require(value is None or (is_number(value) and value > 0), name, value, "a positive number or None")
         per_core = self.images_per_core
-        _require(_is_number(per_core) and per_core > 0, "images_per_core", per_core, "a positive number")
+        require(is_number(per_core) and per_core > 0, "images_per_core", per_core, "a positive number")
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,10 @@ def plan(request: PlanRequest, recipe: Recipe | None = None) -> Plan:
     recipe = _changed(recipe or _find(request), request)
     config, gpu, world = recipe.model, GPUS[request.gpu], request.gpus * request.nodes
     num_images = _number_of_images(request, recipe)
-    _require(world <= recipe.batch_size, "gpus", request.gpus, f"such that each of {world} has one image of a batch")
+    require(world <= recipe.batch_size, "gpus", request.gpus, f"such that each of {world} has one image of a batch")
     half = recipe.run.precision == "bf16"
     peak = gpu.bf16 if half else gpu.float32
-    _require(peak is not None, "precision", recipe.run.precision, f"'bf16' on {request.gpu}")
+    require(peak is not None, "precision", recipe.run.precision, f"'bf16' on {request.gpu}")
 
     parameters = sum(parameters_by_part(config).values())
     counted = count_step(config, half, recipe.run.recompute)
@@ -168,7 +169,7 @@ def _find(request) -> Recipe:
     except ValueError:
         allowed = f"a recipe ({', '.join(list_recipes())}) or a model that `list_models()` has"
         raise ValueError(f"recipe={request.recipe!r} is not allowed; recipe must be {allowed}") from None
-    _require(request.epochs is not None, "epochs", None, "given, for a model without a recipe")
+    require(request.epochs is not None, "epochs", None, "given, for a model without a recipe")
     return Recipe(request.recipe, config, epochs=request.epochs)
 
 
@@ -182,7 +183,7 @@ def _changed(recipe, request) -> Recipe:
     )
     length = dict(epochs=r.epochs, steps=None) if r.epochs is not None else {}
     recipe = replace(recipe, run=run, batch_size=r.batch_size or recipe.batch_size, **length)
-    _require(run.precision in ("bf16", "float32"), "precision", run.precision, "'bf16' or 'float32'")
+    require(run.precision in ("bf16", "float32"), "precision", run.precision, "'bf16' or 'float32'")
     return recipe
 
 
@@ -192,7 +193,7 @@ def _number_of_images(request, recipe) -> int:
     total = request.num_images or known
     if total is None and recipe.steps is not None:
         return 0  # nothing depends on it
-    _require(total is not None, "num_images", None, f"given: how many images {data.dataset!r} has is not known here")
+    require(total is not None, "num_images", None, f"given: how many images {data.dataset!r} has is not known here")
     return min(total, data.train_images or total) - (data.hold_out if request.num_images is None else 0)
 
 

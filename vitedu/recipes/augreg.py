@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..compute import exaflops
-from ..formulas import macs_by_part
-from ..models import named_config
+from vitedu_numpy.models.names import named_config
+
+from ..accounting.compute import exaflops
+from ..accounting.formulas import macs_by_part
 from .paper import IMAGENET, IMAGENET21K, NUM_IMAGES
 from .recipe import Notes, Recipe
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..config import DIGITS_VIT, BiTConfig, ViTConfig
+from vitedu_numpy.config import DIGITS_VIT, BiTConfig, ViTConfig
+
 from .recipe import DataRecipe, Execution, Notes, Recipe
 
 __all__ = ["LAPTOP"]

@@ -11,10 +11,11 @@ A name is MODEL-DATA.  Where Table 3 gives two lengths, the plain name is the lo
 
 from __future__ import annotations
 
-from ..compute import exaflops
-from ..formulas import macs_by_part
-from ..models import named_config
-from ..paper_tables import JFT_IMAGES, TABLE_6
+from vitedu_numpy.models.names import named_config
+
+from ..accounting.compute import exaflops
+from ..accounting.formulas import macs_by_part
+from ..accounting.paper_tables import JFT_IMAGES, TABLE_6
 from .recipe import DataRecipe, Notes, Recipe
 
 __all__ = ["IMAGENET", "IMAGENET21K", "NUM_IMAGES", "PAPER"]

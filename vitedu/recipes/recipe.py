@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 
-from ..config import BiTConfig, HybridConfig, ViTConfig, _check_choices, _is_count, _is_number, _require
+from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.validate import check_choices, is_count, is_number, require
 
 __all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "flatten", "format_recipe"]
 
@@ -45,17 +46,17 @@ class DataRecipe:
     lanes: int = 64  # streaming: chunks read side by side; at least as many as processes times workers
 
     def __post_init__(self):
-        _check_choices(self, crop=("inception", "pad", "none"))
+        check_choices(self, crop=("inception", "pad", "none"))
         for name in ("hold_out", "pad", "randaugment_layers", "randaugment_magnitude"):
-            _require(_is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
+            require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
         for name in ("window", "lanes"):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+            require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("train_images", "eval_resize"):
             value = getattr(self, name)
-            _require(value is None or _is_count(value), name, value, "a positive integer or None")
-        _require(_is_number(self.mixup) and self.mixup >= 0, "mixup", self.mixup, "a number >= 0")
+            require(value is None or is_count(value), name, value, "a positive integer or None")
+        require(is_number(self.mixup) and self.mixup >= 0, "mixup", self.mixup, "a number >= 0")
         area = self.min_area
-        _require(_is_number(area) and 0 < area <= 1, "min_area", area, "a number in (0, 1]")
+        require(is_number(area) and 0 < area <= 1, "min_area", area, "a number in (0, 1]")
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,18 @@ class Execution:
     keep_every: int | None = None  # and each whose step is a multiple of this
 
     def __post_init__(self):
-        _check_choices(
+        check_choices(
             self,
             device=("auto", "cpu", "cuda"),
             parallel=("ddp", "fsdp"),
             precision=("bf16", "float32", "float64"),
         )
         for name in ("log_every", "checkpoint_every", "keep"):
-            _require(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+            require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("micro_batch", "threads", "evaluate_every", "few_shot_every", "keep_every"):
             value = getattr(self, name)
-            _require(value is None or _is_count(value), name, value, "a positive integer or None")
-        _require(_is_count(self.workers, 0), "workers", self.workers, "an integer >= 0")
+            require(value is None or is_count(value), name, value, "a positive integer or None")
+        require(is_count(self.workers, 0), "workers", self.workers, "an integer >= 0")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Recipe:
     seed: int = 0  # first weights, order of the data, augmentation, dropout
 
     def __post_init__(self):
-        _check_choices(
+        check_choices(
             self,
             objective=("classify", "masked_patches"),
             masked_target=("mean_color", "downsized", "l2"),
@@ -133,24 +134,24 @@ class Recipe:
             loss=("softmax", "sigmoid"),
         )
         epochs, steps = self.epochs, self.steps
-        _require((epochs is None) != (steps is None), "epochs", epochs, f"given, or steps (now {steps!r}), not both")
-        _require(epochs is None or (_is_number(epochs) and epochs > 0), "epochs", epochs, "a positive number or None")
-        _require(steps is None or _is_count(steps), "steps", steps, "a positive integer or None")
-        _require(_is_count(self.batch_size), "batch_size", self.batch_size, "a positive integer")
+        require((epochs is None) != (steps is None), "epochs", epochs, f"given, or steps (now {steps!r}), not both")
+        require(epochs is None or (is_number(epochs) and epochs > 0), "epochs", epochs, "a positive number or None")
+        require(steps is None or is_count(steps), "steps", steps, "a positive integer or None")
+        require(is_count(self.batch_size), "batch_size", self.batch_size, "a positive integer")
         for name in ("warmup_steps", "seed"):
-            _require(_is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
+            require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
         lr, wd, clip, ema = self.learning_rate, self.weight_decay, self.clip_norm, self.ema
-        _require(_is_number(lr) and lr > 0, "learning_rate", lr, "a positive number")
+        require(is_number(lr) and lr > 0, "learning_rate", lr, "a positive number")
         for name, value in (("weight_decay", wd), ("linear_end", self.linear_end)):
-            _require(_is_number(value) and value >= 0, name, value, "a number >= 0")
-        _require(clip is None or (_is_number(clip) and clip > 0), "clip_norm", clip, "a positive number or None")
+            require(is_number(value) and value >= 0, name, value, "a number >= 0")
+        require(clip is None or (is_number(clip) and clip > 0), "clip_norm", clip, "a positive number or None")
         smooth = self.label_smoothing
-        _require(_is_number(smooth) and 0 <= smooth < 1, "label_smoothing", smooth, "a number in [0, 1)")
-        _require(ema is None or (_is_number(ema) and 0 < ema < 1), "ema", ema, "a number in (0, 1) or None")
+        require(is_number(smooth) and 0 <= smooth < 1, "label_smoothing", smooth, "a number in [0, 1)")
+        require(ema is None or (is_number(ema) and 0 < ema < 1), "ema", ema, "a number in (0, 1) or None")
         rate = self.masked_rate
-        _require(_is_number(rate) and 0 < rate <= 1, "masked_rate", rate, "a number in (0, 1]")
+        require(is_number(rate) and 0 < rate <= 1, "masked_rate", rate, "a number in (0, 1]")
         if self.objective == "masked_patches":
-            _require(type(self.model).__name__ == "ViTConfig", "objective", self.objective, "'classify' for a ResNet")
+            require(type(self.model).__name__ == "ViTConfig", "objective", self.objective, "'classify' for a ResNet")
         if self.run.few_shot_every is not None and self.objective != "classify":
             raise ValueError(
                 f"few_shot_every={self.run.few_shot_every} is not allowed; it must be None for masked patches"

@@ -5,17 +5,17 @@ authors' .npz files.  `huggingface.py`, `timm.py` and `safe.py` are the other tw
 and loads.
 """
 
-from .contents import config_of
-from .files import read_npz
+from vitedu_numpy.weights.contents import config_of
+from vitedu_numpy.weights.files import read_npz
+from vitedu_numpy.weights.loading import load_npz, save_npz
+from vitedu_numpy.weights.official import from_official, official_layout, to_official
+
 from .huggingface import from_huggingface, save_huggingface, to_huggingface
-from .loading import load_npz, save_npz
-from .official import from_official, official_layout, to_official
-from .pretrained import from_pretrained
 from .safe import save_safetensors
 from .timm import from_timm, save_timm, to_timm
 
 __all__ = [
-    "config_of", "from_huggingface", "from_official", "from_pretrained", "from_timm", "load_npz", "official_layout",
+    "config_of", "from_huggingface", "from_official", "from_timm", "load_npz", "official_layout",
     "read_npz", "save_huggingface", "save_npz", "save_safetensors", "save_timm", "to_huggingface", "to_official",
     "to_timm",
 ]  # fmt: skip

@@ -16,10 +16,11 @@ import re
 
 import numpy as np
 
-from ..config import BiTConfig, ViTConfig
-from .files import replacing
-from .layout import Entry, from_layout, same, to_layout
-from .official import units
+from vitedu_numpy.config import BiTConfig, ViTConfig
+from vitedu_numpy.weights.files import replacing
+from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
+from vitedu_numpy.weights.official import units
+
 from .safe import write_safetensors
 
 __all__ = [

@@ -11,9 +11,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ..config import BiTConfig, HybridConfig, ViTConfig
-from .files import replacing
-from .layout import as_array
+from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.weights.files import replacing
+from vitedu_numpy.weights.layout import as_array
 
 __all__ = ["read_json", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
 

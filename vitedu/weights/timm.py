@@ -14,9 +14,10 @@ from math import isqrt
 
 import numpy as np
 
-from ..config import BiTConfig, HybridConfig, ViTConfig
-from .layout import Entry, from_layout, same, to_layout
-from .official import units
+from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
+from vitedu_numpy.weights.official import units
+
 from .safe import write_safetensors
 
 __all__ = ["from_timm", "save_timm", "timm_config", "timm_layout", "to_timm"]

@@ -8,8 +8,7 @@ from .contents import config_of
 from .files import read_npz
 from .loading import load_npz, save_npz
 from .official import from_official, official_layout, to_official
-from .pretrained import from_npz
 
 __all__ = [
-    "config_of", "from_npz", "from_official", "load_npz", "official_layout", "read_npz", "save_npz", "to_official",
+    "config_of", "from_official", "load_npz", "official_layout", "read_npz", "save_npz", "to_official",
 ]  # fmt: skip

@@ -15,11 +15,11 @@ from math import inf
 
 import numpy as np
 
-from ..resize import resize_state
 from .contents import SETTINGS, config_of, grid_of, kind_of, settings_of
 from .files import read_npz, replacing
 from .layout import as_array
 from .official import OFFICIAL, from_official, official_layout, to_official, weights_prefix
+from .resize import resize_state
 
 __all__ = ["adapt", "load_npz", "load_state", "open_npz", "save_npz", "set_constants", "with_head"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.attention import attention as np_attention
-from vitedu_numpy.attention import attention_backward as np_attention_backward
-from vitedu_numpy.softmax import softmax as np_softmax
-from vitedu_numpy.softmax import softmax_backward as np_softmax_backward
+from vitedu_numpy.layers.attention import attention as np_attention
+from vitedu_numpy.layers.attention import attention_backward as np_attention_backward
+from vitedu_numpy.layers.softmax import softmax as np_softmax
+from vitedu_numpy.layers.softmax import softmax_backward as np_softmax_backward
 
 from ..engine import Check, Mistake, quiet
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.conv import conv2d as _np_conv2d
-from vitedu_numpy.groupnorm import groupnorm as _np_groupnorm
+from vitedu_numpy.layers.conv import conv2d as _np_conv2d
+from vitedu_numpy.layers.groupnorm import groupnorm as _np_groupnorm
 
 from ..engine import Check, Mistake, quiet
 

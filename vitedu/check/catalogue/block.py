@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.layernorm import layernorm as _np_layernorm
+from vitedu_numpy.layers.layernorm import layernorm as _np_layernorm
 
 from ..engine import Check, Mistake
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.bit import PreActUnit
 from vitedu_numpy.config import BiTConfig, ViTConfig
+from vitedu_numpy.models.bit import PreActUnit
 
 from ..engine import Check, Mistake
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from vitedu_numpy.conv import conv2d as _np_conv2d
-from vitedu_numpy.conv import conv2d_backward as _np_conv2d_backward
-from vitedu_numpy.conv import standardize as _np_standardize
+from vitedu_numpy.layers.conv import conv2d as _np_conv2d
+from vitedu_numpy.layers.conv import conv2d_backward as _np_conv2d_backward
+from vitedu_numpy.layers.conv import standardize as _np_standardize
 
 from ..engine import Check, Mistake, quiet
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.patches import ClassToken as _ClassToken
-from vitedu_numpy.patches import PositionEmbedding as _PositionEmbedding
-from vitedu_numpy.patches import patchify as _patchify
-from vitedu_numpy.patches import unpatchify as _unpatchify
+from vitedu_numpy.layers.patches import ClassToken as _ClassToken
+from vitedu_numpy.layers.patches import PositionEmbedding as _PositionEmbedding
+from vitedu_numpy.layers.patches import patchify as _patchify
+from vitedu_numpy.layers.patches import unpatchify as _unpatchify
 
 from ..engine import Check, Mistake
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.attention import MultiHeadAttention
-from vitedu_numpy.attention import attention as np_attention
-from vitedu_numpy.attention import attention_backward as np_attention_backward
-from vitedu_numpy.attention import merge_heads as np_merge
-from vitedu_numpy.attention import split_heads as np_split
+from vitedu_numpy.layers.attention import MultiHeadAttention
+from vitedu_numpy.layers.attention import attention as np_attention
+from vitedu_numpy.layers.attention import attention_backward as np_attention_backward
+from vitedu_numpy.layers.attention import merge_heads as np_merge
+from vitedu_numpy.layers.attention import split_heads as np_split
 
 from ..engine import Check, Mistake
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.config import HybridConfig
-from vitedu_numpy.conv import same_padding as _np_same_padding
-from vitedu_numpy.linear import linear as _np_linear
+from vitedu_numpy.layers.linear import linear as _np_linear
+from vitedu_numpy.layers.padding import same_padding as _np_same_padding
 
 from ..engine import Check, Mistake
 from .bit import UNIT_SIZES, conv_layer, norm_layer, relu, same

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.layernorm import layernorm as _np_layernorm
-from vitedu_numpy.layernorm import layernorm_backward as _np_layernorm_backward
+from vitedu_numpy.layers.layernorm import layernorm as _np_layernorm
+from vitedu_numpy.layers.layernorm import layernorm_backward as _np_layernorm_backward
 
 from ..engine import Check, Mistake
 

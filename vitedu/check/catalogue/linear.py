@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.gradcheck import numerical_gradient as _np_numerical_gradient
-from vitedu_numpy.linear import linear as _np_linear
-from vitedu_numpy.linear import linear_backward as _np_linear_backward
+from vitedu_numpy.layers.linear import linear as _np_linear
+from vitedu_numpy.layers.linear import linear_backward as _np_linear_backward
 
 from ..engine import Check, Mistake
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.masked import mean_color_target as _np_mean_color_target
+from vitedu_numpy.models.masked import mean_color_target as _np_mean_color_target
 
 from ..engine import Check, Mistake
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.dropout import dropout as _np_dropout
-from vitedu_numpy.gelu import gelu as _np_gelu
-from vitedu_numpy.gelu import gelu_backward as _np_gelu_backward
-from vitedu_numpy.gelu import gelu_tanh as _np_gelu_tanh
-from vitedu_numpy.gelu import gelu_tanh_backward as _np_gelu_tanh_backward
-from vitedu_numpy.gelu import normal_cdf as _cdf
-from vitedu_numpy.linear import linear as _np_linear
+from vitedu_numpy.layers.dropout import dropout as _np_dropout
+from vitedu_numpy.layers.gelu import gelu as _np_gelu
+from vitedu_numpy.layers.gelu import gelu_backward as _np_gelu_backward
+from vitedu_numpy.layers.gelu import gelu_tanh as _np_gelu_tanh
+from vitedu_numpy.layers.gelu import gelu_tanh_backward as _np_gelu_tanh_backward
+from vitedu_numpy.layers.gelu import normal_cdf as _cdf
+from vitedu_numpy.layers.linear import linear as _np_linear
 
 from ..engine import Check, Mistake
 

@@ -7,10 +7,10 @@ from math import cos, pi, sin
 import numpy as np
 
 from vitedu_numpy.module import Module, Parameter
-from vitedu_numpy.optim import SGD as NpSGD
-from vitedu_numpy.optim import Adam as NpAdam
-from vitedu_numpy.optim import clip_by_global_norm as np_clip_by_global_norm
 from vitedu_numpy.schedule import learning_rate as np_learning_rate
+from vitedu_numpy.training.optim import SGD as NpSGD
+from vitedu_numpy.training.optim import Adam as NpAdam
+from vitedu_numpy.training.optim import clip_by_global_norm as np_clip_by_global_norm
 
 from ..engine import Check, Mistake, quiet
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vitedu_numpy.linear import linear as _np_linear
-from vitedu_numpy.linear import linear_backward as _np_linear_backward
-from vitedu_numpy.patches import patchify as _np_patchify
-from vitedu_numpy.patches import unpatchify as _np_unpatchify
+from vitedu_numpy.layers.linear import linear as _np_linear
+from vitedu_numpy.layers.linear import linear_backward as _np_linear_backward
+from vitedu_numpy.layers.patches import patchify as _np_patchify
+from vitedu_numpy.layers.patches import unpatchify as _np_unpatchify
 
 from ..engine import Check, Mistake
 

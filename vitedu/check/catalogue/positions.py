@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.positions import grid_positions as _grid_positions
-from vitedu_numpy.positions import relative_scores as _relative_scores
+from vitedu_numpy.layers.positions import grid_positions as _grid_positions
+from vitedu_numpy.layers.positions import relative_scores as _relative_scores
 
 from ..engine import Check, Mistake
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.attention import attention as np_attention
-from vitedu_numpy.attention import merge_heads as np_merge
-from vitedu_numpy.attention import split_heads as np_split
-from vitedu_numpy.symbols import causal_mask as np_causal
-from vitedu_numpy.symbols import embed as np_embed
-from vitedu_numpy.symbols import embed_backward as np_embed_backward
-from vitedu_numpy.symbols import padding_mask as np_padding
-from vitedu_numpy.symbols import sinusoid as np_sinusoid
-from vitedu_numpy.symbols import token_cross_entropy as np_token_cross_entropy
+from vitedu_numpy.layers.attention import attention as np_attention
+from vitedu_numpy.layers.attention import merge_heads as np_merge
+from vitedu_numpy.layers.attention import split_heads as np_split
+from vitedu_numpy.layers.symbols import causal_mask as np_causal
+from vitedu_numpy.layers.symbols import embed as np_embed
+from vitedu_numpy.layers.symbols import embed_backward as np_embed_backward
+from vitedu_numpy.layers.symbols import padding_mask as np_padding
+from vitedu_numpy.layers.symbols import sinusoid as np_sinusoid
+from vitedu_numpy.training.sequence_loss import token_cross_entropy as np_token_cross_entropy
 
 from ..engine import Check, Mistake, quiet
 

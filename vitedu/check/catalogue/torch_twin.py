@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.config import ViTConfig
-from vitedu_numpy.linear import linear as np_linear
-from vitedu_numpy.linear import linear_backward as np_linear_backward
-from vitedu_numpy.optim import is_kernel as np_is_kernel
-from vitedu_numpy.vit import ViT as NpViT
+from vitedu_numpy.layers.linear import linear as np_linear
+from vitedu_numpy.layers.linear import linear_backward as np_linear_backward
+from vitedu_numpy.models.vit import ViT as NpViT
+from vitedu_numpy.training.optim import is_kernel as np_is_kernel
 
 from ..engine import Check, Mistake
 

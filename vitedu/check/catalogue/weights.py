@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.resize import interpolation_matrix as _interpolation_matrix
-from vitedu_numpy.resize import resize_positions as _np_resize_positions
+from vitedu_numpy.weights.resize import interpolation_matrix as _interpolation_matrix
+from vitedu_numpy.weights.resize import resize_positions as _np_resize_positions
 
 from ..engine import Check, Mistake
 

@@ -1,0 +1,1 @@
+"""What models cost: parameters, arithmetic, memory; and the paper's numbers."""

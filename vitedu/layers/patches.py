@@ -1,0 +1,83 @@
+"""Image to tokens (Eq. 1).  Taught in notebooks/01_patches.ipynb and 06_encoder.ipynb.
+
+Shapes: `B` batch, `C` channels, `H W` image size, `P` patch side, `gh = H / P`, `gw = W / P`, `N = gh gw` patches,
+`T = N + 1` tokens with the class token, `D` width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..init import lecun_normal, normal
+from ..module import Module
+from .linear import linear
+
+__all__ = ["ClassToken", "PatchEmbedding", "PositionEmbedding", "patchify", "unpatchify"]
+
+
+def patchify(images, patch_size):
+    """Cut images into a row-major sequence of flat patches.     images (B, C, H, W)  ->  (B, N, C P P)
+
+    Inside a patch the order is (C, P, P): all of the first channel, row by row, then the next.
+    """
+    B, C, H, W = images.shape
+    P, gh, gw = patch_size, H // patch_size, W // patch_size
+    if (gh * P, gw * P) != (H, W):
+        raise ValueError(f"images are {H} x {W} pixels; both sides must be multiples of patch_size={P}")
+    x = images.reshape(B, C, gh, P, gw, P)
+    x = x.permute(0, 2, 4, 1, 3, 5)  # (B, gh, gw, C, P, P)
+    return x.reshape(B, gh * gw, C * P * P)
+
+
+def unpatchify(patches, image_shape, patch_size):
+    """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""
+    B, C, H, W = image_shape
+    P, gh, gw = patch_size, H // patch_size, W // patch_size
+    x = patches.reshape(B, gh, gw, C, P, P)
+    x = x.permute(0, 3, 1, 4, 2, 5)  # (B, C, gh, P, gw, P)
+    return x.reshape(B, C, H, W)
+
+
+class PatchEmbedding(Module):
+    """[x_p^1 E; ...; x_p^N E]: one linear projection, shared by all patches.  `weight` (D, C P P) is E^T."""
+
+    def __init__(self, channels, patch_size, width, rng=None):
+        super().__init__()
+        self.patch_size = patch_size
+        self.weight = nn.Parameter(lecun_normal(torch.empty(width, channels * patch_size**2), rng))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, images, record=None):
+        """images (B, C, H, W)  ->  (B, N, D)"""
+        patches = patchify(images, self.patch_size)
+        x = linear(patches, self.weight, self.bias)
+        if record is not None:
+            record.update(patches=patches, patch_embedding=x)
+        return x
+
+
+class ClassToken(Module):
+    """[x_class; x]: one learned token `x_class` (D,), the same for every image, put *before* the patches."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.x_class = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x):
+        """x (B, N, D)  ->  (B, N + 1, D)"""
+        B, _, D = x.shape
+        token = self.x_class.to(x.dtype).expand(B, 1, D)
+        return torch.cat([token, x], dim=1)
+
+
+class PositionEmbedding(Module):
+    """x + E_pos: one learned vector per token, `E_pos` (T, D)."""
+
+    def __init__(self, num_tokens, width, rng=None):
+        super().__init__()
+        self.E_pos = nn.Parameter(normal(torch.empty(num_tokens, width), 0.02, rng))
+
+    def forward(self, x):
+        """x (B, T, D)  ->  (B, T, D)"""
+        return x + self.E_pos

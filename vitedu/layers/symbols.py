@@ -1,0 +1,87 @@
+"""Sequences of symbols: embedding, positions, masks.  Taught in notebooks/11_seq2seq.ipynb.
+
+A symbol is an integer 0 ... V - 1 (a word, a letter, a digit); one of them, `pad`, only fills short sequences up.
+
+Shapes: `B` sequences in a batch, `T` symbols in a sequence, `V` symbols in the vocabulary, `D` width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..init import normal
+from ..module import Module
+from .dropout import Dropout
+
+__all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]
+
+
+def embed(weight, ids):
+    """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
+    scale = weight.shape[1] ** 0.5
+    return scale * F.embedding(ids.long(), weight)  # (B, T, D)
+
+
+def sinusoid(length, width, dtype=torch.float32):
+    """Fixed positions: PE[t, 2i] = sin(t w_i), PE[t, 2i + 1] = cos(t w_i), w_i = 10000^(-2i / D).     -> (T, D)
+
+    Vaswani et al. (2017, arXiv:1706.03762), Sec. 3.5.
+    """
+    w = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)  # (D/2,)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] * w  # (T, D/2)
+    return torch.stack([torch.sin(angle), torch.cos(angle)], dim=-1).reshape(length, width).to(dtype)
+
+
+class Embedding(Module):
+    """z = sqrt(D) weight[ids] + PE, then dropout; `weight` (V, D), starting at N(0, 1 / D)."""
+
+    def __init__(self, vocabulary, width, max_length, rng=None, dropout=0.0):
+        super().__init__()
+        self.weight = nn.Parameter(normal(torch.empty(vocabulary, width), width**-0.5, rng))
+        self.max_length, self.positions = max_length, None
+        self.drop = Dropout(dropout)
+
+    def forward(self, ids, record=None):
+        """ids (B, T)  ->  (B, T, D)"""
+        y = embed(self.weight, ids)
+        # Made when they are needed, and again when the model moved: a buffer would be rounded on the way to float64.
+        if self.positions is None or (self.positions.dtype, self.positions.device) != (y.dtype, y.device):
+            self.positions = sinusoid(self.max_length, y.shape[-1], y.dtype).to(y.device)
+        z = self.drop(y + self.positions[: ids.shape[1]])
+        if record is not None:
+            record["embedding"] = z
+        return z
+
+
+# ---- masks: True where a token may be asked --------------------------------------------------------------------
+
+
+def causal_mask(length):
+    """Token t may ask the tokens 0 ... t: itself and those before it.     -> (T, T)"""
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+def padding_mask(ids, pad):
+    """Nobody may ask a `pad`.     ids (B, S)  ->  (B, 1, 1, S), for all heads and all tokens that ask"""
+    return (ids != pad)[:, None, None, :]
+
+
+def check_symbols(ids, name, vocabulary, max_length=None) -> torch.Tensor:
+    """Refuse what an index would silently get wrong: `ids` must be integers (B, T) in 0 ... vocabulary - 1."""
+    ids = torch.as_tensor(ids)
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise TypeError(f"{name} has dtype {ids.dtype}; expected integers 0..{vocabulary - 1}")
+    if ids.ndim != 2 or ids.shape[1] == 0:
+        raise ValueError(f"{name} has shape {tuple(ids.shape)}; expected (B, T) with T >= 1")
+    if max_length is not None and ids.shape[1] > max_length:
+        raise ValueError(f"{name} has {ids.shape[1]} symbols per sequence; allowed are at most max_length={max_length}")
+    if may_look(ids) and not (0 <= ids.min() and ids.max() < vocabulary):
+        raise ValueError(f"{name} runs from {ids.min()} to {ids.max()}; allowed is 0..{vocabulary - 1}")
+    return ids
+
+
+def may_look(ids) -> bool:
+    """Values are looked at on the CPU only: reading them back from a GPU would stall its queue at every step."""
+    return ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling()

@@ -1,0 +1,144 @@
+"""BiT: a pre-activation ResNet with group normalisation and weight standardisation.  Taught in notebooks/09_bit.ipynb.
+
+The paper's baseline, "ResNet (BiT)" (Sec. 4.1, Kolesnikov et al. 2020, arXiv:1912.11370), as in google-research/
+big_transfer.
+
+Shapes: `B` batch, `C` channels, `H W` image size, `K` classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from vitedu_numpy.record import scope
+
+from ..layers.conv import StdConv
+from ..layers.groupnorm import GroupNorm
+from ..layers.linear import Linear
+from ..layers.pool import MaxPool
+from ..layers.relu import relu
+from ..module import Module
+from .model import Model, check_images
+
+__all__ = ["BiT", "PreActUnit", "Stage"]
+
+
+class PreActUnit(Module):
+    """A residual unit: norm and rectifier stand *before* each convolution, 1x1 to `width`, 3x3, 1x1 to 4 `width`.
+
+    h = relu(norm1(x));  f(x) = conv3(relu(norm3(conv2(relu(norm2(conv1(h)))))));  out = f(x) + shortcut, where the
+    shortcut is x, or conv_proj(h) in the first unit of a stage, whose output has another shape.
+    """
+
+    def __init__(self, in_channels, width, stride, config, rng=None):
+        super().__init__()
+        c, out_channels = config, 4 * width
+        conv = dict(eps=c.standardize_eps, form="var")
+        self.norm1 = GroupNorm(in_channels, c.groups, c.groupnorm_eps)
+        self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
+        self.norm2 = GroupNorm(width, c.groups, c.groupnorm_eps)
+        self.conv2 = StdConv(width, width, 3, rng, stride, padding=1, **conv)
+        self.norm3 = GroupNorm(width, c.groups, c.groupnorm_eps)
+        self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
+        same_shape = stride == 1 and in_channels == out_channels
+        self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
+
+    def forward(self, x, record=None):
+        """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
+        inplace = record is None  # what is recorded must stay as it is
+        normed1 = self.norm1(x)
+        h1 = relu(normed1, inplace)
+        shortcut = self.conv_proj(h1) if self.conv_proj is not None else x
+        out1 = self.conv1(h1)
+        normed2 = self.norm2(out1)
+        h2 = relu(normed2, inplace)
+        out2 = self.conv2(h2)
+        normed3 = self.norm3(out2)
+        h3 = relu(normed3, inplace)
+        out3 = self.conv3(h3)
+        out = out3.add_(shortcut) if inplace else out3 + shortcut
+        if record is not None:
+            record.update(norm1=normed1, conv1=out1, norm2=normed2, conv2=out2, norm3=normed3, conv3=out3)
+            if self.conv_proj is not None:
+                record["conv_proj"] = shortcut
+            record["out"] = out
+        return out
+
+
+class Stage(Module):
+    """`count` residual units of the class `kind`, one after the other; the first one changes the shape."""
+
+    def __init__(self, kind, count, in_channels, width, stride, config, rng=None):
+        super().__init__()
+        self.recompute_blocks = False  # True: only each unit's input is kept, backward computes the rest again
+        first = kind(in_channels, width, stride, config, rng)
+        self.units = nn.ModuleList([first, *(kind(4 * width, width, 1, config, rng) for _ in range(count - 1))])
+
+    def forward(self, x, record=None):
+        """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
+        recompute = self.recompute_blocks and record is None and torch.is_grad_enabled()
+        for u, unit in enumerate(self.units):
+            x = checkpoint(unit, x, use_reentrant=False) if recompute else unit(x, scope(record, f"unit{u}"))
+        return x
+
+
+class BiT(Model):
+    """Images to class scores.
+
+    config: a `BiTConfig` (of either package); rng: where the first parameters come from (a torch.Generator, a seed, or
+    None for PyTorch's own generator).  `logits = model(images)`, then `loss.backward()`, then `model.gradients()`.
+    """
+
+    def __init__(self, config, rng=None):
+        super().__init__()
+        rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
+        c, self.config = config, config
+        width = channels = c.base_width * c.width_factor
+        conv = dict(eps=c.standardize_eps, form="var")
+        if c.stem == "imagenet":
+            self.root = StdConv(c.channels, channels, 7, rng, stride=2, padding=3, **conv)
+            self.pool = MaxPool(3, 2, padding=1, border=-math.inf if c.pool_padding == "-inf" else 0.0)
+        else:
+            self.root = StdConv(c.channels, channels, 3, rng, padding=1, **conv)
+            self.pool = None
+        self.stages = nn.ModuleList()
+        for s, count in enumerate(c.blocks):
+            stride = 1 if s == 0 else 2
+            self.stages.append(Stage(PreActUnit, count, channels, width * 2**s, stride, config, rng))
+            channels = 4 * width * 2**s
+        self.norm = GroupNorm(channels, c.groups, c.groupnorm_eps)
+        self.head = Linear(channels, c.num_classes, rng)
+        nn.init.zeros_(self.head.weight)  # a new head starts with no opinion: every class equally likely
+        nn.init.constant_(self.head.bias, c.head_bias)
+
+    def check_images(self, images) -> torch.Tensor:
+        """Refuse what the model would silently get wrong; see `forward`."""
+        return check_images(images, self.config.channels)
+
+    def forward(self, images, record=None):
+        """images (B, C, H, W) in [-1, 1], of any size  ->  logits (B, K)
+
+        record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
+        floating point, ValueError for a wrong shape or values that are not finite.
+        """
+        images = self.check_images(images).to(self.head.weight.dtype)
+        x = self.root(images)  # (B, width, H / 2, W / 2)
+        if record is not None:
+            record["root"] = x
+        if self.pool is not None:
+            x = self.pool(x)  # (B, width, H / 4, W / 4)
+            if record is not None:
+                record["pool"] = x
+        for s, stage in enumerate(self.stages):
+            x = stage(x, scope(record, f"stage{s}"))
+        normed = self.norm(x)
+        h = relu(normed, inplace=record is None)
+        pooled = h.mean(dim=(2, 3))  # (B, C)
+        logits = self.head(pooled)  # (B, K)
+        if record is not None:
+            record.update(norm=normed, pooled=pooled, pre_logits=pooled, logits=logits)
+        return logits

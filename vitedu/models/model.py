@@ -1,0 +1,38 @@
+"""What all whole models have in common: files, and the images they refuse.  Taught in notebooks/13_weights.ipynb."""
+
+from __future__ import annotations
+
+import torch
+
+from vitedu_numpy.weights.loading import load_npz, save_npz
+
+from ..module import Module
+
+__all__ = ["Model", "check_images"]
+
+
+class Model(Module):
+    """A whole network, described by its `config`: it can be read from the authors' files and written as one of them."""
+
+    def load_npz(self, path) -> None:
+        """Read weights in the authors' layout, and the constants they were trained with; see `weights.load_npz`."""
+        load_npz(self, path)
+
+    def save_npz(self, path, naming="old") -> None:
+        """Write the weights in the authors' layout, at exactly this path; see `weights.save_npz`."""
+        save_npz(self, path, naming)
+
+
+def check_images(images, channels, image_hw=None) -> torch.Tensor:
+    """Refuse what a model would silently get wrong.  image_hw: (H, W), None for images of any size."""
+    images = torch.as_tensor(images)
+    if not images.is_floating_point():
+        raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
+    wanted = f"C = {channels}" if image_hw is None else f"(C, H, W) = {(channels, *image_hw)}"
+    fits = images.ndim == 4 and images.shape[1] == channels
+    if not fits or (0 in images.shape[2:] if image_hw is None else tuple(images.shape[2:]) != image_hw):
+        raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W) with {wanted}")
+    # Reading a value back from a GPU would stall its queue at every step; there the training loop watches the loss.
+    if images.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.isfinite(images).all():
+        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
+    return images

@@ -1,0 +1,72 @@
+"""A training loop to read from top to bottom, and accuracy.  Taught in notebooks/08_vit_torch.ipynb."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from vitedu_numpy.schedule import learning_rate
+from vitedu_numpy.training.batches import batches, random_shift
+
+from . import losses
+from .losses import one_hot
+from .optim import Adam, clip_by_global_norm
+
+__all__ = ["evaluate", "fit"]
+
+
+def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float]]:
+    """Train `model` in place, where it is (CPU or GPU).  Returns {"loss", "learning_rate", "grad_norm"}, one number
+    per step.
+
+    images (n, C, H, W) floats in [-1, 1] and labels (n,) integers, as NumPy arrays; config: a `TrainConfig`; progress:
+    wraps the loop over steps, e.g. `tqdm`.  Raises FloatingPointError, naming the step, when the loss is not finite.
+    """
+    like = next(model.parameters())
+    images = model.check_images(images).to(like.dtype).numpy()
+    targets = one_hot(labels, model.config.num_classes, config.label_smoothing, like.dtype).to(like.device)
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
+    schedule = dict(base=config.learning_rate, total_steps=config.steps)
+    schedule |= dict(warmup_steps=config.warmup_steps, decay=config.decay)
+    loss_function = getattr(losses, f"{config.loss}_cross_entropy")
+    optimizer = Adam(model, config.learning_rate, weight_decay=config.weight_decay)
+    order = batches(len(images), config)
+    history = {"loss": [], "learning_rate": [], "grad_norm": []}
+    model.train()
+    with torch.random.fork_rng():  # dropout follows config.seed and leaves the caller's random numbers alone
+        torch.manual_seed(config.seed)
+        for step in progress(range(config.steps)):
+            indices, rng = next(order)
+            batch = random_shift(images[indices], config.shift, rng)
+            optimizer.lr = learning_rate(step, **schedule)
+            optimizer.zero_grad()
+            loss = loss_function(model(torch.from_numpy(batch).to(like.device)), targets[indices])
+            if not math.isfinite(loss.detach()):
+                raise FloatingPointError(
+                    f"loss is {loss} at step {step}; try a smaller learning_rate or a longer warm-up"
+                )
+            loss.backward()
+            norm = clip_by_global_norm(model, config.clip_norm or math.inf)
+            optimizer.step()
+            for name, value in (("loss", float(loss.detach())), ("learning_rate", optimizer.lr), ("grad_norm", norm)):
+                history[name].append(value)
+    return history
+
+
+@torch.no_grad()
+def evaluate(model, images, labels, batch_size: int = 256) -> float:
+    """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,): NumPy arrays"""
+    images = model.check_images(images)
+    labels = np.asarray(labels)
+    if labels.shape != (len(images),) or len(images) == 0:
+        raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
+    was_training, device = model.training, next(model.parameters()).device
+    model.eval()
+    parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]
+    model.train(was_training)
+    return float((torch.cat(parts).cpu().numpy() == labels).mean())

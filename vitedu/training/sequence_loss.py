@@ -1,0 +1,28 @@
+"""The loss of a sequence: what the next symbol should have been.  Taught in notebooks/11_seq2seq.ipynb.
+
+Shapes: `B` sequences in a batch, `T` symbols in a sequence, `V` symbols in the vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+
+from ..layers.symbols import check_symbols, may_look
+
+__all__ = ["token_cross_entropy"]
+
+
+def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
+    """loss = -mean of log p(target) over the targets that are not `pad`.     logits (B, T, V), targets (B, T) -> scalar
+
+    Raises TypeError for targets that are not integers, ValueError for a wrong shape, a symbol outside 0 ... V - 1, or
+    nothing but padding.
+    """
+    B, T, V = logits.shape
+    targets = check_symbols(targets, "targets", V)
+    if targets.shape != (B, T):
+        raise ValueError(f"targets has shape {tuple(targets.shape)}; expected {(B, T)} = (B, T), as logits has")
+    if may_look(targets) and not (targets != pad).any():
+        raise ValueError(f"targets holds nothing but pad={pad}; expected at least one other symbol")
+    options = dict(ignore_index=pad, label_smoothing=label_smoothing)
+    return F.cross_entropy(logits.reshape(B * T, V), targets.reshape(B * T).long(), **options)

@@ -1,0 +1,1 @@
+"""Layers: one concept a file, a function pair and a thin class around it."""

@@ -1,0 +1,155 @@
+"""The hybrid: a ViT that reads a ResNet's feature map (Sec. 3.1).  Taught in notebooks/10_hybrid.ipynb.
+
+The ResNet is the one of the authors' hybrid code (google-research/vision_transformer, `models_resnet`): rectifiers
+after the sums, "same" padding, and constants of its own; it is not BiT.
+
+Shapes: `B` batch, `C` channels, `H W` image size, `K` classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..layers.conv import StdConv
+from ..layers.groupnorm import GroupNorm
+from ..layers.pool import MaxPool
+from ..layers.relu import relu, relu_backward
+from ..module import Module
+from ..record import scope
+from .bit import Stage
+from .model import Model, check_images
+from .vit import ViT
+
+__all__ = ["Backbone", "Hybrid", "PostActUnit"]
+
+
+class PostActUnit(Module):
+    """A residual unit as in the first ResNet: norm and rectifier stand *after* each convolution.
+
+    f(x) = norm3(conv3(relu(norm2(conv2(relu(norm1(conv1(x))))))));  out = relu(shortcut + f(x)), where the shortcut is
+    x, or norm_proj(conv_proj(x)) in the first unit of a stage, whose output has another shape.
+    """
+
+    def __init__(self, in_channels, width, stride, config, rng, dtype=np.float32):
+        c, out_channels = config, 4 * width
+        conv = dict(padding="same", eps=c.standardize_eps, form="std", dtype=dtype)
+        norm = dict(groups=c.groups, eps=c.groupnorm_eps, dtype=dtype)
+        self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
+        self.norm1 = GroupNorm(width, **norm)
+        self.conv2 = StdConv(width, width, 3, rng, stride, **conv)
+        self.norm2 = GroupNorm(width, **norm)
+        self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
+        self.norm3 = GroupNorm(out_channels, **norm)
+        self.norm3.weight.value[...] = 0  # a new unit hands on its shortcut and nothing else
+        same_shape = stride == 1 and in_channels == out_channels
+        self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
+        self.norm_proj = None if same_shape else GroupNorm(out_channels, **norm)
+
+    def forward(self, x, record=None):
+        """x (B, C, H, W)  ->  (B, 4 width, ceil(H / stride), ceil(W / stride))"""
+        inplace = record is None  # what is recorded must stay as it is
+        out1 = self.conv1(x)
+        normed1 = self.norm1(out1)
+        h1, cache1 = relu(normed1, inplace)  # [1]
+        out2 = self.conv2(h1)
+        normed2 = self.norm2(out2)
+        h2, cache2 = relu(normed2, inplace)  # [2]
+        out3 = self.conv3(h2)
+        normed3 = self.norm3(out3)  # [3]
+        if self.conv_proj:
+            projected = self.conv_proj(x)
+            shortcut = self.norm_proj(projected)  # [4]
+        else:
+            shortcut = x
+        out, cache = relu(normed3 + shortcut, inplace=True)  # [5]
+        self.keep((cache1, cache2, cache))
+        if record is not None:
+            record.update(conv1=out1, norm1=normed1, conv2=out2, norm2=normed2, conv3=out3, norm3=normed3)
+            if self.conv_proj:
+                record.update(conv_proj=projected, norm_proj=shortcut)
+            record["out"] = out
+        return out
+
+    def backward(self, dout):
+        cache1, cache2, cache = self.take()
+        dsum = relu_backward(dout, cache)  # from [5]
+        dh2 = self.conv3.backward(self.norm3.backward(dsum))  # from [3]
+        dh1 = self.conv2.backward(self.norm2.backward(relu_backward(dh2, cache2)))  # from [2]
+        dx = self.conv1.backward(self.norm1.backward(relu_backward(dh1, cache1)))  # from [1]
+        if self.conv_proj:
+            return dx + self.conv_proj.backward(self.norm_proj.backward(dsum))  # from [4]
+        return dx + dsum  # from [5]
+
+
+class Backbone(Module):
+    """The ResNet: root (7x7 convolution / 2, norm, rectifier, max-pool / 2), then the stages of `config.blocks`."""
+
+    def __init__(self, config, rng, dtype=np.float32):
+        c, channels = config, config.backbone_width
+        conv = dict(padding="same", eps=c.standardize_eps, form="std", dtype=dtype)
+        self.root = StdConv(c.channels, channels, 7, rng, stride=2, **conv)
+        self.root_norm = GroupNorm(channels, c.groups, c.groupnorm_eps, dtype)
+        self.pool = MaxPool(3, 2, padding="same", border=-math.inf)
+        self.stages = []
+        for s, count in enumerate(c.blocks):
+            width, stride = c.backbone_width * 2**s, 1 if s == 0 else 2
+            self.stages.append(Stage(PostActUnit, count, channels, width, stride, config, rng, dtype))
+            channels = 4 * width
+
+    def forward(self, images, record=None):
+        """images (B, C, H, W)  ->  feature map (B, feature_channels, *feature_hw), see `HybridConfig`"""
+        root = self.root(images)
+        normed = self.root_norm(root)
+        h, cache = relu(normed, inplace=record is None)
+        x = self.pool(h)
+        self.keep(cache)
+        if record is not None:
+            record.update(root=root, root_norm=normed, pool=x)
+        for s, stage in enumerate(self.stages):
+            x = stage(x, scope(record, f"stage{s}"))
+        return x
+
+    def backward(self, dx):
+        cache = self.take()
+        for stage in reversed(self.stages):
+            dx = stage.backward(dx)
+        dh = self.pool.backward(dx)
+        return self.root.backward(self.root_norm.backward(relu_backward(dh, cache)))
+
+
+class Hybrid(Model):
+    """Images to class scores, through `backbone` and `vit`.
+
+    config: a `HybridConfig` (of either package); rng: where the first parameters and dropout come from (a Generator, or
+    a seed); dtype: float32 for training, float64 for checking.
+    `logits = model(images)`, then `model.backward(dlogits)`, then `model.gradients()`.
+    """
+
+    def __init__(self, config, rng, dtype=np.float32):
+        dtype = np.dtype(dtype)
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
+        rng = np.random.default_rng(rng)
+        self.config, self.dtype = config, dtype
+        self.backbone = Backbone(config, rng, dtype)
+        self.vit = ViT(config.vit, rng, dtype)
+
+    def check_images(self, images) -> np.ndarray:
+        """Refuse what the model would silently get wrong; see `forward`."""
+        return check_images(images, self.config.channels, self.config.image_hw)
+
+    def forward(self, images, record=None):
+        """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
+
+        record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
+        floating point, ValueError for a wrong shape or values that are not finite.
+        """
+        images = self.check_images(images).astype(self.dtype, copy=False)
+        features = self.backbone(images, scope(record, "backbone"))  # (B, C', gh P, gw P)
+        return self.vit(features, record)
+
+    def backward(self, dlogits):
+        """dlogits (B, K)  ->  dimages (B, C, H, W); adds every parameter's gradient."""
+        return self.backbone.backward(self.vit.backward(dlogits))

@@ -1,0 +1,164 @@
+"""The Transformer: an encoder reads one sequence, a decoder writes another.  Taught in notebooks/11_seq2seq.ipynb.
+
+Vaswani et al. (2017, arXiv:1706.03762), Fig. 1; below, sections are those of that paper.
+
+Shapes: `B` batch, `S` source symbols, `T` target symbols, `D` width, `L` depth, `Vs` and `Vt` symbols in the two
+vocabularies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..layers.layernorm import LayerNorm
+from ..layers.linear import Linear, linear, linear_backward
+from ..layers.sublayers import DecoderBlock, EncoderBlock
+from ..layers.symbols import Embedding, causal_mask, check_symbols, padding_mask
+from ..module import Module, Parameter
+from ..record import scope
+
+__all__ = ["TiedHead", "Transformer", "TransformerDecoder", "TransformerEncoder"]
+
+
+class TransformerEncoder(Module):
+    """L blocks; with pre-norm one last layer norm, since then nobody has normalised the sum."""
+
+    def __init__(self, config, rng, dtype=np.float32):
+        self.blocks = [EncoderBlock(config, rng, dtype) for _ in range(config.depth)]
+        self.norm = LayerNorm(config.width, config.layernorm_eps, dtype) if config.norm == "pre" else None
+
+    def forward(self, z, mask=None, record=None):
+        """z (B, S, D), mask as in `attention`  ->  memory (B, S, D)"""
+        for i, block in enumerate(self.blocks):
+            z = block(z, mask, scope(record, f"block{i:02d}"))
+        memory = self.norm(z) if self.norm else z
+        if record is not None:
+            record["memory"] = memory
+        return memory
+
+    def backward(self, dz):
+        dz = self.norm.backward(dz) if self.norm else dz
+        for block in reversed(self.blocks):
+            dz = block.backward(dz)
+        return dz
+
+
+class TransformerDecoder(Module):
+    """L blocks, all asking the same memory; with pre-norm one last layer norm."""
+
+    def __init__(self, config, rng, dtype=np.float32):
+        self.blocks = [DecoderBlock(config, rng, dtype) for _ in range(config.depth)]
+        self.norm = LayerNorm(config.width, config.layernorm_eps, dtype) if config.norm == "pre" else None
+
+    def forward(self, z, memory, mask=None, memory_mask=None, record=None):
+        """z (B, T, D), memory (B, S, D), masks as in `DecoderBlock`  ->  (B, T, D)"""
+        for i, block in enumerate(self.blocks):
+            z = block(z, memory, mask, memory_mask, scope(record, f"block{i:02d}"))
+        decoded = self.norm(z) if self.norm else z
+        if record is not None:
+            record["decoded"] = decoded
+        return decoded
+
+    def backward(self, dz):
+        """dz (B, T, D)  ->  dz (B, T, D), dmemory (B, S, D)"""
+        dz = self.norm.backward(dz) if self.norm else dz
+        dmemory = 0
+        for block in reversed(self.blocks):
+            dz, dpart = block.backward(dz)
+            dmemory = dmemory + dpart  # every block asked the same memory
+        return dz, dmemory
+
+
+class TiedHead(Module):
+    """logits = z W^T + b with a W that belongs to somebody else: the target embedding (Sec. 3.4).  `bias` (Vt,)"""
+
+    def __init__(self, vocabulary, dtype=np.float32):
+        self.bias = Parameter(np.zeros(vocabulary, dtype))
+
+    def forward(self, z, weight):
+        """z (B, T, D), weight (Vt, D)  ->  (B, T, Vt)"""
+        logits, cache = linear(z, weight, self.bias.value)
+        self.keep(cache)
+        return logits
+
+    def backward(self, dlogits):
+        """dlogits (B, T, Vt)  ->  dz (B, T, D), dweight (Vt, D)"""
+        dz, dweight, dbias = linear_backward(dlogits, self.take())
+        self.bias.add_grad(dbias)
+        return dz, dweight
+
+
+class Transformer(Module):
+    """Symbols in, for every place of the target a score for every symbol that may come next.
+
+    config: a `TransformerConfig`; rng: where the first parameters and dropout come from (a Generator, or a seed);
+    dtype: float32 for training, float64 for checking.
+    `logits = model(source, target)`, then `model.backward(dlogits)`, then `model.gradients()`.
+    """
+
+    def __init__(self, config, rng, dtype=np.float32):
+        dtype = np.dtype(dtype)
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
+        rng = np.random.default_rng(rng)
+        c, self.config, self.dtype = config, config, dtype
+        self.source_embedding = Embedding(c.source_vocabulary, c.width, c.max_length, rng, c.dropout, dtype)
+        self.encoder = TransformerEncoder(config, rng, dtype)
+        self.target_embedding = Embedding(c.target_vocabulary, c.width, c.max_length, rng, c.dropout, dtype)
+        self.decoder = TransformerDecoder(config, rng, dtype)
+        Vt = c.target_vocabulary
+        self.head = TiedHead(Vt, dtype) if c.tied else Linear(c.width, Vt, rng, dtype)
+
+    def forward(self, source, target, record=None):
+        """source (B, S), target (B, T), integers  ->  logits (B, T, Vt); logits[:, t] have seen target[:, : t + 1] only
+
+        record: an optional dict that receives every intermediate by name.  Raises TypeError for symbols that are not
+        integers; ValueError for symbols outside the vocabulary, sequences longer than `max_length`, a source of nothing
+        but `pad`, a target that begins with `pad`.
+        """
+        memory, memory_mask = self.encode(source, record)
+        return self.decode(target, memory, memory_mask, record)
+
+    def encode(self, source, record=None):
+        """source (B, S)  ->  memory (B, S, D), and who may be asked there (B, 1, 1, S)"""
+        c = self.config
+        source = check_symbols(source, "source", c.source_vocabulary, c.max_length)
+        mask = padding_mask(source, c.pad)  # (B, 1, 1, S)
+        check_someone_to_ask(mask, "source", "hold at least one other symbol", c.pad)
+        record = scope(record, "encoder")
+        z = self.source_embedding(source, record)  # (B, S, D)
+        return self.encoder(z, mask, record), mask
+
+    def decode(self, target, memory, memory_mask, record=None):
+        """target (B, T), memory and memory_mask from `encode`  ->  logits (B, T, Vt)"""
+        c = self.config
+        target = check_symbols(target, "target", c.target_vocabulary, c.max_length)
+        if len(target) != len(memory):
+            raise ValueError(f"target holds {len(target)} sequences, source {len(memory)}; expected equal numbers")
+        mask = padding_mask(target, c.pad)  # (B, 1, 1, T)
+        check_someone_to_ask(mask[..., :1], "target", "begin with another symbol", c.pad)
+        z = self.target_embedding(target, scope(record, "decoder"))  # (B, T, D)
+        mask = mask & causal_mask(target.shape[1])  # (B, 1, T, T)
+        decoded = self.decoder(z, memory, mask, memory_mask, scope(record, "decoder"))  # (B, T, D)
+        logits = self.head(decoded, self.target_embedding.weight.value) if c.tied else self.head(decoded)
+        if record is not None:
+            record["logits"] = logits
+        return logits
+
+    def backward(self, dlogits):
+        """dlogits (B, T, Vt); adds every parameter's gradient.  Symbols are integers and get none."""
+        if self.config.tied:
+            ddecoded, dweight = self.head.backward(dlogits)  # (B, T, D), (Vt, D)
+            self.target_embedding.weight.add_grad(dweight)  # the first of the matrix's two uses
+        else:
+            ddecoded = self.head.backward(dlogits)
+        dz, dmemory = self.decoder.backward(ddecoded)
+        self.target_embedding.backward(dz)
+        self.source_embedding.backward(self.encoder.backward(dmemory))
+
+
+def check_someone_to_ask(mask, name, allowed, pad) -> None:
+    """Refuse sequences in which a token could ask nobody: `mask` (B, 1, 1, n) must have a True in each."""
+    empty = ~mask.any(axis=-1).reshape(-1)  # (B,)
+    if empty.any():
+        raise ValueError(f"{name}[{int(np.argmax(empty))}] must {allowed} than pad={pad}")
