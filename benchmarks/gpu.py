@@ -202,6 +202,8 @@ def about(args, argv) -> dict:
     import numpy
     import torch
 
+    commit = first_line("git", "-C", str(ROOT), "rev-parse", "HEAD")
+    changed = first_line("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
     facts = {
         "part": args.one_part,
         "device": torch.cuda.get_device_name(0) if args.device == "cuda" else "cpu",
@@ -213,8 +215,7 @@ def about(args, argv) -> dict:
         "numpy": numpy.__version__,
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "commit": first_line("git", "-C", str(ROOT), "rev-parse", "HEAD"),
-        "changed": bool(first_line("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")),
+        "commit": commit and commit + (" with changes" if changed else ""),
         "date": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %z}",
         "argv": list(argv),
         "small": args.small,

@@ -12,7 +12,6 @@ computes only what the head reads is not subtracted.  Memory: the most that tens
 from __future__ import annotations
 
 import gc
-import importlib.util
 import os
 import statistics
 import time
@@ -278,6 +277,15 @@ def predicted_gib(entry: Entry, size: int) -> float:
 # ---- the part ------------------------------------------------------------------------------------------------------
 
 
+def find_timm() -> tuple[bool, str]:
+    """Whether timm can be had; its version, or why not."""
+    try:
+        import timm
+    except Exception as error:  # not there, or broken: it fails in many ways beside another torchvision
+        return False, f"not measured, {type(error).__name__}: {str(error)[:200]}"
+    return True, timm.__version__
+
+
 class Part:
     """Rows as they come; the clock; what was left out."""
 
@@ -287,15 +295,11 @@ class Part:
         self.timer = Timer(device)
         name = torch.cuda.get_device_name(0) if device == "cuda" else "cpu"
         self.peak, source = peak_flops(name)
-        self.has_timm = importlib.util.find_spec("timm") is not None
-        self.result = {"peak": self.peak, "peak_from": source, "timm": None, "rows": [], "settings": [],
+        self.has_timm, why = find_timm()
+        self.result = {"peak": self.peak, "peak_from": source, "timm": why, "rows": [], "settings": [],
                        "attention": [], "equal": {}, "left_out": []}  # fmt: skip
         self.states, self.checked = {}, {}
         self.compile_seconds = {}  # (whole or blocks, is it a ResNet?) -> of the last time
-        if self.has_timm:
-            import timm
-
-            self.result["timm"] = timm.__version__
         self.write(self.result)
 
     def left(self) -> float:
@@ -369,6 +373,10 @@ class Part:
 
     def row(self, entry, settings) -> None:
         """Our best of `settings` beside timm likewise; at the largest batch that fits both."""
+        both = self.needs(settings[-1], entry) * (2 if self.has_timm and len(settings) == 1 else 1)
+        if self.left() < both:  # compiled for nobody to be compared with, it would only take the others' time
+            self.out(f"{entry.title}, {settings[-1]}: no time ({self.left():.0f} s left, {both:.0f} wanted)")
+            return None
         for size in entry.batches:
             clear(self.device)
             try:
@@ -486,10 +494,9 @@ def table(result: dict) -> str:
     if result.get("rows"):
         peak = result["peak"]
         said = f"{peak / 1e12:g}e12 FLOP/s ({result['peak_from']})" if peak else result["peak_from"]
-        timm = f"timm {result['timm']}" if result.get("timm") else "timm is not installed here: no ratios"
         lines += [
-            f"Training steps in bf16 autocast; {timm}; peak {said}. Ratio: our time by timm's, median of paired "
-            "rounds (least to most).",
+            f"Training steps in bf16 autocast; timm {result['timm']}; peak {said}. Ratio: our time by timm's, median of "
+            "paired rounds (least to most).",
             "",
             "| model, batch | setting | ms | images/s | MFU | timm ms | timm MFU | ratio | GiB | timm GiB | "
             "plan says GiB |",

@@ -22,12 +22,12 @@ import torch
 
 import vitedu
 import vitedu_numpy as vn
-from vitedu import masked as torch_masked
-from vitedu import symbols as torch_symbols
-from vitedu.losses import softmax_cross_entropy
-from vitedu_numpy import losses as numpy_losses
-from vitedu_numpy import masked as numpy_masked
-from vitedu_numpy import symbols as numpy_symbols
+from vitedu.models import masked as torch_masked
+from vitedu.training import losses as torch_losses
+from vitedu.training import sequence_loss as torch_sequence_loss
+from vitedu_numpy.models import masked as numpy_masked
+from vitedu_numpy.training import losses as numpy_losses
+from vitedu_numpy.training import sequence_loss as numpy_sequence_loss
 
 NEEDS = ()
 
@@ -67,23 +67,29 @@ class Case:
     def has_rectifiers(self) -> bool:
         return type(self.config) is not vn.ViTConfig
 
-    def build(self, package, dtype=None):
-        """The model of either package, with its own first values."""
-        more = () if dtype is None else (dtype,)
+    def build(self, package, *options):
+        """The model of either package, with first values of its own.     options: rng, and NumPy's dtype"""
         if self.is_sequences:
-            return package.Transformer(self.config, self.seed, *more)
+            return package.Transformer(self.config, *options)
         if self.target is not None:
-            return package.MaskedPatchViT(self.config, self.seed, self.target, *more)
-        return package.build(self.config, self.seed, *more)
+            return package.MaskedPatchViT(self.config, options[0], self.target, *options[1:])
+        return package.build(self.config, *options)
 
     @cached_property
     def state(self) -> dict[str, np.ndarray]:
         """float32 weights, each moved a little from its first value."""
-        rng, model = np.random.default_rng(self.seed), self.build(vn, np.float32)
+        rng, model = np.random.default_rng(self.seed), self.build(vitedu, self.seed)
+        state = {name: value.detach().numpy() for name, value in model.state_dict().items()}
         return {
-            name: value + self.noise * rng.standard_normal(value.shape, np.float32) * _size(value)
-            for name, value in model.state_dict().items()
+            name: value + np.float32(self.noise * _size(value)) * rng.standard_normal(value.shape, np.float32)
+            for name, value in state.items()
         }
+
+    def numpy_model(self):
+        """In float64."""
+        model = self.build(vn, 0, np.float64)
+        model.load_state_dict({name: value.astype(np.float64) for name, value in self.state.items()})
+        return model
 
     @cached_property
     def inputs(self) -> tuple:
@@ -114,8 +120,7 @@ class Case:
     def reference(self) -> dict[str, np.ndarray]:
         """{"logits", "images" (the gradient there), parameter: gradient} by NumPy, in float64; once."""
         if not self.found:
-            model = self.build(vn, np.float64)
-            model.load_state_dict({name: value.astype(np.float64) for name, value in self.state.items()})
+            model = self.numpy_model()
             logits = model(*self.inputs)
             dlogits = self._numpy_dlogits(logits)
             dinputs = model.backward(dlogits)
@@ -125,8 +130,8 @@ class Case:
 
     def _numpy_dlogits(self, logits):
         if self.is_sequences:
-            _, cache = numpy_symbols.token_cross_entropy(logits, self.labels, self.config.pad, 0.1)
-            return numpy_symbols.token_cross_entropy_backward(1.0, cache)
+            _, cache = numpy_sequence_loss.token_cross_entropy(logits, self.labels, self.config.pad, 0.1)
+            return numpy_sequence_loss.token_cross_entropy_backward(1.0, cache)
         if self.target is not None:
             images, corruption = self.inputs
             targets = numpy_masked.masked_target(images, corruption, self.config.patch_size, self.target)
@@ -137,9 +142,10 @@ class Case:
         return numpy_losses.softmax_cross_entropy_backward(1.0, cache)
 
     def torch_model(self, device, dtype):
-        model = self.build(vitedu)
+        with torch.device(device):  # first values are drawn there: it is quick
+            model = self.build(vitedu, None)
         model.load_state_dict(self.state)
-        return model.to(device, dtype)
+        return model.to(dtype)
 
     def torch_inputs(self, device, dtype) -> list:
         if self.is_sequences:
@@ -154,7 +160,7 @@ class Case:
         """From logits in the precision of the loss, as the engine takes it."""
         device = logits.device
         if self.is_sequences:
-            return torch_symbols.token_cross_entropy(
+            return torch_sequence_loss.token_cross_entropy(
                 logits, torch.from_numpy(self.labels).to(device), self.config.pad, 0.1
             )
         if self.target is not None:
@@ -163,7 +169,8 @@ class Case:
             targets = torch_masked.masked_target(images, inputs[1], self.config.patch_size, self.target)
             return torch_masked.masked_patch_loss(logits, targets)
         labels = torch.from_numpy(self.labels).to(device)
-        return softmax_cross_entropy(logits, vitedu.losses.one_hot(labels, self.config.num_classes, 0.1, dtype))
+        targets = torch_losses.one_hot(labels, self.config.num_classes, 0.1, dtype)
+        return torch_losses.softmax_cross_entropy(logits, targets)
 
     def outputs(self, model, device, dtype, half=False, forward=None) -> dict[str, torch.Tensor]:
         """As `reference`, by PyTorch; tensors on the CPU."""
@@ -179,10 +186,8 @@ class Case:
 
     def records(self, model, device, dtype, half) -> tuple[dict, dict]:
         """Every intermediate of both, in the order of computation."""
-        numpy_model = self.build(vn, np.float64)
-        numpy_model.load_state_dict({name: value.astype(np.float64) for name, value in self.state.items()})
         ours, theirs = {}, {}
-        numpy_model(*self.inputs, ours)
+        self.numpy_model()(*self.inputs, ours)
         with torch.no_grad(), torch.autocast(device, torch.bfloat16, enabled=half):
             model(*self.torch_inputs(device, dtype), theirs)
         return ours, theirs
@@ -385,8 +390,7 @@ def few_shot(device: str) -> dict:
 def run(*, device, seconds, small, data, write) -> None:
     """Small models in all precisions, then the rest as long as time is left; `left_out` names what was not."""
     end = time.monotonic() + seconds
-    torch.backends.cudnn.allow_tf32 = False  # products in float32 are so by default, convolutions are not
-    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False  # true float32, as for matrix products anyway
     result = {"rows": [], "left_out": [], "tf32": False}
     rows = result["rows"]
 
