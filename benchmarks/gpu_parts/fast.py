@@ -495,8 +495,8 @@ def table(result: dict) -> str:
         peak = result["peak"]
         said = f"{peak / 1e12:g}e12 FLOP/s ({result['peak_from']})" if peak else result["peak_from"]
         lines += [
-            f"Training steps in bf16 autocast; timm {result['timm']}; peak {said}. Ratio: our time by timm's, median of "
-            "paired rounds (least to most).",
+            f"Training steps in bf16 autocast; timm {result['timm']}; peak {said}. Ratio: our time by timm's, median "
+            "of paired rounds (least to most).",
             "",
             "| model, batch | setting | ms | images/s | MFU | timm ms | timm MFU | ratio | GiB | timm GiB | "
             "plan says GiB |",
