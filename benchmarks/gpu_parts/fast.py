@@ -383,6 +383,9 @@ class Part:
                 return self._row(entry, settings, size)
             except torch.OutOfMemoryError:
                 self.out(f"{entry.title}, {settings[0]}, batch {size}: out of memory")
+            except Exception as error:  # the other models are wanted
+                self.out(f"{entry.title}, {settings[-1]}: {type(error).__name__}: {str(error)[:300]}")
+                return None
         return None
 
     def _row(self, entry, settings, size) -> None:
