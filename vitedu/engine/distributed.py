@@ -17,7 +17,7 @@ from ..models.bit import PreActUnit
 from ..models.encoder import Block
 from ..models.hybrid import PostActUnit
 
-__all__ = ["World", "blocks", "parallelise", "processes", "sync_gradients"]
+__all__ = ["World", "allow_variants", "blocks", "parallelise", "processes", "sync_gradients"]
 
 
 @dataclass(frozen=True)
