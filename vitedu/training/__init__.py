@@ -1,1 +1,1 @@
-"""Losses, optimisers, the training loop that is taught, and many models trained at once."""
+"""Losses, optimisers, and the training loop that is taught."""
