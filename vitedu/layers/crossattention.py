@@ -10,7 +10,8 @@ import torch.nn.functional as F
 
 from ..init import xavier_uniform
 from ..module import Module
-from .attention import attention, attention_weights, check_mask, merge_heads, split_heads
+from .attention import attention_weights, check_mask, merge_heads, split_heads
+from .attention_variants import general_attention
 from .dropout import Dropout
 from .linear import Linear
 
@@ -48,7 +49,7 @@ class CrossAttention(Module):
                 check_mask(mask)
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, h, T, Dh)
         else:
-            y = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
+            y = general_attention(q, k, v, mask, drop)  # (B, h, T, Dh)
         y = merge_heads(y)  # (B, T, D)
         out = self.out(y)
         if record is not None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..init import xavier_uniform
 from ..module import Module
-from .attention import attention, attention_backward, merge_heads, split_heads
+from .attention import merge_heads, split_heads
+from .attention_variants import general_attention, general_attention_backward
 from .dropout import Dropout
 from .linear import Linear
 
@@ -39,17 +40,17 @@ class CrossAttention(Module):
         q = split_heads(self.q(z), self.heads)  # (B, h, T, Dh)
         k, v = (split_heads(x, self.heads) for x in np.split(self.kv(memory), 2, axis=-1))  # each (B, h, S, Dh)
         drop = self.drop.draw((*q.shape[:3], k.shape[2]), z.dtype)
-        y, cache = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
+        y, cache = general_attention(q, k, v, mask, drop)  # (B, h, T, Dh)
         self.keep(cache)
         y = merge_heads(y)  # (B, T, D)
         out = self.out(y)
         if record is not None:
-            record.update(q=q, k=k, v=v, A=cache[3], heads=y, out=out)
+            record.update(q=q, k=k, v=v, A=cache.A, heads=y, out=out)
         return out
 
     def backward(self, dout):
         """dout (B, T, D)  ->  dz (B, T, D), dmemory (B, S, D)"""
         dy = split_heads(self.out.backward(dout), self.heads)  # (B, h, T, Dh)
-        dq, dk, dv = attention_backward(dy, self.take())
+        dq, dk, dv = general_attention_backward(dy, self.take())
         dkv = np.concatenate([merge_heads(dk), merge_heads(dv)], axis=-1)  # (B, S, 2D)
         return self.q.backward(merge_heads(dq)), self.kv.backward(dkv)
