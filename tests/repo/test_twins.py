@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NUMPY_MODULES = {
     "gradcheck": "PyTorch has autograd, and torch.autograd.gradcheck",
+    "conv_chunked": "PyTorch's convolutions are quick already",
     "parallel": "PyTorch has data parallelism of its own",
     "blas": "torch.set_num_threads",
     **{module.rpartition(".")[2]: "stands once: docs/house.py" for module in STAND_ONCE},
@@ -46,7 +47,10 @@ NUMPY_NAMES = {
     "module.Module.replica": "for `parallel`",
     "optim.SGD.step": "torch.optim.SGD has it",
     "optim.Adam.step": "torch.optim.AdamW has it",
+    "conv.Windows": "what a backward needs, by name",
     "conv.im2col": "PyTorch has convolutions",
+    "conv.Product": "what a backward needs, by name",
+    "pool.Winners": "what a backward needs, by name",
     "resize.interpolation_matrix": "PyTorch has interpolation",
     "pretrained.from_npz": "`from_pretrained` there",
     "__init__.from_npz": "`from_pretrained` there",

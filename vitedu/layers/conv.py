@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from vitedu_numpy.layers.padding import explicit_padding
+from vitedu_numpy.layers.padding import check_shapes, explicit_padding
 
 from ..init import lecun_normal
 from ..module import Module
@@ -27,18 +27,11 @@ def conv2d(x, weight, stride=1, padding=0):
     x (B, C, H, W)   weight (O, C, kh, kw)   ->   y (B, O, Ho, Wo).  Outside the image x is 0; padding as in
     `explicit_padding`.  Raises ValueError where shapes or settings do not fit.
     """
-    _check_shapes(x, weight)
+    check_shapes(x.shape, weight.shape)
     (top, bottom), (left, right) = explicit_padding(padding, x.shape[2:], weight.shape[2:], stride)
     if top == bottom and left == right:
         return F.conv2d(x, weight, stride=stride, padding=(top, left))
     return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, stride=stride)
-
-
-def _check_shapes(x, weight) -> None:
-    """Refuse what would be multiplied wrongly, or fail far inside."""
-    if x.ndim != 4 or weight.ndim != 4 or x.shape[1] != weight.shape[1]:
-        shapes = f"x has shape {tuple(x.shape)}, weight {tuple(weight.shape)}"
-        raise ValueError(f"{shapes}; expected (B, C, H, W) and (O, C, kh, kw) with the same C")
 
 
 def standardize(weight, eps, form="var"):

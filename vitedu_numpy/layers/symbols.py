@@ -11,6 +11,7 @@ import numpy as np
 
 from ..init import normal
 from ..module import Module, Parameter
+from ..record import note
 from .dropout import Dropout
 
 __all__ = [
@@ -56,8 +57,7 @@ class Embedding(Module):
         y, cache = embed(self.weight.value, ids)
         self.keep(cache)
         z = self.drop(y + self.positions[: ids.shape[1]])
-        if record is not None:
-            record["embedding"] = z
+        note(record, embedding=z)
         return z
 
     def backward(self, dz):
