@@ -2,8 +2,8 @@
 
 Every `forward(..., record=None)` of both packages takes an optional dict and, if it gets one, writes its
 intermediate arrays into it under the same keys (`tokens`, `block00/attention/A`, `logits`, ...).  Figures and
-tests read intermediates from there, so no hooks are needed.  Each is written when it is made: keys stand in the
-order of computation, so the first that differs between two models names the step that does.
+tests read intermediates from there, so no hooks are needed.  Each value is written when it is made, so the keys stand
+in order of computation: of two records, the first key that differs names the step that differs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def note(record, **values) -> None:
 
 
 def noted(record, **value):
-    """`note` one value, and hand it on to be written over: as a copy where it was recorded, so that the record stays."""
+    """`note` one value and hand it on: as a copy where it was recorded, so that a later step may write over it."""
     note(record, **value)
     (value,) = value.values()
     if record is None:

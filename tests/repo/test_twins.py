@@ -62,6 +62,8 @@ NUMPY_NAMES = {
     "__init__.relative_error": "see `gradcheck` above",
 }
 TORCH_NAMES = {
+    "conv.FrugalStdConv": "autograd's memory",
+    "bit.FrugalStage": "autograd's memory",
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
     **{
         f"__init__.{name}": "a tool, for both packages"

@@ -18,7 +18,7 @@ from vitedu_numpy.layers.padding import check_shapes, explicit_padding
 from ..init import lecun_normal
 from ..module import Module
 
-__all__ = ["StdConv", "conv2d", "standardize"]
+__all__ = ["FrugalStdConv", "StdConv", "conv2d", "standardize"]
 
 
 def conv2d(x, weight, stride=1, padding=0):
@@ -68,15 +68,25 @@ class StdConv(Module):
         super().__init__()
         _check_form(form)
         self.stride, self.padding, self.eps, self.form = stride, padding, eps, form
-        self.recompute = True  # standardised weights, as large as the model, are not kept but computed again
         weight = lecun_normal(torch.empty(out_channels, in_channels * kernel**2), rng)
         self.weight = nn.Parameter(weight.reshape(out_channels, in_channels, kernel, kernel))
 
     def forward(self, x):
         """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
-        if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._forward, x, use_reentrant=False, preserve_rng_state=False)
-        return self._forward(x)
+        weight = standardize(self.weight, self.eps, self.form)
+        return conv2d(x, weight, self.stride, self.padding)
 
-    def _forward(self, x):
-        return conv2d(x, standardize(self.weight, self.eps, self.form), self.stride, self.padding)
+
+class FrugalStdConv(StdConv):
+    """`StdConv` that does not keep its standardised weights: backward computes them again.
+
+    All of them together are as large as the model.  `recompute = False` on the module switches that off.
+    """
+
+    recompute = True
+
+    def forward(self, x):
+        """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
+        if not self.recompute or not torch.is_grad_enabled():
+            return super().forward(x)
+        return checkpoint(super().forward, x, use_reentrant=False, preserve_rng_state=False)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from vitedu_numpy.record import note, noted, scope
 
 from ..module import Module
-from .attention import MultiHeadAttention
-from .crossattention import CrossAttention
+from .attention_variants import make_attention
+from .crossattention import make_cross_attention
 from .dropout import Dropout
 from .layernorm import LayerNorm
 from .linear import Linear
@@ -65,7 +65,7 @@ class EncoderBlock(Module):
     def __init__(self, config, rng=None):
         super().__init__()
         c = config
-        attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout)
+        attention = make_attention(c.width, c.heads, rng, c.attention_dropout)
         self.attention = Sublayer(attention, c)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng), c)
 
@@ -81,8 +81,8 @@ class DecoderBlock(Module):
     def __init__(self, config, rng=None):
         super().__init__()
         c = config
-        self_attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout)
-        cross_attention = CrossAttention(c.width, c.heads, rng, c.attention_dropout)
+        self_attention = make_attention(c.width, c.heads, rng, c.attention_dropout)
+        cross_attention = make_cross_attention(c.width, c.heads, rng, c.attention_dropout)
         self.self_attention = Sublayer(self_attention, c)
         self.cross_attention = Sublayer(cross_attention, c)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng), c)

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vitedu_numpy.record import noted, scope
 
-from ..layers.conv import StdConv
+from ..layers.conv import FrugalStdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.linear import Linear
 from ..layers.pool import MaxPool
@@ -24,7 +24,7 @@ from ..layers.relu import Relu
 from ..module import Module
 from .model import Model, check_images
 
-__all__ = ["BiT", "PreActUnit", "Stage"]
+__all__ = ["BiT", "FrugalStage", "PreActUnit", "Stage"]
 
 
 class PreActUnit(Module):
@@ -39,13 +39,13 @@ class PreActUnit(Module):
         c, out_channels = config, 4 * width
         conv = dict(eps=c.standardize_eps, form="var")
         self.norm1, self.relu1 = GroupNorm(in_channels, c.groups, c.groupnorm_eps), Relu()
-        self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
+        self.conv1 = FrugalStdConv(in_channels, width, 1, rng, **conv)
         self.norm2, self.relu2 = GroupNorm(width, c.groups, c.groupnorm_eps), Relu()
-        self.conv2 = StdConv(width, width, 3, rng, stride, padding=1, **conv)
+        self.conv2 = FrugalStdConv(width, width, 3, rng, stride, padding=1, **conv)
         self.norm3, self.relu3 = GroupNorm(width, c.groups, c.groupnorm_eps), Relu()
-        self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
+        self.conv3 = FrugalStdConv(width, out_channels, 1, rng, **conv)
         same_shape = stride == 1 and in_channels == out_channels
-        self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
+        self.conv_proj = None if same_shape else FrugalStdConv(in_channels, out_channels, 1, rng, stride, **conv)
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
@@ -64,15 +64,27 @@ class Stage(Module):
 
     def __init__(self, kind, count, in_channels, width, stride, config, rng=None):
         super().__init__()
-        self.recompute_blocks = False  # True: only each unit's input is kept, backward computes the rest again
         first = kind(in_channels, width, stride, config, rng)
         self.units = nn.ModuleList([first, *(kind(4 * width, width, 1, config, rng) for _ in range(count - 1))])
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
-        recompute = self.recompute_blocks and record is None and torch.is_grad_enabled()
         for u, unit in enumerate(self.units):
-            x = checkpoint(unit, x, use_reentrant=False) if recompute else unit(x, scope(record, f"unit{u}"))
+            x = unit(x, scope(record, f"unit{u}"))
+        return x
+
+
+class FrugalStage(Stage):
+    """`Stage` that with `recompute_blocks = True` keeps each unit's input only; backward computes the rest again."""
+
+    recompute_blocks = False
+
+    def forward(self, x, record=None):
+        """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
+        if record is not None or not self.recompute_blocks or not torch.is_grad_enabled():
+            return super().forward(x, record)
+        for unit in self.units:
+            x = checkpoint(unit, x, use_reentrant=False)
         return x
 
 
@@ -90,15 +102,15 @@ class BiT(Model):
         width = channels = c.base_width * c.width_factor
         conv = dict(eps=c.standardize_eps, form="var")
         if c.stem == "imagenet":
-            self.root = StdConv(c.channels, channels, 7, rng, stride=2, padding=3, **conv)
+            self.root = FrugalStdConv(c.channels, channels, 7, rng, stride=2, padding=3, **conv)
             self.pool = MaxPool(3, 2, padding=1, border=-math.inf if c.pool_padding == "-inf" else 0.0)
         else:
-            self.root = StdConv(c.channels, channels, 3, rng, padding=1, **conv)
+            self.root = FrugalStdConv(c.channels, channels, 3, rng, padding=1, **conv)
             self.pool = None
         self.stages = nn.ModuleList()
         for s, count in enumerate(c.blocks):
             stride = 1 if s == 0 else 2
-            self.stages.append(Stage(PreActUnit, count, channels, width * 2**s, stride, config, rng))
+            self.stages.append(FrugalStage(PreActUnit, count, channels, width * 2**s, stride, config, rng))
             channels = 4 * width * 2**s
         self.norm, self.relu = GroupNorm(channels, c.groups, c.groupnorm_eps), Relu()
         self.head = Linear(channels, c.num_classes, rng)

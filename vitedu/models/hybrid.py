@@ -15,12 +15,12 @@ from torch import nn
 
 from vitedu_numpy.record import noted, scope
 
-from ..layers.conv import StdConv
+from ..layers.conv import FrugalStdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.pool import MaxPool
 from ..layers.relu import Relu
 from ..module import Module
-from .bit import Stage
+from .bit import FrugalStage
 from .model import Model, check_images
 from .vit import ViT
 
@@ -39,15 +39,15 @@ class PostActUnit(Module):
         c, out_channels = config, 4 * width
         conv = dict(padding="same", eps=c.standardize_eps, form="std")
         norm = dict(groups=c.groups, eps=c.groupnorm_eps)
-        self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
+        self.conv1 = FrugalStdConv(in_channels, width, 1, rng, **conv)
         self.norm1, self.relu1 = GroupNorm(width, **norm), Relu()
-        self.conv2 = StdConv(width, width, 3, rng, stride, **conv)
+        self.conv2 = FrugalStdConv(width, width, 3, rng, stride, **conv)
         self.norm2, self.relu2 = GroupNorm(width, **norm), Relu()
-        self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
+        self.conv3 = FrugalStdConv(width, out_channels, 1, rng, **conv)
         self.norm3, self.relu3 = GroupNorm(out_channels, **norm), Relu()
         nn.init.zeros_(self.norm3.weight)  # a new unit hands on its shortcut and nothing else
         same_shape = stride == 1 and in_channels == out_channels
-        self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
+        self.conv_proj = None if same_shape else FrugalStdConv(in_channels, out_channels, 1, rng, stride, **conv)
         self.norm_proj = None if same_shape else GroupNorm(out_channels, **norm)
 
     def forward(self, x, record=None):
@@ -73,13 +73,13 @@ class Backbone(Module):
         super().__init__()
         c, channels = config, config.backbone_width
         conv = dict(padding="same", eps=c.standardize_eps, form="std")
-        self.root = StdConv(c.channels, channels, 7, rng, stride=2, **conv)
+        self.root = FrugalStdConv(c.channels, channels, 7, rng, stride=2, **conv)
         self.root_norm, self.root_relu = GroupNorm(channels, c.groups, c.groupnorm_eps), Relu()
         self.pool = MaxPool(3, 2, padding="same", border=-math.inf)
         self.stages = nn.ModuleList()
         for s, count in enumerate(c.blocks):
             width, stride = c.backbone_width * 2**s, 1 if s == 0 else 2
-            self.stages.append(Stage(PostActUnit, count, channels, width, stride, config, rng))
+            self.stages.append(FrugalStage(PostActUnit, count, channels, width, stride, config, rng))
             channels = 4 * width
 
     def forward(self, images, record=None):

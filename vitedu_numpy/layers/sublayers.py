@@ -11,8 +11,8 @@ import numpy as np
 
 from ..module import Module
 from ..record import note, noted, scope
-from .attention import MultiHeadAttention
-from .crossattention import CrossAttention
+from .attention_variants import make_attention
+from .crossattention import make_cross_attention
 from .dropout import Dropout
 from .layernorm import LayerNorm
 from .linear import Linear
@@ -75,7 +75,7 @@ class EncoderBlock(Module):
 
     def __init__(self, config, rng, dtype=np.float32):
         c = config
-        attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout, dtype)
+        attention = make_attention(c.width, c.heads, rng, c.attention_dropout, dtype)
         self.attention = Sublayer(attention, c, rng, dtype)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng, dtype), c, rng, dtype)
 
@@ -93,8 +93,8 @@ class DecoderBlock(Module):
 
     def __init__(self, config, rng, dtype=np.float32):
         c = config
-        self_attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout, dtype)
-        cross_attention = CrossAttention(c.width, c.heads, rng, c.attention_dropout, dtype)
+        self_attention = make_attention(c.width, c.heads, rng, c.attention_dropout, dtype)
+        cross_attention = make_cross_attention(c.width, c.heads, rng, c.attention_dropout, dtype)
         self.self_attention = Sublayer(self_attention, c, rng, dtype)
         self.cross_attention = Sublayer(cross_attention, c, rng, dtype)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng, dtype), c, rng, dtype)
