@@ -25,7 +25,8 @@ FILES = {
     "layers/gelu.py", "layers/groupnorm.py", "layers/layernorm.py", "layers/linear.py", "layers/patches.py",
     "layers/pool.py", "layers/positions.py", "layers/relu.py", "layers/softmax.py", "layers/sublayers.py",
     "layers/symbols.py", "models/bit.py", "models/encoder.py", "models/hybrid.py", "models/masked.py",
-    "models/seq2seq.py", "models/vit.py", "module.py", "training/losses.py", "training/parallel.py", "training/sequence_loss.py",
+    "models/seq2seq.py", "models/vit.py", "module.py", "training/losses.py", "training/parallel.py",
+    "training/sequence_loss.py",
 }  # fmt: skip
 
 

@@ -63,6 +63,7 @@ NUMPY_NAMES = {
 }
 TORCH_NAMES = {
     "conv.FrugalStdConv": "autograd's memory",
+    "conv.standardize_as_stored": "memory orders are PyTorch's",
     "bit.FrugalStage": "autograd's memory",
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
     **{

@@ -18,7 +18,7 @@ from vitedu_numpy.layers.padding import check_shapes, explicit_padding
 from ..init import lecun_normal
 from ..module import Module
 
-__all__ = ["FrugalStdConv", "StdConv", "conv2d", "standardize"]
+__all__ = ["FrugalStdConv", "StdConv", "conv2d", "standardize", "standardize_as_stored"]
 
 
 def conv2d(x, weight, stride=1, padding=0):
@@ -41,16 +41,18 @@ def standardize(weight, eps, form="var"):
     Mean and population variance are those of the R = C kh kw numbers of a filter.
     """
     _check_form(form)
-    # Channels last, where they stand last in memory: then nothing is copied, and the result stands in the same order.
-    is_last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
-    w = weight.permute(0, 2, 3, 1) if is_last else weight
     if form == "var":
-        what = F.layer_norm(w, w.shape[1:], eps=eps)  # the same equation: each filter is one row
-    else:
-        centred = w - w.mean(dim=(1, 2, 3), keepdim=True)
-        root = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True) * w[0].numel() ** -0.5
-        what = centred * (1 / (root + eps))  # torch.var_mean would be four times slower on a CPU
-    return what.permute(0, 3, 1, 2) if is_last else what
+        return F.layer_norm(weight, weight.shape[1:], eps=eps)  # the same equation: each filter is one row
+    centred = weight - weight.mean(dim=(1, 2, 3), keepdim=True)
+    root = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True) * weight[0].numel() ** -0.5
+    return centred * (1 / (root + eps))  # torch.var_mean would be four times slower on a CPU
+
+
+def standardize_as_stored(weight, eps, form="var"):
+    """`standardize` in the memory order of `weight`: where channels stand last, they stay so, and nothing is copied."""
+    if weight.is_contiguous() or not weight.is_contiguous(memory_format=torch.channels_last):
+        return standardize(weight, eps, form)
+    return standardize(weight.permute(0, 2, 3, 1), eps, form).permute(0, 3, 1, 2)
 
 
 def _check_form(form) -> None:
@@ -73,7 +75,7 @@ class StdConv(Module):
 
     def forward(self, x):
         """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
-        weight = standardize(self.weight, self.eps, self.form)
+        weight = standardize_as_stored(self.weight, self.eps, self.form)
         return conv2d(x, weight, self.stride, self.padding)
 
 

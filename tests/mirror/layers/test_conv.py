@@ -67,7 +67,7 @@ def test_standardize(kernel, form, eps, layout, rng, mirror):
     """However the weights stand in memory; the result stands in the same way."""
 
     def standardize(weight):
-        what = vitedu.layers.conv.standardize(weight.contiguous(memory_format=layout), eps, form)
+        what = vitedu.layers.conv.standardize_as_stored(weight.contiguous(memory_format=layout), eps, form)
         assert what.is_contiguous(memory_format=layout)
         return what
 
