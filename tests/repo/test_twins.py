@@ -45,6 +45,10 @@ NUMPY_NAMES = {
     "module.Module.train": "torch.nn.Module has it",
     "module.Module.eval": "torch.nn.Module has it",
     "module.Module.replica": "for `parallel`",
+    "attention.AttentionCache": "autograd keeps what backward needs",
+    "attention_variants.GeneralCache": "autograd keeps what backward needs",
+    "gelu.normal_density": "for the slope: autograd does it",
+    "gelu.gelu_blocked": "PyTorch's own GELU is quick",
     "optim.SGD.step": "torch.optim.SGD has it",
     "optim.Adam.step": "torch.optim.AdamW has it",
     "conv.Windows": "what a backward needs, by name",
@@ -66,6 +70,17 @@ TORCH_NAMES = {
     "conv.standardize_as_stored": "memory orders are PyTorch's",
     "bit.FrugalStage": "autograd's memory",
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
+    "attention.fused_attention": "PyTorch's kernel",
+    "attention.fused_is_slow": "PyTorch's kernel",
+    "attention_variants.general_weights": "A for the record, which the fused kernel never writes down",
+    **{
+        f"{name}{method}": "keeps less for autograd"
+        for name, methods in (
+            ("mlp.FrugalMLP", ("", ".__init__", ".forward")),
+            ("variants.FrugalEncoder", ("", ".__init__", ".forward", ".first_token")),
+        )
+        for method in methods
+    },
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
@@ -104,6 +119,9 @@ OTHER_ARGUMENTS = {
     "init.normal": "PyTorch fills a tensor, NumPy makes a new array",
     "module.Module.load_state_dict": "torch.nn.Module's arguments",
     "positions.make_positions": "`dtype`; PyTorch has `.to(dtype)`",
+    "attention_variants.make_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "variants.make_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "variants.make_encoder": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "create.build": "`dtype`; PyTorch has `.to(dtype)`",
     "create.create_model": "`dtype`; PyTorch has `.to(dtype)`",
     "positions.sincos_2d": "`dtype`; PyTorch has `.to(dtype)`",
