@@ -55,12 +55,12 @@ MAY_IMPORT = {
     "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
     "vitedu.transfer": {*MATHEMATICS, "vitedu"},
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models"},
-    "vitedu.data": {"numpy"},
+    "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
     "vitedu.recipes": {"once", "vitedu.accounting"},
     "vitedu.plan": {"numpy", "once", "vitedu.accounting", "vitedu.models", "vitedu.recipes"},
     "vitedu.engine": {
-        *MATHEMATICS, "tqdm", "vitedu.data", "vitedu.models", "vitedu.recipes", "vitedu.training", "vitedu.transfer",
-        "vitedu.weights",
+        *MATHEMATICS, "tqdm", "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.plan", "vitedu.recipes",
+        "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
     "vitedu.show": {"matplotlib", "numpy"},
     "vitedu.check": {  # sees both packages, as a teacher does

@@ -89,6 +89,8 @@ class FrugalStdConv(StdConv):
 
     def forward(self, x):
         """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
-        if not self.recompute or not torch.is_grad_enabled():
+        # In a compiled graph, what stands in `checkpoint` is computed again as a whole, the convolution too; there the
+        # compiler itself decides what to keep.
+        if not self.recompute or not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return super().forward(x)
         return checkpoint(super().forward, x, use_reentrant=False, preserve_rng_state=False)

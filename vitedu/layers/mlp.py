@@ -71,7 +71,9 @@ class FrugalMLP(MLP):
         """x (B, T, D)  ->  (B, T, D)"""
         if record is not None or not self.recompute or not torch.is_grad_enabled():
             return super().forward(x, record)
-        return self.drop2(checkpoint(self._after_hidden, self.fc1(x), use_reentrant=False))
+        draws = self.training and self.drop1.rate > 0  # then the same numbers must be dropped again
+        out = checkpoint(self._after_hidden, self.fc1(x), use_reentrant=False, preserve_rng_state=draws)
+        return self.drop2(out)
 
     def _after_hidden(self, hidden):
         """Inside `checkpoint` only `hidden` is kept."""

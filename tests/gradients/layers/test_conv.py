@@ -14,7 +14,7 @@ from vitedu_numpy.layers.conv import (
     im2col_backward,
     standardize,
     standardize_backward,
-)
+)  # fmt: skip
 from vitedu_numpy.layers.padding import explicit_padding, same_padding
 
 B, C, O, H, W = 2, 3, 5, 6, 7
