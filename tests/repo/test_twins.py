@@ -49,6 +49,7 @@ NUMPY_NAMES = {
     "module.Module.replica": "for `parallel`",
     "attention.AttentionCache": "autograd keeps what backward needs",
     "attention_variants.GeneralCache": "autograd keeps what backward needs",
+    "layernorm.LayerNormCache": "autograd keeps what backward needs",
     "gelu.normal_density": "for the slope: autograd does it",
     "gelu.gelu_blocked": "PyTorch's own GELU is quick",
     "optim.SGD.step": "torch.optim.SGD has it",
