@@ -1,4 +1,4 @@
-"""`conv2d` a few images at a time, on all cores: the same numbers, sooner.  Beside notebooks/09_bit.ipynb.
+"""`conv2d` a few images at a time, on all cores: the same numbers, sooner.  Taught in notebooks/09_bit.ipynb.
 
 All columns of a batch at once would fill the memory; those of a few images fit the cache.
 
