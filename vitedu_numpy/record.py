@@ -8,7 +8,9 @@ in order of computation: of two records, the first key that differs names the st
 
 from __future__ import annotations
 
-__all__ = ["note", "scope"]
+import numpy as np
+
+__all__ = ["note", "noted", "scope"]
 
 
 class _Scope:
@@ -34,3 +36,12 @@ def note(record, **values) -> None:
     """Write values that were just made into `record`, in this order; nothing if it is None."""
     if record is not None:
         record.update(**values)
+
+
+def noted(record, **value):
+    """`note` one value and hand it on: as a copy where it was recorded, so that a later step may write over it."""
+    note(record, **value)
+    (value,) = value.values()
+    if record is None:
+        return value
+    return value.copy() if isinstance(value, np.ndarray) else value.clone()

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NUMPY_MODULES = {
     "gradcheck": "PyTorch has autograd, and torch.autograd.gradcheck",
+    "conv_chunked": "PyTorch's convolutions are quick already",
     "parallel": "PyTorch has data parallelism of its own",
     "blas": "torch.set_num_threads",
     **{module.rpartition(".")[2]: "stands once: docs/house.py" for module in STAND_ONCE},
@@ -53,7 +54,10 @@ NUMPY_NAMES = {
     "gelu.gelu_blocked": "PyTorch's own GELU is quick",
     "optim.SGD.step": "torch.optim.SGD has it",
     "optim.Adam.step": "torch.optim.AdamW has it",
+    "conv.Windows": "autograd keeps what backward needs",
     "conv.im2col": "PyTorch has convolutions",
+    "conv.Product": "autograd keeps what backward needs",
+    "pool.Winners": "autograd keeps what backward needs",
     "resize.interpolation_matrix": "PyTorch has interpolation",
     "pretrained.from_npz": "`from_pretrained` there",
     "__init__.from_npz": "`from_pretrained` there",
@@ -65,6 +69,7 @@ NUMPY_NAMES = {
     "__init__.relative_error": "see `gradcheck` above",
 }
 TORCH_NAMES = {
+    "conv.standardize_as_stored": "memory orders are PyTorch's",
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
     "attention.fused_attention": "PyTorch's kernel",
     "attention.fused_is_slow": "PyTorch's kernel",
@@ -72,6 +77,8 @@ TORCH_NAMES = {
     **{
         f"{name}{method}": "keeps less for autograd"
         for name, methods in (
+            ("conv.FrugalStdConv", ("", ".forward")),
+            ("bit.FrugalStage", ("", ".forward")),
             ("mlp.FrugalMLP", ("", ".__init__", ".forward")),
             ("variants.FrugalEncoder", ("", ".__init__", ".forward", ".first_token")),
         )
@@ -115,6 +122,7 @@ OTHER_ARGUMENTS = {
     "init.normal": "PyTorch fills a tensor, NumPy makes a new array",
     "module.Module.load_state_dict": "torch.nn.Module's arguments",
     "positions.make_positions": "`dtype`; PyTorch has `.to(dtype)`",
+    "crossattention.make_cross_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "attention_variants.make_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_encoder": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",

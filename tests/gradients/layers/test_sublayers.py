@@ -78,9 +78,8 @@ def test_encoder_block(norm, dropout, rng, check_layer, fix_dropout):
 def test_decoder_block(number, norm, dropout, rng, check_layer, fix_dropout):
     block = DecoderBlock(settings(norm, dropout), rng, np.float64)
     masks = {f"{name}.drop": (B, T, D) for name in ("self_attention", "cross_attention", "mlp")}
-    masks["cross_attention.layer.drop"] = (B, h, T, S)
     if dropout:  # without it, plain attention, which has nothing to drop
-        masks["self_attention.layer.drop"] = (B, h, T, T)
+        masks |= {"self_attention.layer.drop": (B, h, T, T), "cross_attention.layer.drop": (B, h, T, S)}
     fix_dropout(block, masks)
     if not dropout:
         block.eval()
