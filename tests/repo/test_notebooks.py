@@ -238,7 +238,7 @@ def test_a_students_copy_runs(tmp_path):
     notebook.cells = [cell for cell in notebook.cells if "solution" not in tags(cell)]
     nbformat.write(notebook, tmp_path / name)
     command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--inplace", name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     ran = nbformat.read(tmp_path / name, as_version=4)
     printed = "".join(text for cell in ran.cells if cell.cell_type == "code" for text in texts(cell))
