@@ -20,7 +20,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["GOMP_SPINCOUNT"] = "0"
 
 # The longest files, longest first: then no core is left alone with one of them at the end.  Others follow by name.
-LONGEST: list[str] = []
+LONGEST = [
+    "notebooks/11_seq2seq.ipynb",
+    "notebooks/14_pretraining.ipynb",
+    "notebooks/07_vit_numpy.ipynb",
+    "notebooks/06_encoder.ipynb",
+    "notebooks/09_bit.ipynb",
+    "notebooks/08_vit_torch.ipynb",
+    "notebooks/13_weights.ipynb",
+]
 
 
 def pytest_collection_modifyitems(config, items):
