@@ -68,6 +68,7 @@ def random_images(count: int = 50_000) -> Arrays:
 def setting(args):
     """(recipe, source) of the command line."""
     recipe = get_recipe("vit_cifar10")
+    recipe = replace(recipe, run=replace(recipe.run, precision="bf16"))
     if not args.jpeg:
         return recipe, open_source(args.data, "train") if args.data else random_images()
     recipe = replace(recipe, model=named_config("vit_ti16", 1000), data=DataRecipe(), batch_size=16)

@@ -59,8 +59,8 @@ MAY_IMPORT = {
     "vitedu.recipes": {"once", "vitedu.accounting"},
     "vitedu.plan": {"numpy", "once", "vitedu.accounting", "vitedu.models", "vitedu.recipes"},
     "vitedu.engine": {
-        *MATHEMATICS, "tqdm", "vitedu.data", "vitedu.models", "vitedu.recipes", "vitedu.training", "vitedu.transfer",
-        "vitedu.weights",
+        *MATHEMATICS, "tqdm", "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.plan", "vitedu.recipes",
+        "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
     "vitedu.show": {"matplotlib", "numpy"},
     "vitedu.check": {  # sees both packages, as a teacher does

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tarfile
 import time
 
@@ -233,6 +234,13 @@ def test_a_file_is_no_folder(parquet_folder):
     file = os.path.join(parquet_folder, sorted(os.listdir(parquet_folder))[0])
     with pytest.raises(ValueError, match="is a file; data must be the folder that holds it"):
         open_source(file, "train")
+
+
+def test_image_files_need_no_datasets(photos, tmp_path, monkeypatch):
+    """With PyTorch, NumPy and Pillow alone one can train on folders of images."""
+    as_images(tmp_path / "files", photos[:4], [0, 1, 2, 0], None)
+    monkeypatch.setitem(sys.modules, "datasets", None)  # as if it were not installed
+    assert len(open_source(str(tmp_path / "files"), "train")) == 4
 
 
 def test_an_empty_folder(tmp_path):

@@ -13,6 +13,8 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, replace
 
+from vitedu_numpy.models.names import named_config
+
 from .formulas import macs_by_part, parameters_by_part
 from .paper_tables import JFT_IMAGES, TABLE_1, TABLE_6
 
@@ -44,8 +46,6 @@ def count(config, image_size=None, *, lengths=None, **switches) -> Compute:
     Raises ValueError for an unknown name or a size that is not allowed, TypeError for other settings.
     """
     if isinstance(config, str):
-        from ..models import named_config
-
         config = named_config(config)
     if image_size is not None:
         config = replace(config, image_size=image_size)
@@ -187,8 +187,6 @@ class Row:
 
 def table_1() -> list[Row]:
     """Parameters, in millions.  The paper does not say what it counted, so each model stands here three times."""
-    from ..models import named_config
-
     rows = []
     for variant in TABLE_1:
         for P in (14,) if variant.name == "ViT-Huge" else (16, 32):
@@ -210,8 +208,6 @@ def table_6(num_classes=1000) -> list[Row]:
 
     JFT's 18000 classes in place of 1000 would add at most 1 % (R50x1, the model with the widest head for its compute).
     """
-    from ..models import named_config
-
     rows = []
     for row in TABLE_6:
         config = named_config(row.name, num_classes=num_classes)

@@ -105,8 +105,6 @@ def _open_hub(hub, split, streaming, image, label, retry):
 
 
 def _open_folder(folder, split, streaming, image, label, retry):
-    from datasets import load_dataset_builder
-
     if os.path.exists(os.path.join(folder, "dataset_dict.json")) or os.path.exists(os.path.join(folder, "state.json")):
         return _open_saved(folder, split, streaming, image, label, retry)
     kind = _kind_of_files(folder)
@@ -119,6 +117,8 @@ def _open_folder(folder, split, streaming, image, label, retry):
         return ImageFiles(folders[split], retry)
     if kind is None:
         raise ValueError(f"data={folder!r} holds no parquet, arrow, tar or image files")
+    from datasets import load_dataset_builder  # so late: image files need no `datasets`
+
     try:
         builder = load_dataset_builder(folder)
     except Exception as error:

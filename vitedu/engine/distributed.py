@@ -68,17 +68,40 @@ def processes(run):
         torch.cuda.set_device(device)
     # A checkpoint is written in the background, on a way to talk that does not pass through the GPU: hence gloo, too.
     backend = "cpu:gloo,cuda:nccl" if use_gpu else "gloo"
-    if dist.is_initialized():  # somebody's own processes: use them, and leave them as they are
-        yield World(dist.get_rank(), dist.get_world_size(), device)
-        return
-    if "RANK" in os.environ:
-        dist.init_process_group(backend)
-    else:
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    with deterministic() if run.deterministic else nullcontext():
+        if dist.is_initialized():  # somebody's own processes: use them, and leave them as they are
+            yield World(dist.get_rank(), dist.get_world_size(), device)
+            return
+        if "RANK" in os.environ:
+            dist.init_process_group(backend)
+        else:
+            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        try:
+            yield World(dist.get_rank(), dist.get_world_size(), device)
+        finally:
+            dist.destroy_process_group()
+
+
+@contextmanager
+def deterministic():
+    """While this holds, every operation gives the same bits each time, or PyTorch raises a RuntimeError naming it.
+
+    Many kernels of a GPU add up in the order in which their threads happen to end; cuBLAS takes its workspace from
+    whichever stream is free; a compiler tries several kernels and takes the fastest of that day.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
+    from torch._inductor import config as compiler
+
+    was = torch.are_deterministic_algorithms_enabled(), getattr(compiler, "deterministic", None)
+    torch.use_deterministic_algorithms(True)
+    if was[1] is not None:  # older versions of PyTorch do not have it
+        compiler.deterministic = True
     try:
-        yield World(dist.get_rank(), dist.get_world_size(), device)
+        yield
     finally:
-        dist.destroy_process_group()
+        torch.use_deterministic_algorithms(was[0])
+        if was[1] is not None:
+            compiler.deterministic = was[1]
 
 
 def blocks(model) -> list:
@@ -92,12 +115,19 @@ def parallelise(model, run, world: World):
     DDP: every process holds all parameters, and gradients are averaged in backward.  FSDP2: each parameter, its
     gradient and its optimiser state are cut into `world.size` parts; a block's parameters are gathered just before it
     is computed, and let go after.  The parameters' names stay in either case.
+
+    Under `torchrun` one process is wrapped, too: what a trial on one GPU carries out is then what eight will.
     """
     if run.recompute:
         for module in model.modules():
             if hasattr(module, "recompute_blocks"):
                 module.recompute_blocks = True
     if run.compile:
+        from torch._dynamo import config as compiler
+
+        # DDP would have the compiler cut what is compiled where a bucket of gradients ends.  Blocks are cuts enough,
+        # and to cut through what is computed again in backward (GELU) is not allowed.
+        compiler.optimize_ddp = False
         for block in blocks(model):
             block.compile()
     if run.parallel == "fsdp":
@@ -108,7 +138,7 @@ def parallelise(model, run, world: World):
         for block in blocks(model):
             fully_shard(block, mesh=mesh)
         return fully_shard(model, mesh=mesh)
-    if world.size == 1:
+    if world.size == 1 and "RANK" not in os.environ:
         return model
     from torch.nn.parallel import DistributedDataParallel
 

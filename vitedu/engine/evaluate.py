@@ -30,7 +30,7 @@ def _batches(source, ids, transform, world, run, batch_size):
     steps = -(-len(ids) // batch_size)
     loader = Loader(
         source, InOrder(ids), transform, seed=0, batch_size=batch_size, steps=steps, micro_batch=run.micro_batch,
-        rank=world.rank, world=world.size, workers=run.workers,
+        rank=world.rank, world=world.size, workers=run.workers, pin_memory=world.device.type == "cuda",
     )  # fmt: skip
     for micro_batches in loader:
         for batch in micro_batches:
@@ -52,13 +52,15 @@ def _evaluating(net):
 
 def evaluate_run(net, objective, source, transform, world, run, autocast, batch_size=512) -> dict[str, float]:
     """{"eval_loss", "eval_accuracy"} over all images of `source` that can be read, each counted once."""
-    sums = torch.zeros(3, dtype=torch.float64)
+    sums = torch.zeros(2, dtype=torch.float64, device=world.device)  # read once, at the end: a GPU need not wait
+    images = 0
     with _evaluating(net):
         for batch in _batches(source, np.arange(len(source)), transform, world, run, batch_size):
             with autocast():
                 loss, right = objective(net, batch, step=0, train=False)
-            sums += torch.stack([loss.double().cpu(), right.double().cpu(), batch.valid.sum().double()])
-    loss, right, count = world.sum(sums).tolist()
+            sums += torch.stack([loss.double(), right.double()])
+            images += int(batch.valid.sum())
+    count, (loss, right) = world.count(images), world.sum(sums).tolist()
     if count == 0:
         raise ValueError("no image of the evaluation set could be read")
     return {"eval_loss": loss / count, "eval_accuracy": right / count}

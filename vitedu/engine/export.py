@@ -16,7 +16,7 @@ from ..weights.safe import save_safetensors
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import processes
-from .run_folder import read_recipe
+from .run_folder import read_precision, read_recipe
 
 __all__ = ["export_model", "export_run", "make_model"]
 
@@ -61,7 +61,7 @@ def export_run(folder, path, dtype=np.float32) -> int:
     recipe, _ = read_recipe(folder)
     with processes(Execution(device="cpu")) as world:
         checkpoints = Checkpoints(Path(folder) / "checkpoints", world, keep=1_000_000, tidy=False)
-        model = make_model(recipe).to(torch.float64 if recipe.run.precision == "float64" else torch.float32)
+        model = make_model(recipe).to(torch.float64 if read_precision(folder) == "float64" else torch.float32)
         average = Average(model, recipe.ema)
         step = checkpoints.load_latest(model, None, average)
         if step == 0:

@@ -16,11 +16,12 @@ __all__ = ["Report", "read_metrics"]
 class Report:
     """Writes one line of JSON per report to `metrics.jsonl`, and to TensorBoard where that is installed.
 
+    peak: images/s of all processes at their best (`peak.py`); mfu is the part of it that is reached.
     On resume the lines after the checkpoint's step are taken away: those steps will be done again.
     """
 
-    def __init__(self, folder, world, steps: int, start: int, batch_size: int):
-        self.active, self.batch_size, self.folder = world.is_first, batch_size, Path(folder)
+    def __init__(self, folder, world, steps: int, start: int, batch_size: int, peak: float):
+        self.active, self.batch_size, self.folder, self.peak = world.is_first, batch_size, Path(folder), peak
         self.file = self.board = self.bar = None
         self.last_time, self.last_step = time.perf_counter(), start
         self.seconds = 0.0
@@ -48,11 +49,12 @@ class Report:
         self.seconds += now - self.last_time
         if "loss" in values:
             images = (step - self.last_step) * self.batch_size
-            values["images_per_second"] = round(images / max(now - self.last_time, 1e-9), 1)
+            speed = images / max(now - self.last_time, 1e-9)
+            values["images_per_second"], values["mfu"] = round(speed, 1), float(f"{speed / self.peak:.3g}")
             self.last_step = step
             self.bar.set_postfix_str(
                 f"loss {values['loss']:.3f}, lr {values['learning_rate']:.2e}, "
-                f"{values['images_per_second']:.0f} images/s"
+                f"{values['images_per_second']:.0f} images/s, MFU {values['mfu']:.1%}"
             )
         self.last_time = now
         line = {"step": step, "images": step * self.batch_size, "seconds": round(self.seconds, 1), **values}

@@ -23,15 +23,16 @@ from vitedu_numpy.weights.files import replacing
 
 from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
 
-__all__ = ["open_run", "read_recipe", "write_json"]
+__all__ = ["open_run", "read_precision", "read_recipe", "write_json"]
 
 _PACKAGES = ("vitedu", "torch", "numpy", "datasets", "pyarrow", "pillow", "simplejpeg", "opencv-python-headless")
 _MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
 
 
-def open_run(folder, recipe, dataset: str, num_images: int, world) -> None:
+def open_run(folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str]) -> None:
     """Write what is run into a new folder; in an old one, see that it is the same run.
 
+    precision: what was taken, where the recipe leaves it open; facts: what else stands in versions.json.
     Only `run.*`, how it is carried out, and the notes may have changed.  Raises ValueError that names every other
     difference.
     """
@@ -52,8 +53,10 @@ def open_run(folder, recipe, dataset: str, num_images: int, world) -> None:
     if world.is_first:
         folder.mkdir(parents=True, exist_ok=True)
         record = {"model_kind": type(recipe.model).__name__, "num_images": num_images, "data": dataset}
+        record["precision"] = precision
         write_json(folder / "recipe.json", {**record, "recipe": asdict(recipe)})
-        write_json(folder / "versions.json", _versions() | {"processes": world.size, "device": str(world.device)})
+        where = {"processes": world.size, "device": str(world.device)}
+        write_json(folder / "versions.json", _versions() | where | facts)
     world.barrier()
 
 
@@ -68,6 +71,19 @@ def read_recipe(folder) -> tuple[Recipe, int]:
         return Recipe(**parts), int(found["num_images"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} does not hold the recipe of a run: {error}") from error
+
+
+def read_precision(folder) -> str | None:
+    """The precision that the run in a folder was last carried out in; None where there is no run.  Errors as above."""
+    if not (Path(folder) / "recipe.json").exists():
+        return None
+    recipe, _ = read_recipe(folder)
+    found = json.loads((Path(folder) / "recipe.json").read_text(encoding="utf-8")).get(
+        "precision", recipe.run.precision
+    )
+    if found not in ("bf16", "float32", "float64"):
+        raise ValueError(f"{folder}/recipe.json has precision={found!r}; allowed is 'bf16', 'float32' or 'float64'")
+    return found
 
 
 def write_json(path, value) -> None:

@@ -24,6 +24,8 @@ from .evaluate import check_labels, evaluate_few_shot, evaluate_run
 from .export import export_model, make_model
 from .objective import make_objective
 from .optimizer import clip_gradients, make_optimizer, rate_at
+from .peak import flops_per_image, peak_flops
+from .precision import choose_precision
 from .report import Report
 from .run_folder import open_run
 from .runs import draw, read_run
@@ -51,7 +53,8 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
             check_labels(train_source, eval_source)
 
         # ---- model: the same first weights on every process, whatever their number --------------------------------
-        dtype = torch.float64 if run.precision == "float64" else torch.float32
+        precision, why = choose_precision(out, recipe, world)
+        dtype = torch.float64 if precision == "float64" else torch.float32
         model = make_model(recipe).to(world.device, dtype)
         if run.channels_last:
             model = model.to(memory_format=torch.channels_last)
@@ -59,13 +62,19 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         optimizer = make_optimizer(model, recipe)
         average = Average(model, recipe.ema)
         objective = make_objective(recipe, world.device, dtype)
-        autocast = partial(torch.autocast, world.device.type, torch.bfloat16, enabled=run.precision == "bf16")
+        autocast = partial(torch.autocast, world.device.type, torch.bfloat16, enabled=precision == "bf16")
 
         # ---- go on where the last checkpoint ended ------------------------------------------------------------------
-        open_run(out, recipe, dataset, len(train_source), world)
+        # ... and how fast that could be at best; the first process alone reports it.
+        peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
+        facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
+        open_run(out, recipe, dataset, len(train_source), world, precision, facts)
         checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every)
         start = checkpoints.load_latest(model, optimizer, average)
-        report = Report(out, world, total_steps, start, recipe.batch_size)
+        best = peak * world.size / flops_per_image(recipe)  # images/s
+        report = Report(out, world, total_steps, start, recipe.batch_size, best)
+        if run.precision == "auto":
+            report.say(f"precision {precision}: {why}")
         if start:
             report.say(f"going on at step {start} of {total_steps}, with image number {start * recipe.batch_size}")
         loader = Loader(

@@ -45,7 +45,7 @@ class PlanRequest:
     batch_size: int | None = None  # images per update, over all GPUs; None: the recipe's
     micro_batch: int | None = None  # images a GPU takes at once; None: the most that fits
     parallel: str | None = None  # "ddp" or "fsdp"; None: the recipe's
-    precision: str | None = None  # "bf16" or "float32"; None: the recipe's
+    precision: str | None = None  # "bf16" or "float32"; None: the recipe's, where that is open bf16
     recompute: bool = False  # activation checkpointing: less memory, a fourth forward
     utilisation: float = 0.4  # part of the peak FLOP/s that is reached
     usable_memory: float = 0.9  # part of the GPU's memory that tensors can have; the rest: CUDA, libraries, gaps
@@ -178,7 +178,7 @@ def _changed(recipe, request) -> Recipe:
     run = replace(
         run,
         parallel=r.parallel or run.parallel,
-        precision=r.precision or run.precision,
+        precision=r.precision or ("bf16" if run.precision == "auto" else run.precision),  # "auto" on these GPUs
         recompute=r.recompute or run.recompute,
     )
     length = dict(epochs=r.epochs, steps=None) if r.epochs is not None else {}

@@ -66,8 +66,10 @@ class Execution:
     device: str = "auto"  # "auto": a GPU where there is one; "cpu"; "cuda"
     parallel: str = "ddp"  # "ddp": every process holds the model; "fsdp": parameters and optimiser are sharded (FSDP2)
     micro_batch: int | None = None  # images that one process takes at once; None: its whole share of the batch
-    precision: str = "bf16"  # "bf16": autocast; "float32"; "float64" for checks
+    # "bf16": autocast; "float32"; "float64" for checks; "auto": bf16 where the device computes it quickly, else float32
+    precision: str = "auto"
     compile: bool = False  # torch.compile, block by block
+    deterministic: bool = False  # kernels that give the same bits every time; slower, and only a GPU has others
     recompute: bool = False  # activation checkpointing: keep each block's input only, compute the rest again
     channels_last: bool = False  # memory layout of images; quicker for ResNets on GPUs
     threads: int | None = None  # CPU threads per process; None: PyTorch's own choice
@@ -84,7 +86,7 @@ class Execution:
             self,
             device=("auto", "cpu", "cuda"),
             parallel=("ddp", "fsdp"),
-            precision=("bf16", "float32", "float64"),
+            precision=("auto", "bf16", "float32", "float64"),
         )
         for name in ("log_every", "checkpoint_every", "keep"):
             require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")

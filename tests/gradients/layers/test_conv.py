@@ -13,13 +13,12 @@ from vitedu_numpy.layers.conv import (
     StdConv,
     conv2d,
     conv2d_backward,
-    explicit_padding,
     im2col,
     im2col_backward,
-    same_padding,
     standardize,
     standardize_backward,
 )  # fmt: skip
+from vitedu_numpy.layers.padding import explicit_padding, same_padding
 
 B, C, O, H, W = 2, 3, 5, 6, 7
 PADDINGS = {"one": 1, "none": 0, "same": "same", "uneven": ((0, 2), (3, 1))}

@@ -329,4 +329,9 @@ def test_gpus_are_plausible():
     for name, gpu in GPUS.items():
         assert 50 < gpu.bf16 < 3000, name
         assert gpu.float32 is None or gpu.float32 < gpu.bf16
-    assert get_recipe("vit_b16-jft").run.precision == "bf16"  # what a plan for a GPU assumes by default
+
+
+def test_a_precision_that_is_left_open_is_bfloat16_on_a_gpu():
+    assert get_recipe("vit_b16-jft").run.precision == "auto"
+    request = PlanRequest(recipe="vit_s16", gpus=1, gpu="a100-80gb", epochs=1, num_images=1000, batch_size=8)
+    assert plan(request).recipe.run.precision == "bf16"

@@ -104,4 +104,4 @@ def test_relative_positions_cannot_be_resized():
     old, new = vitedu_numpy.ViTConfig(4, **sizes), vitedu_numpy.ViTConfig(8, **sizes)
     for package in (vitedu_numpy, vitedu):
         with pytest.raises(ValueError, match="'relative' cannot be resized"):
-            package.resize.resize_state({}, old, new)
+            package.weights.resize.resize_state({}, old, new)

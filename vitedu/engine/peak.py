@@ -1,0 +1,57 @@
+"""How fast the device could multiply at best: what a run's speed is compared with (MFU).
+
+Taught in notebooks/14_pretraining.ipynb.
+
+    MFU = 3 x 2 x MACs of a forward of one image x images/s / (FLOP/s at best x processes)
+
+"Model FLOPs utilisation" (Chowdhery et al. 2022, arXiv:2204.02311): what is computed twice does not count.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from ..accounting.formulas import macs_by_part
+from ..plan.gpus import GPUS, gpu_named
+
+__all__ = ["flops_per_image", "measure_peak", "peak_flops"]
+
+DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}
+
+
+def flops_per_image(recipe) -> float:
+    """FLOPs of training on one image: 3 forwards, 2 FLOPs a MAC.  Masked patches are counted as if they classified."""
+    return 6 * sum(macs_by_part(recipe.model, shortcut=recipe.objective == "classify").values())
+
+
+def peak_flops(device, precision: str) -> tuple[float, str]:
+    """(FLOP/s of one process's device at best, where that number comes from)."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    known = gpu_named(name)
+    if known is not None:
+        sheet = {"bf16": GPUS[known].bf16 if GPUS[known].has_bf16 else None, "float32": GPUS[known].float32}
+        if sheet.get(precision) is not None:
+            return 1e12 * sheet[precision], f"data sheet of {known}"
+    found = measure_peak(device, precision)
+    on = f"{torch.get_num_threads()} threads of the CPU" if device.type == "cpu" else name
+    return found, f"measured on {on} with a matrix product"
+
+
+def measure_peak(device, precision: str, seconds: float = 0.05) -> float:
+    """FLOP/s of the quickest of some square matrix products that take `seconds` together."""
+    side = 512 if device.type == "cpu" else 4096
+    a = torch.ones(side, side, dtype=DTYPES[precision], device=device)
+    quickest, end = float("inf"), None
+    while end is None or time.perf_counter() < end:
+        start = time.perf_counter()
+        a @ a
+        if device.type != "cpu":
+            torch.cuda.synchronize(device)
+        if end is None:  # the first one prepares
+            end = time.perf_counter() + seconds
+            quickest = time.perf_counter() - start
+        else:
+            quickest = min(quickest, time.perf_counter() - start)
+    return 2 * side**3 / quickest
