@@ -21,6 +21,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # The longest files, longest first: then no core is left alone with one of them at the end.  Others follow by name.
 LONGEST = [
+    "tests/test_plant_errors.py",
+    "tests/engine/test_kill.py",
+    "tests/data/test_loader.py",
+    "tests/engine/test_processes.py",
+    "tests/engine/test_failures.py",
+    "tests/repo/test_readme.py",
+    "tests/browser/test_jupyterlab.py",
+    "tests/benchmarks/test_gpu_engine.py",
     "notebooks/11_seq2seq.ipynb",
     "notebooks/14_pretraining.ipynb",
     "notebooks/07_vit_numpy.ipynb",
