@@ -264,6 +264,7 @@ def test_nothing_of_the_packages_is_defined_again(name):
 TAUGHT_IN = re.compile(r"Taught in (notebooks/\d\d_\w+\.ipynb(?:(?:, | and )(?:notebooks/)?\d\d_\w+\.ipynb)*)")
 
 
+@functools.cache
 def taught_in() -> dict[str, set[str]]:
     """module path -> the notebooks that its docstring names"""
     found = {}
