@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
     "vitedu.transfer": {*MATHEMATICS, "vitedu"},
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models"},
-    "vitedu.data": {"numpy"},
+    "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
     "vitedu.recipes": {"once", "vitedu.accounting"},
     "vitedu.plan": {"numpy", "once", "vitedu.accounting", "vitedu.models", "vitedu.recipes"},
     "vitedu.engine": {

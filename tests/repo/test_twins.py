@@ -25,6 +25,8 @@ NUMPY_MODULES = {
 TORCH_MODULES = {
     "cli": "the command line",
     "huggingface": "a PyTorch library's layout",
+    "many": "vmap carries it out",
+    "muon": "an optimiser beyond the paper's, for GPUs",
     "safe": "PyTorch libraries' files",
     "timm": "a PyTorch library's layout",
 }

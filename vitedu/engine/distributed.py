@@ -17,7 +17,7 @@ from ..models.bit import PreActUnit
 from ..models.encoder import Block
 from ..models.hybrid import PostActUnit
 
-__all__ = ["World", "blocks", "parallelise", "processes", "sync_gradients"]
+__all__ = ["World", "allow_variants", "blocks", "parallelise", "processes", "sync_gradients"]
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ def parallelise(model, run, world: World):
         # DDP would have the compiler cut what is compiled where a bucket of gradients ends.  Blocks are cuts enough,
         # and to cut through what is computed again in backward (GELU) is not allowed.
         compiler.optimize_ddp = False
+        allow_variants()
         for block in blocks(model):
             block.compile()
     if run.parallel == "fsdp":
@@ -144,6 +145,18 @@ def parallelise(model, run, world: World):
 
     ids = [world.device.index] if world.device.type == "cuda" else None
     return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def allow_variants(count: int = 64) -> None:
+    """Let PyTorch compile up to `count` variants of a block, not only 8: beyond that it falls back to eager, silently.
+
+    Equal blocks share one.  A ResNet has two for each stage, a ViT two, training and evaluation each their own.
+    """
+    import torch._dynamo
+
+    config = torch._dynamo.config
+    name = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"  # its name before 2.7
+    setattr(config, name, max(count, getattr(config, name)))
 
 
 def sync_gradients(net, wanted: bool):

@@ -81,7 +81,9 @@ class StdConv(Module):
 
     def forward(self, x):
         """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
-        if self.recompute and torch.is_grad_enabled():
+        # In a compiled graph, what stands in `checkpoint` is computed again as a whole, the convolution too; there the
+        # compiler itself decides what to keep.
+        if self.recompute and torch.is_grad_enabled() and not torch.compiler.is_compiling():
             return checkpoint(self._forward, x, use_reentrant=False, preserve_rng_state=False)
         return self._forward(x)
 

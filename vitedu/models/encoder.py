@@ -54,7 +54,8 @@ class MLP(Module):
     def forward(self, x, record=None):
         hidden = self.fc1(x)  # (B, T, M)
         if record is None and self.recompute and torch.is_grad_enabled():
-            return self.drop2(checkpoint(self._after_hidden, hidden, use_reentrant=False))
+            draws = self.training and self.drop1.rate > 0  # then the same numbers must be dropped again
+            return self.drop2(checkpoint(self._after_hidden, hidden, use_reentrant=False, preserve_rng_state=draws))
         activated = self.gelu(hidden)
         out = self.drop2(self.fc2(self.drop1(activated)))  # (B, T, D)
         if record is not None:
