@@ -21,21 +21,28 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # The longest files, longest first: then no core is left alone with one of them at the end.  Others follow by name.
 LONGEST = [
-    "tests/test_plant_errors.py",
     "tests/engine/test_kill.py",
-    "tests/data/test_loader.py",
     "tests/engine/test_processes.py",
     "tests/engine/test_failures.py",
+    "tests/test_plant_errors.py",
+    "tests/engine/test_bad_data.py",
     "tests/repo/test_readme.py",
     "tests/browser/test_jupyterlab.py",
+    "tests/benchmarks/test_gpu_kit.py",
     "tests/benchmarks/test_gpu_engine.py",
-    "notebooks/11_seq2seq.ipynb",
+    "tests/parity/accounting/test_compute.py",
+    "tests/parity/models/test_stochastic_depth.py",
+    "tests/parity/models/test_modes.py",
+    "tests/data/test_loader.py",
+    "tests/repo/test_notebooks.py",
     "notebooks/14_pretraining.ipynb",
-    "notebooks/07_vit_numpy.ipynb",
-    "notebooks/06_encoder.ipynb",
-    "notebooks/09_bit.ipynb",
     "notebooks/08_vit_torch.ipynb",
-    "notebooks/13_weights.ipynb",
+    "notebooks/07_vit_numpy.ipynb",
+    "notebooks/10_hybrid.ipynb",
+    "notebooks/06_encoder.ipynb",
+    "notebooks/11_seq2seq.ipynb",
+    "notebooks/09_bit.ipynb",
+    "notebooks/05_block.ipynb",
 ]
 
 

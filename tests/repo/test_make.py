@@ -71,3 +71,11 @@ def test_the_suite_runs_on_all_cores_with_one_thread_each(tmp_path):
         assert "OMP_NUM_THREADS=1" in line
         assert "--numprocesses auto --dist loadfile" in line
     assert "--nbval" in lines[1]
+
+
+def test_the_files_that_begin_first_exist():
+    """A file that was renamed would no longer begin first, and nobody would notice."""
+    (names,) = re.findall(r"^LONGEST = \[\n(.*?)^\]", (ROOT / "conftest.py").read_text(encoding="utf-8"), re.M | re.S)
+    files = re.findall(r'"(.+?)"', names)
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
