@@ -118,9 +118,12 @@ def test_a_wrong_data_path_is_named(tmp_path):
 
 
 def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch, capsys):
-    """What `make lab` installs trains on the digits; data in files need more."""
+    """What `make lab` installs trains on the digits and on folders of images; parquet needs more."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train-00000.parquet").touch()
     monkeypatch.setitem(sys.modules, "datasets", None)  # as if it were not installed
-    assert main(["train", "vit_cifar10", "--out", str(tmp_path / "run"), "--data", str(tmp_path)]) == 1
+    assert main(["train", "vit_cifar10", "--out", str(tmp_path / "run"), "--data", str(folder)]) == 1
     said = capsys.readouterr().err
     assert "datasets" in said
     assert ".[train]" in said
