@@ -34,9 +34,9 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
-    *("config", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
-    *(f"weights.{name}" for name in ("contents", "files", "layout", "loading", "official")),
-    "training.batches",
+    *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
+    *(f"weights.{name}" for name in ("contents", "files", "grids", "layout", "loading", "official")),
+    *("training.batches", "transfer.shots"),
 )
 
 # room -> what its files may import besides the standard library and themselves.

@@ -93,6 +93,16 @@ def test_state_is_a_copy(model):
     assert np.array_equal(model.head.weight.value, before + 1)
 
 
+def test_a_state_of_the_models_own_arrays(model):
+    """Two parameters change places: neither is written before the other has been read."""
+    one, other = "encoder.blocks.0.norm1.weight", "encoder.blocks.0.norm2.weight"
+    values = {name: p.value for name, p in model.named_parameters()}
+    values[one][...], values[other][...] = 1, 2
+    model.load_state_dict(values | {one: values[other], other: values[one]})
+    assert (model.state_dict()[one] == 2).all()
+    assert (model.state_dict()[other] == 1).all()
+
+
 def test_gradients_are_zero_where_nothing_arrived_and_after_zero_grad(model, rng):
     assert all((g == 0).all() for g in model.gradients().values())
     logits = model(rng.uniform(-1, 1, (2, 3, 4, 4)))
