@@ -77,7 +77,7 @@ MAY_IMPORT_LATE = {
     "vitedu.data": {
         *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
     },
-    "vitedu.plan": {"torch"},
+    "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "pygments"},
     "vitedu.cli": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
