@@ -71,7 +71,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         # ... and how fast that could be at best; the first process alone reports it.
         peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
         facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
-        open_run(out, recipe, dataset, len(train_source), world, precision, facts, begun_from)
+        open_run(out, recipe, dataset, len(train_source), world, precision, facts, begun_from=begun_from)
         checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every)
         start = checkpoints.load_latest(model, optimizer, average)
         best = peak * world.size / flops_per_image(recipe)  # images/s
