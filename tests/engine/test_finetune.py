@@ -150,6 +150,12 @@ def test_a_run_is_the_plain_loop(recipe, whole, weights_file):
     np.testing.assert_allclose(losses(whole), found, rtol=1e-10)
 
 
+def test_two_processes_begin_and_end_alike(recipe, whole, tmp_path):
+    """Sharded by FSDP2, in micro-batches; float64 sums in another order: 1e-10, as in test_processes.py."""
+    found = run(with_run(recipe, parallel="fsdp", micro_batch=5), tmp_path / "run", world=2)
+    np.testing.assert_allclose(found, losses(whole), rtol=1e-10)
+
+
 # ---- stop and go on --------------------------------------------------------------------------------------------------
 
 

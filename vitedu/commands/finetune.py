@@ -1,4 +1,4 @@
-"""`vitedu finetune FROM --data DATA --out FOLDER`.  Taught in notebooks/14_pretraining.ipynb."""
+"""`vitedu finetune FROM --data DATA --out FOLDER`.  Described in docs/scale.md."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import os

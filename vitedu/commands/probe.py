@@ -1,4 +1,4 @@
-"""`vitedu probe FROM --data DATA`: how good are frozen features?  Taught in notebooks/14_pretraining.ipynb."""
+"""`vitedu probe FROM --data DATA`: how good are frozen features?  Described in docs/scale.md."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 

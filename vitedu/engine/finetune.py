@@ -1,6 +1,6 @@
 """Fine-tuning: one run from given weights, or a search over learning rates first (Sec. 4.1, App. B.1.1, Table 4).
 
-Taught in notebooks/14_pretraining.ipynb.  The runs themselves are those of `train.py`, with all it promises.
+Described in docs/scale.md.  The runs themselves are those of `train.py`, with all it promises.
 
 | in the folder | what |
 |---|---|

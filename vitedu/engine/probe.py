@@ -1,6 +1,6 @@
 """How good are the features of a frozen model?  Sec. 4.1's few-shot accuracy, for any weights and any data set.
 
-Taught in notebooks/14_pretraining.ipynb.
+Described in docs/scale.md.
 """
 
 from __future__ import annotations

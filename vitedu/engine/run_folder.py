@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| recipe.json | the final recipe: this file is enough to repeat the run |
+| recipe.json | the final recipe, and a digest of the weights it begins from: enough to repeat the run |
 | versions.json | of Python and the packages |
 | metrics.jsonl | one line per report |
 | curves.png | loss, accuracy, learning rate |

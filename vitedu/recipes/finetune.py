@@ -157,7 +157,9 @@ _HYPER_RULE = FineTuning(
 _DIGITS = FineTuning(
     name="digits",
     data=DataRecipe("digits", "train", "test", crop="pad", pad=2, flip=False, eval_resize=None),
-    notes=Notes("ours, for a laptop; from vit_cifar10", hardware="one CPU core"),
+    notes=Notes(
+        "ours, for a laptop; from vit_cifar10", "96.4 % of 360 images, from scratch 43.6 %", "one CPU core", "24 s"
+    ),
     run=Execution(threads=1, log_every=10, checkpoint_every=50),
     image_size=None,
     rates=(0.01, 0.03, 0.1),
