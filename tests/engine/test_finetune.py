@@ -255,11 +255,15 @@ def test_a_killed_grid_goes_on_where_it_stopped(weights_file, tmp_path):
 
 
 def test_a_rate_that_diverges_has_lost(weights_file, tmp_path):
-    tuning = replace(TUNING, rates=(1e200, 0.03), steps=4, warmup_steps=0, clip_norm=None)
+    data = replace(DIGITS, train_images=60)
+    tuning = replace(TUNING, data=data, rates=(1e200, 0.03), steps=4, warmup_steps=0, clip_norm=None)
     finetune(tuning, weights_file, tmp_path / "out", grid=True)
     found = json.loads((tmp_path / "out" / "grid.json").read_text())
     assert "the loss is" in found["runs"][0]["diverged"] or "the gradient" in found["runs"][0]["diverged"]
     assert found["chosen"] == 0.03
+    searched, num_images = read_recipe(tmp_path / "out" / "grid" / "0.03")
+    assert (searched.data.hold_out, num_images) == (12, 48)  # the search sees the 60 images and no others
+    assert read_recipe(tmp_path / "out")[1] == 60
     with pytest.raises(FloatingPointError, match=r"not finite at any of the rates"):
         finetune(replace(tuning, rates=(1e200, 1e190)), weights_file, tmp_path / "none", grid=True)
 

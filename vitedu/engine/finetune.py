@@ -84,7 +84,9 @@ def choose_rate(recipe, rates, held_out: int, out, world, data: str | None = Non
     was stopped goes on where it was; the choice is written to `out`.
     """
     out, lines = Path(out), []
-    recipe = replace(recipe, data=replace(recipe.data, hold_out=held_out))
+    few = recipe.data.train_images  # of so few, some are held out: no others take part in the search
+    part = {"hold_out": held_out} | ({} if few is None else {"train_images": few - held_out})
+    recipe = replace(recipe, data=replace(recipe.data, **part))
     for rate in rates:
         folder = out / "grid" / f"{rate:g}"
         line = {"learning_rate": rate, "folder": f"grid/{rate:g}", "accuracy": None, "loss": None}
