@@ -28,6 +28,7 @@ FLOORS = (
     ("vitedu.recipes", "vitedu.check"),
     ("vitedu.plan",),
     ("vitedu.engine",),
+    ("vitedu.commands",),
     ("vitedu.cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -68,6 +69,7 @@ MAY_IMPORT = {
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
         "vitedu_numpy.transfer", "vitedu_numpy.weights",
     },
+    "vitedu.commands": set(),
     "vitedu.cli": set(),
 }  # fmt: skip
 # ... and what only inside a function, where it is loaded when it is needed.
@@ -81,7 +83,8 @@ MAY_IMPORT_LATE = {
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "pygments"},
-    "vitedu.cli": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
+    "vitedu.commands": {"tyro", "vitedu.engine", "vitedu.recipes"},
+    "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
 }
 
 

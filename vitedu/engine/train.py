@@ -29,6 +29,7 @@ from .precision import choose_precision
 from .report import Report
 from .run_folder import open_run
 from .runs import draw, read_run
+from .start import begin_from
 
 __all__ = ["train"]
 
@@ -52,10 +53,12 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         if run.few_shot_every:
             check_labels(train_source, eval_source)
 
-        # ---- model: the same first weights on every process, whatever their number --------------------------------
+        # ---- model: the same first weights on every process, whatever their number: drawn, or those of `start` -----
         precision, why = choose_precision(out, recipe, world)
         dtype = torch.float64 if precision == "float64" else torch.float32
-        model = make_model(recipe).to(world.device, dtype)
+        model = make_model(recipe)
+        begun_from = begin_from(model, recipe)
+        model = model.to(world.device, dtype)
         if run.channels_last:
             model = model.to(memory_format=torch.channels_last)
         net = parallelise(model, run, world)
@@ -68,7 +71,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         # ... and how fast that could be at best; the first process alone reports it.
         peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
         facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
-        open_run(out, recipe, dataset, len(train_source), world, precision, facts)
+        open_run(out, recipe, dataset, len(train_source), world, precision, facts, begun_from=begun_from)
         checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every)
         start = checkpoints.load_latest(model, optimizer, average)
         best = peak * world.size / flops_per_image(recipe)  # images/s
@@ -148,7 +151,24 @@ def open_data(recipe, dataset: str):
     training = opened(recipe.train_split, hold_out=recipe.hold_out, part="train", train_images=recipe.train_images)
     if recipe.hold_out:
         return training, opened(recipe.train_split, hold_out=recipe.hold_out, part="eval")
-    return training, opened(recipe.eval_split) if recipe.eval_split else None
+    evaluation = opened(recipe.eval_split) if recipe.eval_split else None
+    if evaluation is not None:
+        check_names(training, evaluation, recipe, dataset)
+    return training, evaluation
+
+
+def check_names(training, evaluation, recipe, dataset) -> None:
+    """Raise ValueError where the two splits have other classes: the same label would mean two things."""
+    names = training.class_names, evaluation.class_names
+    if None in names or list(names[0]) == list(names[1]):
+        return
+    ours, theirs = map(set, names)
+    only = [f"only {split!r} has {sorted(more)[:3]}" for split, more in
+            ((recipe.train_split, ours - theirs), (recipe.eval_split, theirs - ours)) if more]  # fmt: skip
+    raise ValueError(
+        f"data={dataset!r} is not allowed: the classes of {recipe.train_split!r} and {recipe.eval_split!r} must have "
+        f"the same names in the same order; {'; '.join(only) or 'their order differs'}"
+    )
 
 
 def draw_curves(out: Path) -> None:
@@ -164,6 +184,11 @@ def check_classes(recipe, source, dataset) -> None:
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")
+    if recipe.start is not None and len(source) < recipe.batch_size:
+        raise ValueError(
+            f"batch_size={recipe.batch_size} is not allowed: {dataset!r} has {len(source)} images to train on, and one "
+            f"would come twice in a batch; batch_size must not be larger"
+        )
 
 
 def make_order(source, recipe):
