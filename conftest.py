@@ -35,6 +35,7 @@ LONGEST = [
     "tests/parity/models/test_modes.py",
     "tests/data/test_loader.py",
     "tests/repo/test_notebooks.py",
+    "notebooks/15_finetuning.ipynb",
     "notebooks/14_pretraining.ipynb",
     "notebooks/08_vit_torch.ipynb",
     "notebooks/07_vit_numpy.ipynb",

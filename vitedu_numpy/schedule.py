@@ -1,6 +1,6 @@
-"""Learning rate over time: linear warm-up, then a decay.  Taught in notebooks/07_vit_numpy.ipynb.
+"""Learning rate over time: linear warm-up, then a decay.
 
-Plain floats, nothing to import; both packages use it.
+Taught in notebooks/07_vit_numpy.ipynb and 15_finetuning.ipynb.  Plain floats, nothing to import; both packages use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`vitedu finetune FROM --data DATA --out FOLDER`.  Described in docs/scale.md."""
+"""`vitedu finetune FROM --data DATA --out FOLDER`.  Taught in notebooks/15_finetuning.ipynb."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import os

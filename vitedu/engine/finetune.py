@@ -1,6 +1,7 @@
 """Fine-tuning: one run from given weights, or a search over learning rates first (Sec. 4.1, App. B.1.1, Table 4).
 
-Described in docs/scale.md.  The runs themselves are those of `train.py`, with all it promises.
+Taught in notebooks/15_finetuning.ipynb, described in docs/scale.md.  The runs themselves are those of `train.py`, with
+all it promises.
 
 | in the folder | what |
 |---|---|

@@ -1,4 +1,4 @@
-"""Weights to begin from, in place of newly drawn ones: fine-tuning.  Described in docs/scale.md."""
+"""Weights to begin from, in place of newly drawn ones: fine-tuning.  Taught in notebooks/15_finetuning.ipynb."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Fine-tuning as data: Table 4, BiT's HyperRule, and one for a laptop.  `vitedu finetune FROM --recipe NAME` runs them.
 
+Taught in notebooks/15_finetuning.ipynb.
+
 A `FineTuning` is a recipe that lacks its model: that comes from the weights, and the number of classes from the data.
 
 What is the paper's: SGD with momentum 0.9, batches of 512, cosine decay, no weight decay, clipping at norm 1, 384

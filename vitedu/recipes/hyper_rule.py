@@ -1,6 +1,7 @@
 """BiT's HyperRule: how to fine-tune, from the number and size of the images alone (Kolesnikov et al. 2020, Sec. 3.3).
 
-The paper and the authors' code (google-research/big_transfer) differ, and the released results are the code's:
+Taught in notebooks/15_finetuning.ipynb.  The paper and the authors' code (google-research/big_transfer) differ, and the
+released results are the code's:
 
 |  | paper | code |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""Position embeddings for another resolution (Sec. 3.2).  Taught in notebooks/13_weights.ipynb.
+"""Position embeddings for another resolution (Sec. 3.2).  Taught in notebooks/13_weights.ipynb and 15_finetuning.ipynb.
 
 A model trained on a grid of 14 x 14 patches can read larger images: every patch is treated as before, only there are
 more of them, so E_pos needs more rows.  They are interpolated on the grid.  Good libraries do it in five different
