@@ -261,6 +261,16 @@ def test_nothing_of_the_packages_is_defined_again(name):
 TAUGHT_IN = re.compile(r"Taught in (notebooks/\d\d_\w+\.ipynb(?:(?:, | and )(?:notebooks/)?\d\d_\w+\.ipynb)*)")
 
 
+# Modules of the mathematics whose notebook is still to come: this table only shrinks.  A notebook that is there must be
+# named by its modules' docstrings, so it may not be named here.
+TO_COME = {
+    "16_fewshot.ipynb": {
+        *(f"vitedu_numpy/transfer/{name}.py" for name in ("knn", "lbfgs", "probe", "solvers", "sweep")),
+        *(f"vitedu/transfer/{name}.py" for name in ("estimators", "knn", "lbfgs", "probe", "sweep")),
+    },
+}
+
+
 def taught_in() -> dict[str, set[str]]:
     """module path -> the notebooks that its docstring names"""
     found = {}
@@ -273,9 +283,12 @@ def taught_in() -> dict[str, set[str]]:
 
 
 def test_every_module_of_the_mathematics_is_taught_somewhere():
-    taught = taught_in()
+    taught, to_come = taught_in(), set().union(*TO_COME.values())
     paths = [f"{package}/{file.as_posix()}" for package in ("vitedu_numpy", "vitedu") for file in rooms.files(package)]
-    assert [p for p in paths if p not in taught] == []
+    assert [p for p in paths if p not in taught and p not in to_come] == []
+    assert sorted(to_come - set(paths)) == [], "no such module"
+    assert sorted(to_come & set(taught)) == [], "taught by now"
+    assert sorted(set(TO_COME) & set(NAMES)) == [], "there by now"
 
 
 @pytest.mark.parametrize("module", sorted(taught_in()))
