@@ -22,8 +22,8 @@ FLOORS = (
     ("vitedu_numpy.layers", "vitedu_numpy.weights"),
     ("vitedu_numpy.models", "vitedu_numpy.training"),
     ("vitedu_numpy.transfer",),
-    ("vitedu", "vitedu.data", "vitedu.show"),
-    ("vitedu.layers", "vitedu.weights"),
+    ("vitedu", "vitedu.data", "vitedu.paper"),
+    ("vitedu.layers", "vitedu.weights", "vitedu.show"),
     ("vitedu.models", "vitedu.training"),
     ("vitedu.accounting", "vitedu.transfer"),
     ("vitedu.recipes", "vitedu.check"),
@@ -55,15 +55,16 @@ MAY_IMPORT = {
     "vitedu.models": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
     "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
     "vitedu.transfer": {*MATHEMATICS, "sklearn", "vitedu", "vitedu.training"},  # sklearn: only in `estimators`
-    "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models"},
+    "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models", "vitedu.paper"},
     "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
-    "vitedu.recipes": {"once", "vitedu.accounting"},
-    "vitedu.plan": {"numpy", "once", "vitedu.accounting", "vitedu.models", "vitedu.recipes"},
+    "vitedu.paper": {"numpy"},
+    "vitedu.recipes": {"once", "vitedu.accounting", "vitedu.paper"},
+    "vitedu.plan": {"numpy", "once", "vitedu.accounting", "vitedu.models", "vitedu.paper", "vitedu.recipes"},
     "vitedu.engine": {
         *MATHEMATICS, "tqdm", "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.plan", "vitedu.recipes",
         "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
-    "vitedu.show": {"matplotlib", "numpy"},
+    "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
         "vitedu_numpy.transfer", "vitedu_numpy.weights",
@@ -79,7 +80,7 @@ MAY_IMPORT_LATE = {
     "vitedu.data": {
         *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
     },
-    "vitedu.plan": {"torch"},
+    "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "pygments"},
     "vitedu.cli": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},

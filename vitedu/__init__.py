@@ -26,15 +26,17 @@ _DEFINES = {
     "layers.dropout": ("Dropout",),
     "layers.layernorm": ("LayerNorm",),
     "layers.linear": ("Linear",),
+    "layers.mlp": ("MLP",),
     "layers.patches": ("ClassToken", "PatchEmbedding", "PositionEmbedding"),
     "models": ("build", "create_model", "list_models", "named_config"),
     "models.bit": ("BiT",),
     "models.decode": ("greedy_decode",),
-    "models.encoder": ("Block", "Encoder", "MLP"),
+    "models.encoder": ("Block", "Encoder"),
     "models.hybrid": ("Hybrid",),
     "models.masked": ("MaskedPatchViT",),
     "models.pretrained": ("from_pretrained",),
     "models.seq2seq": ("Transformer",),
+    "models.variants": ("make_block", "make_encoder"),
     "models.vit": ("PreLogits", "ViT"),
     "training.loop": ("evaluate", "fit"),
     "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
@@ -51,7 +53,7 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 # modules that are asked for by a short name -> where they stand
 _MODULES = {
     "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "figures": "show.figures",
-    "formulas": "accounting.formulas", "losses": "training.losses", "paper_tables": "accounting.paper_tables",
+    "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip
 

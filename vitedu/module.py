@@ -12,7 +12,7 @@ from torch import nn
 
 from vitedu_numpy.validate import check_dtype
 
-__all__ = ["Module"]
+__all__ = ["Identity", "Module"]
 
 
 class Module(nn.Module):
@@ -61,3 +61,10 @@ class Module(nn.Module):
     def gradients(self) -> dict[str, torch.Tensor]:
         """dLoss/dparameter by name, as left by `loss.backward()`; zeros where nothing arrived."""
         return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self.named_parameters()}
+
+
+class Identity(Module):
+    """y = x: stands where a model leaves a layer out."""
+
+    def forward(self, x):
+        return x

@@ -13,7 +13,7 @@ import numpy as np
 
 from .validate import check_dtype
 
-__all__ = ["Module", "Parameter"]
+__all__ = ["Identity", "Module", "Parameter"]
 
 
 class Parameter:
@@ -147,18 +147,32 @@ class Module:
         """Switch dropout off."""
         return self.train(False)
 
-    def replica(self):
+    def replica(self, made=None):
         """A second model over the *same* parameter values, with gradients and caches of its own.
 
-        What data parallelism hands to every worker (see `parallel.py`).
+        What data parallelism hands to every worker (see `parallel.py`).  made: the twins that exist already, by id;
+        what a module was lent (in a tuple) is in the twin lent by the owner's twin.
         """
-        twin = copy.copy(self)
+        made = {} if made is None else made
+        if id(self) in made:
+            return made[id(self)]
+        twin = made[id(self)] = copy.copy(self)
         twin._cache = None
         for attribute, value in vars(self).items():
             if isinstance(value, Parameter):
                 setattr(twin, attribute, Parameter(value.value))
             elif isinstance(value, Module):
-                setattr(twin, attribute, value.replica())
-            elif isinstance(value, list):
-                setattr(twin, attribute, [v.replica() if isinstance(v, Module) else v for v in value])
+                setattr(twin, attribute, value.replica(made))
+            elif isinstance(value, (list, tuple)) and any(isinstance(v, Module) for v in value):
+                setattr(twin, attribute, type(value)(v.replica(made) if isinstance(v, Module) else v for v in value))
         return twin
+
+
+class Identity(Module):
+    """y = x: stands where a model leaves a layer out."""
+
+    def forward(self, x):
+        return x
+
+    def backward(self, dx):
+        return dx

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Dropout, Linear, Module, Parameter, ViT, ViTConfig
+from vitedu_numpy.module import Identity
 
 
 @pytest.fixture
@@ -141,3 +142,10 @@ def test_replica_shares_values_but_not_gradients_or_caches(model, rng):
     replica.eval()
     assert model.training
     assert all(m.training for _, m in model.named_modules() if isinstance(m, Dropout))
+
+
+def test_identity_hands_on_what_it_gets(rng):
+    x, layer = rng.standard_normal((2, 3)), Identity()
+    assert layer(x) is x
+    assert layer.backward(x) is x
+    assert layer.state_dict() == {}

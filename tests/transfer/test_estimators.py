@@ -172,7 +172,7 @@ def test_refused(digits):
     x, labels = digits
     wrong = [
         (FewShotRidge(l2=0), x, labels, "l2=0 is not allowed"),
-        (FewShotRidge(shots=99), x, labels, "class 0 has 40 images; shots=99"),
+        (FewShotRidge(shots=99), x, labels, "class 0 has 41 images; shots=99"),
         (FewShotRidge(), x, 0 * labels, "y holds one class"),
         (tiny("jax"), x, labels, "backend='jax' is not allowed"),
         (tiny("torch", dtype="float16"), x, labels, "dtype='float16' is not allowed"),

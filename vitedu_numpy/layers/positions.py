@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..init import normal
-from ..module import Module, Parameter
+from ..module import Identity, Module, Parameter
 from .patches import PositionEmbedding
 
 __all__ = [
@@ -130,10 +130,13 @@ class RelativePosition(Module):
 
 
 def make_positions(config, rng, where, dtype=np.float32):
-    """The position embedding that `config` wants at `where` ("stem", "every" or "shared"), or None."""
+    """The position embedding that `config` wants at `where` ("stem", "every" or "shared").
+
+    Where it wants none: `Identity` at the stem, so that there is something to call, None in the blocks.
+    """
     c, kind = config, config.position_embedding
     if kind == "none" or c.positions_in != where:
-        return None
+        return Identity() if where == "stem" else None
     if kind == "1d":
         return PositionEmbedding(c.num_tokens, c.width, rng, dtype)
     if kind == "2d":

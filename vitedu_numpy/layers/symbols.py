@@ -11,6 +11,7 @@ import numpy as np
 
 from ..init import normal
 from ..module import Module, Parameter
+from ..record import note
 from .dropout import Dropout
 
 __all__ = [
@@ -58,8 +59,7 @@ class Embedding(Module):
         if self.positions is None or self.positions.dtype != y.dtype:  # made when needed, and again after `astype`
             self.positions = sinusoid(self.max_length, y.shape[-1], y.dtype)
         z = self.drop(y + self.positions[: ids.shape[1]])
-        if record is not None:
-            record["embedding"] = z
+        note(record, embedding=z)
         return z
 
     def backward(self, dz):

@@ -94,5 +94,5 @@ def test_where_positions_live():
             config = ViTConfig(**sizes, position_embedding=kind, position_at=where)
             made = {w: make_positions(config, np.random.default_rng(0), w) for w in ("stem", "every", "shared")}
             kinds = {w: type(m).__name__ for w, m in made.items() if m is not None}
-            expected = names.get(kind, "RelativePosition")
-            assert kinds == ({} if kind == "none" else {where: expected})
+            expected = {"stem": "Identity"} | ({} if kind == "none" else {where: names.get(kind, "RelativePosition")})
+            assert kinds == expected
