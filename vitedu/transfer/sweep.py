@@ -85,23 +85,23 @@ def predict_each(features, solution, l2):
     """The class with the highest score, for every l2.     features (N, D - 1)  ->  (number of l2, N)
 
     The products are done in float32, and again in float64 for images whose two best scores are nearer than rounding can
-    put them: a sum of r products a_i b_i is off by (r + 3) u ||a|| ||b|| at most, u = 2^-24.
+    put them: a sum of r products of rounded numbers is off by 1.01 (r + 3) u ||a|| ||b|| at most, u = 2^-24.  Lengths
+    are made 1 first: only the order of an image's scores counts, and nothing overflows.
     """
     mean, std, left, e, right = solution
-    classes = torch.empty(len(l2), len(features), dtype=torch.int64, device=features.device)
-    u = (
-        2.0**-24 if torch.get_float32_matmul_precision() == "highest" else math.inf
-    )  # TF32 has fewer digits than it says
-    right32, longest = right.float(), right.square().sum(dim=0).max().sqrt()
+    is_float32 = torch.get_float32_matmul_precision() == "highest"  # TF32 has fewer digits, so nothing is sure
+    near = 2 * 1.01 * (len(e) + 3) * 2.0**-24 if is_float32 else math.inf
+    right = right / right.square().sum(dim=0).max().sqrt().clip(min=1e-300)  # (r, K), the longest of length 1
+    right32, classes = right.float(), torch.empty(len(l2), len(features), dtype=torch.int64, device=features.device)
     for start in range(0, len(features), CHUNK):
         z = whiten(features[start : start + CHUNK], mean, std) @ left  # (N, r): once for all strengths
         for i, strength in enumerate(l2):
             a = z / (e + strength)  # (N, r)
-            off = (len(e) + 3) * u * a.square().sum(dim=1).sqrt() * longest  # (N,)
+            a /= a.square().sum(dim=1, keepdim=True).sqrt().clip(min=1e-300)
             scores = a.float() @ right32  # (N, K)
             highest, best = scores.max(dim=1)
             scores.scatter_(1, best[:, None], -math.inf)
-            unsure = ~(highest - scores.amax(dim=1) > 2 * off)
+            unsure = highest - scores.amax(dim=1) <= near
             best[unsure] = (a[unsure] @ right).argmax(dim=1)
             classes[i, start : start + CHUNK] = best
     return classes

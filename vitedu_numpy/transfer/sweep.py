@@ -82,24 +82,25 @@ def predict_each(features, solution, l2):
     """The class with the highest score, for every l2.     features (N, D - 1)  ->  (number of l2, N)
 
     The products are done in float32, and again in float64 for images whose two best scores are nearer than rounding can
-    put them: a sum of r products a_i b_i is off by (r + 3) u ||a|| ||b|| at most, u = 2^-24.
+    put them: a sum of r products of rounded numbers is off by 1.01 (r + 3) u ||a|| ||b|| at most, u = 2^-24.  Lengths
+    are made 1 first: only the order of an image's scores counts, and nothing overflows.
     """
     mean, std, left, e, right = solution
-    classes = np.empty((len(l2), len(features)), np.int64)
-    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is not surely apart
-        right32, longest = right.astype(np.float32), np.sqrt((right**2).sum(axis=0).max())
-        for start in range(0, len(features), CHUNK):
-            z = whiten(features[start : start + CHUNK], mean, std) @ left  # (N, r): once for all strengths
-            for i, strength in enumerate(l2):
-                a = z / (e + strength)  # (N, r)
-                off = (len(e) + 3) * 2.0**-24 * np.sqrt((a**2).sum(axis=1)) * longest  # (N,)
-                scores = a.astype(np.float32) @ right32  # (N, K)
-                rows, best = np.arange(len(a)), scores.argmax(axis=1)
-                highest = scores[rows, best]
-                scores[rows, best] = -np.inf
-                unsure = ~(highest - scores.max(axis=1) > 2 * off)
-                best[unsure] = (a[unsure] @ right).argmax(axis=1)
-                classes[i, start : start + CHUNK] = best
+    near = 2 * 1.01 * (len(e) + 3) * 2.0**-24
+    right = right / np.sqrt((right**2).sum(axis=0).max()).clip(min=1e-300)  # (r, K), the longest of length 1
+    right32, classes = right.astype(np.float32), np.empty((len(l2), len(features)), np.int64)
+    for start in range(0, len(features), CHUNK):
+        z = whiten(features[start : start + CHUNK], mean, std) @ left  # (N, r): once for all strengths
+        for i, strength in enumerate(l2):
+            a = z / (e + strength)  # (N, r)
+            a /= np.sqrt((a**2).sum(axis=1, keepdims=True)).clip(min=1e-300)
+            scores = a.astype(np.float32) @ right32  # (N, K)
+            rows, best = np.arange(len(a)), scores.argmax(axis=1)
+            highest = scores[rows, best]
+            scores[rows, best] = -np.inf
+            unsure = highest - scores.max(axis=1) <= near
+            best[unsure] = (a[unsure] @ right).argmax(axis=1)
+            classes[i, start : start + CHUNK] = best
     return classes
 
 

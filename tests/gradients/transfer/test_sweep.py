@@ -119,6 +119,15 @@ def test_scores_too_near_for_float32_are_compared_in_float64(rng):
 
 def test_numbers_that_float32_cannot_hold(rng):
     features = rng.uniform(1, 2, (50, 4))
-    right = np.stack([np.full(5, 1e60), np.full(5, 2e60)], axis=1)
-    solution = np.zeros(4), np.ones(4), np.eye(5), np.zeros(5), right
-    assert (predict_each(features, solution, [1.0, 2.0]) == 1).all()
+    for size in (1e60, 1e-60):
+        right = np.stack([np.full(5, size), np.full(5, 2 * size)], axis=1)
+        solution = np.zeros(4), np.ones(4), np.eye(5), np.zeros(5), right
+        assert (predict_each(features, solution, [1.0, 1e50]) == 1).all()
+
+
+def test_images_that_are_all_alike():
+    """Every class's few images are the same point: all scores are 0, so the first class it is, in every cell."""
+    x, labels = np.zeros((12, 2)), np.arange(12) % 3
+    x[6:] = [[1, 0], [0, 1], [1, 1]] * 2
+    found = dict(sweep_classes(x, labels, x, {2: np.array([0, 3, 1, 4, 2, 5])}, [1.0]))
+    assert (found[2] == 0).all()
