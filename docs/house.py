@@ -20,11 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     ("vitedu_numpy",),
     ("vitedu_numpy.layers", "vitedu_numpy.weights"),
-    ("vitedu_numpy.models", "vitedu_numpy.training", "vitedu_numpy.transfer"),
+    ("vitedu_numpy.models", "vitedu_numpy.training"),
+    ("vitedu_numpy.transfer",),
     ("vitedu", "vitedu.data", "vitedu.paper"),
     ("vitedu.layers", "vitedu.weights", "vitedu.show"),
-    ("vitedu.models", "vitedu.training", "vitedu.transfer"),
-    ("vitedu.accounting",),
+    ("vitedu.models", "vitedu.training"),
+    ("vitedu.accounting", "vitedu.transfer"),
     ("vitedu.recipes", "vitedu.check"),
     ("vitedu.plan",),
     ("vitedu.engine",),
@@ -47,13 +48,13 @@ MAY_IMPORT = {
     "vitedu_numpy.weights": {"numpy", "vitedu_numpy"},
     "vitedu_numpy.models": {"numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.weights"},
     "vitedu_numpy.training": {"numpy", "vitedu_numpy", "vitedu_numpy.layers"},
-    "vitedu_numpy.transfer": {"numpy", "vitedu_numpy"},
+    "vitedu_numpy.transfer": {"numpy", "vitedu_numpy", "vitedu_numpy.training"},
     "vitedu": MATHEMATICS,
     "vitedu.layers": {*MATHEMATICS, "vitedu"},
     "vitedu.weights": {*MATHEMATICS, "vitedu"},
     "vitedu.models": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
     "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
-    "vitedu.transfer": {*MATHEMATICS, "vitedu"},
+    "vitedu.transfer": {*MATHEMATICS, "sklearn", "vitedu", "vitedu.training"},  # sklearn: only in `estimators`
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models", "vitedu.paper"},
     "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
     "vitedu.paper": {"numpy"},
@@ -75,6 +76,7 @@ MAY_IMPORT_LATE = {
     "vitedu.check": {"torch", "vitedu.accounting", "vitedu.layers", "vitedu.models", "vitedu.training", "vitedu"},
     "vitedu.weights": {"safetensors"},
     "vitedu.models": {"huggingface_hub"},
+    "vitedu.transfer": {"vitedu.models", "vitedu_numpy.models", "vitedu_numpy.training"},  # `estimators` train both
     "vitedu.data": {
         *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
     },

@@ -40,7 +40,11 @@ _DEFINES = {
     "models.vit": ("PreLogits", "ViT"),
     "training.loop": ("evaluate", "fit"),
     "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
+    "transfer.estimators": ("FewShotRidge", "ViTClassifier"),
     "transfer.fewshot": ("few_shot_accuracy",),
+    "transfer.knn": ("knn_accuracy",),
+    "transfer.probe": ("linear_probe",),
+    "transfer.sweep": ("few_shot_sweep",),
     "weights": ("from_official", "to_official"),
     "weights.resize": ("resize_positions",),
 }
