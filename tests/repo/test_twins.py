@@ -64,11 +64,23 @@ TORCH_NAMES = {
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
-            *("check", "compute", "data", "engine", "figures", "formulas", "paper_tables", "plan", "recipes", "show"),
+            *(
+                "check",
+                "compute",
+                "data",
+                "engine",
+                "evaluation",
+                "figures",
+                "formulas",
+                "paper_tables",
+                "plan",
+                "recipes",
+                "show",
+            ),
         )
     },
     "symbols.may_look": "values on a GPU are not looked at",
-    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "weights")},
+    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "load", "weights")},
     **{
         f"weights.{name}": "reads other libraries' files too"
         for name in (
@@ -82,6 +94,7 @@ TORCH_NAMES = {
         )
     },
     "pretrained.from_pretrained": "reads other libraries' files too",
+    "pretrained.about_pretrained": "reads other libraries' files too",
     "pretrained.released_url": "downloads",
 }
 

@@ -6,11 +6,15 @@ the Hugging Face hub.  Only numbers are read: pickled files, which can run anyth
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import zipfile
 from pathlib import Path
 
+from vitedu_numpy.weights.about import About, about_in
+from vitedu_numpy.weights.files import read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 
 from ..weights.huggingface import (
@@ -20,11 +24,11 @@ from ..weights.huggingface import (
     huggingface_layout,
     huggingface_settings,
 )
-from ..weights.safe import read_json, read_safetensors, settings_in
+from ..weights.safe import read_json, read_metadata, read_safetensors, settings_in
 from ..weights.timm import from_timm, timm_config, timm_layout
 from .create import build
 
-__all__ = ["from_pretrained", "released_url"]
+__all__ = ["about_pretrained", "from_pretrained", "released_url"]
 
 SHIPPED = ("vit_cifar10",)  # trained here, and part of the package: see shipped/*.md
 _STORE = "https://storage.googleapis.com"
@@ -45,16 +49,17 @@ def from_pretrained(
     """Build the model that a file holds, and load it: `from_pretrained("ViT-B_16", num_classes=10, image_size=384)`.
 
     path_or_id: "vit_cifar10", a small ViT that comes with this package; an .npz file of the authors; a .safetensors
-    file of ours, of transformers or timm, or a folder with one and its config.json; the name of a file that the authors
-    released, such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
+    file of ours, of transformers or timm, or a folder with one and its config.json; the folder of a run of `vitedu
+    train` that is finished, or was exported to its model.safetensors; the name of a file that the authors released,
+    such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
     "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
-    which logs a warning for all that it changes in the weights; heads: only for a file of timm that does not tell;
-    rng: as in `build`.
+    which logs a warning for all that it changes in the weights; heads: only for a file of timm that does not tell; rng:
+    as in `build`.
 
     Raises OSError where a file cannot be opened or fetched (ConnectionError then says how to get it by hand),
     ValueError where it holds no model, or not one that fits, TypeError for a setting that cannot be changed.
     """
-    path, source = _locate(path_or_id), os.fspath(path_or_id)
+    path, source = _weights_of_run(_locate(path_or_id)), os.fspath(path_or_id)
     if os.path.isdir(path):
         settings = read_json(os.path.join(path, "config.json"))
         path = os.path.join(path, "model.safetensors")
@@ -89,6 +94,46 @@ def _open_safetensors(path, settings, num_classes, image_size, heads):
     raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {sorted(arrays)[:3]}")
 
 
+def about_pretrained(path_or_id, num_classes: int) -> About:
+    """What the same file, or the folder of it, says of the classes and of how images are prepared.
+
+    num_classes: outputs of its head.  Raises what `from_pretrained` raises, and ValueError where a text does not fit.
+    """
+    path = _weights_of_run(_locate(path_or_id))
+    if os.path.isdir(path):
+        own = about_in(read_metadata(os.path.join(path, "model.safetensors")), path, num_classes)
+        theirs = _about_in_folder(path, num_classes)
+        return About(own.classes or theirs.classes, own.preparation or theirs.preparation)
+    if path.endswith(".npz") or zipfile.is_zipfile(path):
+        return about_in(read_texts(path), path, num_classes)
+    return about_in(read_metadata(path), path, num_classes)
+
+
+def _about_in_folder(folder, num_classes) -> About:
+    """From the config.json of transformers or timm, and the preprocessor_config.json that may lie beside it."""
+    settings = read_json(os.path.join(folder, "config.json"))
+    images = settings.get("pretrained_cfg")
+    beside = os.path.join(folder, "preprocessor_config.json")
+    images = read_json(beside) if images is None and os.path.exists(beside) else images
+    images = images if isinstance(images, dict) else {}
+    half, size, side = [0.5] * 3, images.get("size"), images.get("input_size")
+    mean, std = (images.get(name, images.get(f"image_{name}", half)) for name in ("mean", "std"))
+    mean, std = ([0.0] * 3, [1.0] * 3) if images.get("do_normalize") is False else (mean, std)
+    preparation = {} if (mean, std) == (half, half) else {"mean": mean, "std": std}
+    if images.get("do_center_crop") and isinstance(size, dict):
+        preparation["eval_resize"] = size.get("shortest_edge")
+    elif isinstance(side, list) and isinstance(crop := images.get("crop_pct"), float) and 0 < crop < 1:
+        preparation["eval_resize"] = int(side[-1] / crop)
+    names = settings.get("label_names") or images.get("label_names") or settings.get("id2label")
+    if isinstance(names, dict):
+        names = [names.get(str(k)) for k in range(len(names))]
+    is_list = isinstance(names, list) and len(names) == num_classes and all(isinstance(n, str) for n in names)
+    if not is_list or len({*names}) < len(names) or all(re.fullmatch(r"LABEL_\d+", name) for name in names):
+        names = None  # transformers numbers classes that nobody has named
+    texts = {"vitedu/classes": names, "vitedu/preparation": preparation}
+    return about_in({key: json.dumps(value) for key, value in texts.items() if value}, folder, num_classes)
+
+
 # ---- where files are -----------------------------------------------------------------------------------------------
 
 
@@ -105,6 +150,23 @@ def released_url(name):
     if re.fullmatch(r"BiT-[SM]-R\d+x\d(-ILSVRC2012)?", name):
         return f"{_STORE}/bit_models/{name}.npz"
     return None
+
+
+def _weights_of_run(path) -> str:
+    """The weights in the folder of a run; any other path as it is."""
+    if not os.path.isdir(path) or not os.path.exists(os.path.join(path, "recipe.json")):
+        return path
+    weights = os.path.join(path, "model.safetensors")
+    if os.path.exists(weights):
+        return weights
+    folder = os.path.join(path, "checkpoints")
+    steps = sorted(n for n in os.listdir(folder) if re.fullmatch(r"step_\d+", n)) if os.path.isdir(folder) else []
+    if steps:
+        raise ValueError(
+            f"{path} is the folder of a run that is not finished: its last checkpoint is {steps[-1]}; go on with it, "
+            f"or run `vitedu export {path} --out {weights}` first"
+        )
+    raise ValueError(f"{path} is the folder of a run that is not finished, and it holds no checkpoint yet")
 
 
 def _locate(path_or_id) -> str:
@@ -159,4 +221,6 @@ def _fetch_from_hub(name) -> str:
             f"{name} could not be fetched: {reason}.  Fetch config.json and model.safetensors (no other format is "
             f"read) from https://huggingface.co/{name} in another way, put them into one folder, and give its path"
         ) from error
+    with contextlib.suppress(Exception):  # how images are prepared; not every model has it
+        hf_hub_download(name, "preprocessor_config.json")
     return os.path.dirname(path)
