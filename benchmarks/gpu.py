@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from gpu_parts import ORDER  # noqa: E402
 
 # Seconds of 12 minutes.  A part that needs less leaves the rest to those after it.
-SHARES = {"right": 75, "fast": 150, "engine": 60, "feed": 20, "cifar10": 375, "many": 40}
+SHARES = {"right": 75, "fast": 190, "engine": 100, "feed": 15, "cifar10": 300, "many": 40}
 CPU_MINUTES = 3.0
 TAIL = 4000  # characters of a failed part's stderr
 

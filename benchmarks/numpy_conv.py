@@ -9,7 +9,7 @@ round, so that a slow moment hits them all; a ratio is the median over rounds of
 Candidates
     torch                 torch.nn.functional.conv2d and autograd on plain (B, C, H, W) tensors, as most people write it
     torch, channels last  the same with everything in the layout that its convolutions are quickest in
-    numpy                 conv2d and conv2d_backward of vitedu_numpy: columns and matrix products, chunks on threads
+    numpy                 conv2d_chunked and its backward: columns and matrix products, chunks on threads
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import torch
 
 from vitedu_numpy import relative_error
 from vitedu_numpy.blas import cpu_count
-from vitedu_numpy.layers import conv
+from vitedu_numpy.layers import conv_chunked
 
 B, C, O, H, W, KERNEL = 32, 64, 64, 32, 32, 3
 
@@ -39,8 +39,8 @@ def make_candidates():
     weight = (0.05 * rng.standard_normal((O, C, KERNEL, KERNEL))).astype(np.float32)
 
     def in_numpy():
-        y, cache = conv.conv2d(x, weight, padding=1)
-        return y, *conv.conv2d_backward(dy, cache)
+        y, cache = conv_chunked.conv2d_chunked(x, weight, padding=1)
+        return y, *conv_chunked.conv2d_chunked_backward(dy, cache)
 
     def in_torch(layout):
         tensors = [torch.from_numpy(array).contiguous(memory_format=layout) for array in (x, weight, dy)]
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cpu_count())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    conv.cpu_count = lambda: args.threads
+    conv_chunked.cpu_count = lambda: args.threads
 
     candidates = make_candidates()
     print(f"NumPy {np.__version__}, PyTorch {torch.__version__}, {args.threads} threads, {args.rounds} rounds")
@@ -76,7 +76,7 @@ def main() -> None:
     print(", ".join(f"{relative_error(ours, theirs.numpy()):.0e}" for ours, theirs in errors), "(y, dx, dweight)\n")
 
     times = {name: [] for name in candidates}
-    with conv.single_threaded_blas() if args.threads == 1 else contextlib.nullcontext():
+    with conv_chunked.single_threaded_blas() if args.threads == 1 else contextlib.nullcontext():
         for n in range(args.rounds + 2):  # the first two warm up
             for name, step in candidates.items():
                 start = time.perf_counter()

@@ -36,9 +36,9 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
-    *("config", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
-    *(f"weights.{name}" for name in ("about", "contents", "files", "layout", "loading", "official")),
-    "training.batches",
+    *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
+    *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
+    *("training.batches", "transfer.shots"),
 )
 
 # room -> what its files may import besides the standard library and themselves.
@@ -81,7 +81,7 @@ MAY_IMPORT_LATE = {
     "vitedu.data": {
         *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
     },
-    "vitedu.plan": {"torch"},
+    "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "pygments"},
     "vitedu.evaluation": {"torch"},

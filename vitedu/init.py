@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from vitedu_numpy.drawing import drawn
+
 __all__ = ["lecun_normal", "normal", "xavier_uniform"]
 
 # Standard deviation of a unit normal cut off at +-2: dividing by it gives the cut-off normal unit variance again.
@@ -27,3 +29,11 @@ def lecun_normal(tensor, rng=None):
 def normal(tensor, std: float, rng=None):
     """N(0, std^2)."""
     return nn.init.normal_(tensor, std=std, generator=rng)
+
+
+def _untouched(tensor, *others):
+    """What stands in where nothing is drawn."""
+    return tensor
+
+
+lecun_normal, normal, xavier_uniform = (drawn(f, _untouched) for f in (lecun_normal, normal, xavier_uniform))

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Module"]
+from vitedu_numpy.validate import check_dtype
+
+__all__ = ["Identity", "Module"]
 
 
 class Module(nn.Module):
@@ -42,6 +44,27 @@ class Module(nn.Module):
             tensors[name] = tensor
         return super().load_state_dict(tensors, strict=strict, assign=assign)
 
+    def astype(self, dtype):
+        """Compute in "float32" or "float64" from here on; returns the module itself.
+
+        Parameters keep their values, as far as float32 has digits for them; fixed positions are computed anew.
+        Gradients are forgotten.  Raises ValueError for any other dtype, or a parameter too large for it.  Half
+        precision is `torch.autocast`'s: parameters in bfloat16 lose small updates (`.to(torch.bfloat16)` would do it).
+        """
+        dtype = getattr(torch, check_dtype(dtype))
+        for name, p in self.named_parameters():
+            if not p.is_meta and bool((torch.isfinite(p) & torch.isinf(p.detach().to(dtype))).any()):
+                raise ValueError(f"{name!r} holds a number that does not fit into dtype={check_dtype(dtype)}")
+        self.zero_grad()
+        return self.to(dtype)
+
     def gradients(self) -> dict[str, torch.Tensor]:
         """dLoss/dparameter by name, as left by `loss.backward()`; zeros where nothing arrived."""
         return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self.named_parameters()}
+
+
+class Identity(Module):
+    """y = x: stands where a model leaves a layer out."""
+
+    def forward(self, x):
+        return x

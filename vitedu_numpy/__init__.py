@@ -10,15 +10,17 @@ from .layers.attention import MultiHeadAttention
 from .layers.dropout import Dropout
 from .layers.layernorm import LayerNorm
 from .layers.linear import Linear
+from .layers.mlp import MLP
 from .layers.patches import ClassToken, PatchEmbedding, PositionEmbedding
 from .models import build, create_model, list_models, named_config
 from .models.bit import BiT
 from .models.decode import greedy_decode
-from .models.encoder import MLP, Block, Encoder
+from .models.encoder import Block, Encoder
 from .models.hybrid import Hybrid
 from .models.masked import MaskedPatchViT
 from .models.pretrained import from_npz
 from .models.seq2seq import Transformer
+from .models.variants import make_block, make_encoder
 from .models.vit import PreLogits, ViT
 from .module import Module, Parameter
 from .schedule import learning_rate
@@ -37,6 +39,6 @@ __all__ = [
     "MultiHeadAttention", "Parameter", "PatchEmbedding", "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer",
     "TransformerConfig", "ViT", "ViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm",
     "create_model", "evaluate", "few_shot_accuracy", "fit", "from_npz", "from_official", "greedy_decode",
-    "learning_rate", "list_models", "losses", "named_config", "numerical_gradient", "relative_error",
-    "resize_positions", "to_official",
+    "learning_rate", "list_models", "losses", "make_block", "make_encoder", "named_config", "numerical_gradient",
+    "relative_error", "resize_positions", "to_official",
 ]  # fmt: skip

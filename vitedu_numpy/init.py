@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .drawing import drawn
+
 __all__ = ["lecun_normal", "normal", "xavier_uniform"]
 
 # Standard deviation of a unit normal cut off at +-2: dividing by it gives the cut-off normal unit variance again.
@@ -32,3 +34,11 @@ def lecun_normal(rng: np.random.Generator, shape: tuple[int, int], dtype) -> np.
 def normal(rng: np.random.Generator, shape: tuple[int, ...], std: float, dtype) -> np.ndarray:
     """N(0, std^2)."""
     return (std * rng.standard_normal(shape)).astype(dtype)
+
+
+def _empty(rng, shape, *others) -> np.ndarray:
+    """What stands in where nothing is drawn; the last argument is the dtype."""
+    return np.empty(shape, others[-1])
+
+
+lecun_normal, normal, xavier_uniform = (drawn(f, _empty) for f in (lecun_normal, normal, xavier_uniform))

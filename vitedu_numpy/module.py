@@ -11,7 +11,9 @@ import copy
 
 import numpy as np
 
-__all__ = ["Module", "Parameter"]
+from .validate import check_dtype
+
+__all__ = ["Identity", "Module", "Parameter"]
 
 
 class Parameter:
@@ -93,12 +95,36 @@ class Module:
             if array.shape != p.value.shape:
                 raise ValueError(f"state[{name!r}] has shape {array.shape}; expected {p.value.shape}")
             with np.errstate(over="ignore"):
-                arrays[name] = array.astype(p.value.dtype) if array.dtype.kind in "fiu" else None
+                arrays[name] = array.astype(p.value.dtype, copy=False) if array.dtype.kind in "fiu" else None
             if arrays[name] is None or not np.isfinite(arrays[name]).all():
                 wanted = f"finite real numbers, also when converted to {p.value.dtype}"
                 raise ValueError(f"state[{name!r}] (dtype {array.dtype}) must hold {wanted}")
+        for name, array in arrays.items():  # a parameter of this model must not change before it has been read
+            if any(np.may_share_memory(array, p.value) for p in parameters.values()):
+                arrays[name] = array.copy()
         for name, p in parameters.items():
             p.value[...] = arrays[name]
+
+    def astype(self, dtype):
+        """Compute in "float32" or "float64" from here on; returns the module itself.
+
+        Parameters keep their values, as far as float32 has digits for them; fixed positions are computed anew.
+        Gradients and what the last forward kept are forgotten; replicas are to be made afterwards.  Raises ValueError
+        for any other dtype, or a parameter too large for it.
+        """
+        dtype = np.dtype(check_dtype(dtype))
+        with np.errstate(over="ignore"):
+            values = {name: p.value.astype(dtype) for name, p in self.named_parameters()}
+        for name, p in self.named_parameters():
+            if (np.isfinite(p.value) & np.isinf(values[name])).any():
+                raise ValueError(f"{name!r} holds a number that does not fit into dtype={dtype.name}")
+        for name, p in self.named_parameters():
+            p.value, p.grad = values[name], None
+        for _, module in self.named_modules():
+            module._cache = None
+            if hasattr(module, "dtype"):
+                module.dtype = dtype
+        return self
 
     def gradients(self) -> dict[str, np.ndarray]:
         """dLoss/dparameter by name, as left by the backward calls since the last `zero_grad()`."""
@@ -121,18 +147,32 @@ class Module:
         """Switch dropout off."""
         return self.train(False)
 
-    def replica(self):
+    def replica(self, made=None):
         """A second model over the *same* parameter values, with gradients and caches of its own.
 
-        What data parallelism hands to every worker (see `parallel.py`).
+        What data parallelism hands to every worker (see `parallel.py`).  made: the twins that exist already, by id;
+        what a module was lent (in a tuple) is in the twin lent by the owner's twin.
         """
-        twin = copy.copy(self)
+        made = {} if made is None else made
+        if id(self) in made:
+            return made[id(self)]
+        twin = made[id(self)] = copy.copy(self)
         twin._cache = None
         for attribute, value in vars(self).items():
             if isinstance(value, Parameter):
                 setattr(twin, attribute, Parameter(value.value))
             elif isinstance(value, Module):
-                setattr(twin, attribute, value.replica())
-            elif isinstance(value, list):
-                setattr(twin, attribute, [v.replica() if isinstance(v, Module) else v for v in value])
+                setattr(twin, attribute, value.replica(made))
+            elif isinstance(value, (list, tuple)) and any(isinstance(v, Module) for v in value):
+                setattr(twin, attribute, type(value)(v.replica(made) if isinstance(v, Module) else v for v in value))
         return twin
+
+
+class Identity(Module):
+    """y = x: stands where a model leaves a layer out."""
+
+    def forward(self, x):
+        return x
+
+    def backward(self, dx):
+        return dx

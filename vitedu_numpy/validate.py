@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from math import isfinite
 
-__all__ = ["check_choices", "check_counts", "check_positive", "check_rates", "is_count", "is_number", "require"]
+__all__ = [
+    "check_choices", "check_counts", "check_dtype", "check_positive", "check_rates", "is_count", "is_number", "require",
+]  # fmt: skip
 
 
 def require(condition: bool, name: str, value, allowed: str) -> None:
@@ -30,6 +32,13 @@ def check_counts(config, *names: str) -> None:
     """Fields that must be positive integers."""
     for name in names:
         require(is_count(getattr(config, name)), name, getattr(config, name), "a positive integer")
+
+
+def check_dtype(dtype) -> str:
+    """ "float32" or "float64", from that name or from a dtype of NumPy or PyTorch that has it."""
+    name = str(getattr(dtype, "name", getattr(dtype, "__name__", dtype))).removeprefix("torch.")
+    require(name in ("float32", "float64"), "dtype", dtype, "'float32' or 'float64'")
+    return name
 
 
 def check_choices(config, **choices: tuple) -> None:

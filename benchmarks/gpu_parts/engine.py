@@ -309,7 +309,7 @@ def run(*, device: str, seconds: float, small: bool, data: str | None, write) ->
 
     begun = time.monotonic()
     deadline = begun + seconds - min(3.0, 0.1 * seconds)
-    steps, every = (20, 4) if small else (200, 20)
+    steps, every = (20, 4) if small else (100, 10)
     settings = {
         "steps": steps,
         "warmup_steps": 5,

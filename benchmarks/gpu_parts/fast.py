@@ -23,7 +23,7 @@ import torch.nn.functional as F
 
 import vitedu
 from vitedu import compute, losses, weights
-from vitedu.engine.distributed import allow_variants
+from vitedu.engine.distributed import allow_variants, blocks
 from vitedu.plan import GPUS, PlanRequest, plan
 from vitedu.recipes import DataRecipe, Execution, Recipe
 
@@ -114,8 +114,8 @@ def timm_model(entry: Entry, state: dict, device: str):
 
 def parts(model) -> list:
     """What repeats: blocks and units, ours or timm's."""
-    kinds = ("Block", "PreActUnit", "PostActUnit", "PreActBottleneck")
-    return [module for module in model.modules() if type(module).__name__ in kinds]
+    theirs = [module for module in model.modules() if type(module).__name__ in ("Block", "PreActBottleneck")]
+    return blocks(model) or theirs
 
 
 def check_equal(entry: Entry, state: dict, device: str) -> dict:

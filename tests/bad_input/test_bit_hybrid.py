@@ -157,9 +157,6 @@ def test_form_of_standardisation(module, array, refused):
 
 
 @pytest.mark.parametrize("groups", [0, 4, 1.5, -3])
-def test_groups(groups, module, array, refused):
-    groupnorm, ones = module("groupnorm"), array(np.ones(6, np.float32))
+def test_groups(groups, module, refused):
     with refused(ValueError, f"groups={groups}", "divides 6"):
-        groupnorm.groupnorm(array(np.ones((2, 6, 3, 3), np.float32)), ones, ones, groups)
-    with refused(ValueError, f"groups={groups}", "divides 6"):
-        groupnorm.GroupNorm(6, groups)
+        module("groupnorm").GroupNorm(6, groups)

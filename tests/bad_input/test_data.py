@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rooms
@@ -148,7 +150,12 @@ def test_mask_of_a_layer(recording, case, package, array, refused):
     rng = [np.random.default_rng(0)] if package.__name__ == "vitedu_numpy" else []
     z = array(np.random.default_rng(1).standard_normal((2, 5, 6)).astype(np.float32))
     config = ViTConfig(image_size=4, patch_size=2, width=6, depth=1, heads=2, mlp_dim=5, num_classes=3)
-    for layer in (package.MultiHeadAttention(6, 2, *rng), package.Block(config, *rng), package.Encoder(config, *rng)):
+    for layer in (
+        package.MultiHeadAttention(6, 2, *rng),
+        package.make_block(config, *rng),
+        package.make_block(replace(config, dropout=0.1, attention_dropout=0.1), *rng),
+        package.make_encoder(config, *rng),
+    ):
         with refused(error, *texts):
             layer(z, array(mask), record={} if recording else None)
 

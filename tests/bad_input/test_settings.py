@@ -92,7 +92,7 @@ def test_layers_built_without_a_config(package, refused):
     with refused(ValueError, "gelu='relu'", "'erf' or 'tanh'"):
         package.MLP(6, 5, *rng, gelu="relu")
     with refused(ValueError, "gelu='relu'", "'erf' or 'tanh'"):
-        rooms.load(package, "encoder").Gelu("relu")
+        rooms.load(package, "mlp").Gelu("relu")
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, np.complex128, bool], ids=lambda t: t.__name__)

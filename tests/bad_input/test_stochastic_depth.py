@@ -22,4 +22,4 @@ def test_layer_and_block(rate, package, refused):
     with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
         rooms.load(package, "dropout").StochasticDepth(rate, *rng)
     with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
-        package.Block(config, *rng, stochastic_depth=rate)
+        package.make_block(config, *rng, stochastic_depth=rate)

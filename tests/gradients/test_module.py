@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import Dropout, Linear, Module, Parameter, ViT, ViTConfig
+from vitedu_numpy.module import Identity
 
 
 @pytest.fixture
@@ -93,6 +94,16 @@ def test_state_is_a_copy(model):
     assert np.array_equal(model.head.weight.value, before + 1)
 
 
+def test_a_state_of_the_models_own_arrays(model):
+    """Two parameters change places: neither is written before the other has been read."""
+    one, other = "encoder.blocks.0.norm1.weight", "encoder.blocks.0.norm2.weight"
+    values = {name: p.value for name, p in model.named_parameters()}
+    values[one][...], values[other][...] = 1, 2
+    model.load_state_dict(values | {one: values[other], other: values[one]})
+    assert (model.state_dict()[one] == 2).all()
+    assert (model.state_dict()[other] == 1).all()
+
+
 def test_gradients_are_zero_where_nothing_arrived_and_after_zero_grad(model, rng):
     assert all((g == 0).all() for g in model.gradients().values())
     logits = model(rng.uniform(-1, 1, (2, 3, 4, 4)))
@@ -131,3 +142,10 @@ def test_replica_shares_values_but_not_gradients_or_caches(model, rng):
     replica.eval()
     assert model.training
     assert all(m.training for _, m in model.named_modules() if isinstance(m, Dropout))
+
+
+def test_identity_hands_on_what_it_gets(rng):
+    x, layer = rng.standard_normal((2, 3)), Identity()
+    assert layer(x) is x
+    assert layer.backward(x) is x
+    assert layer.state_dict() == {}

@@ -272,10 +272,14 @@ def taught_in() -> dict[str, set[str]]:
     return found
 
 
+# Modules whose notebook is still to be written.
+TO_COME = {"vitedu/training/many.py", "vitedu/training/muon.py"}
+
+
 def test_every_module_of_the_mathematics_is_taught_somewhere():
     taught = taught_in()
     paths = [f"{package}/{file.as_posix()}" for package in ("vitedu_numpy", "vitedu") for file in rooms.files(package)]
-    assert [p for p in paths if p not in taught] == []
+    assert {p for p in paths if p not in taught} == TO_COME
 
 
 @pytest.mark.parametrize("module", sorted(taught_in()))

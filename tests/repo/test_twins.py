@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 NUMPY_MODULES = {
     "gradcheck": "PyTorch has autograd, and torch.autograd.gradcheck",
+    "conv_chunked": "PyTorch's convolutions are quick already",
     "parallel": "PyTorch has data parallelism of its own",
     "blas": "torch.set_num_threads",
     **{module.rpartition(".")[2]: "stands once: docs/house.py" for module in STAND_ONCE},
@@ -46,9 +47,17 @@ NUMPY_NAMES = {
     "module.Module.train": "torch.nn.Module has it",
     "module.Module.eval": "torch.nn.Module has it",
     "module.Module.replica": "for `parallel`",
+    "attention.AttentionCache": "autograd keeps what backward needs",
+    "attention_variants.GeneralCache": "autograd keeps what backward needs",
+    "layernorm.LayerNormCache": "autograd keeps what backward needs",
+    "gelu.normal_density": "for the slope: autograd does it",
+    "gelu.gelu_blocked": "PyTorch's own GELU is quick",
     "optim.SGD.step": "torch.optim.SGD has it",
     "optim.Adam.step": "torch.optim.AdamW has it",
+    "conv.Windows": "autograd keeps what backward needs",
     "conv.im2col": "PyTorch has convolutions",
+    "conv.Product": "autograd keeps what backward needs",
+    "pool.Winners": "autograd keeps what backward needs",
     "resize.interpolation_matrix": "PyTorch has interpolation",
     "pretrained.from_npz": "`from_pretrained` there",
     "__init__.from_npz": "`from_pretrained` there",
@@ -60,7 +69,21 @@ NUMPY_NAMES = {
     "__init__.relative_error": "see `gradcheck` above",
 }
 TORCH_NAMES = {
+    "conv.standardize_as_stored": "memory orders are PyTorch's",
     "attention.attention_weights": "A for the record, which the fused kernel never writes down",
+    "attention.fused_attention": "PyTorch's kernel",
+    "attention.fused_is_slow": "PyTorch's kernel",
+    "attention_variants.general_weights": "A for the record, which the fused kernel never writes down",
+    **{
+        f"{name}{method}": "keeps less for autograd"
+        for name, methods in (
+            ("conv.FrugalStdConv", ("", ".forward")),
+            ("bit.FrugalStage", ("", ".forward")),
+            ("mlp.FrugalMLP", ("", ".__init__", ".forward")),
+            ("variants.FrugalEncoder", ("", ".__init__", ".forward", ".first_token")),
+        )
+        for method in methods
+    },
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
@@ -112,6 +135,10 @@ OTHER_ARGUMENTS = {
     "init.normal": "PyTorch fills a tensor, NumPy makes a new array",
     "module.Module.load_state_dict": "torch.nn.Module's arguments",
     "positions.make_positions": "`dtype`; PyTorch has `.to(dtype)`",
+    "crossattention.make_cross_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "attention_variants.make_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "variants.make_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "variants.make_encoder": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "create.build": "`dtype`; PyTorch has `.to(dtype)`",
     "create.create_model": "`dtype`; PyTorch has `.to(dtype)`",
     "positions.sincos_2d": "`dtype`; PyTorch has `.to(dtype)`",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import vitedu
 import vitedu_numpy
 from vitedu_numpy import from_npz
+from vitedu_numpy.drawing import without_drawing
 from vitedu_numpy.weights import from_official, save_npz
 from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.resize import resize_positions
@@ -199,6 +201,91 @@ def test_a_file_without_a_head(case, package, tmp_path, caplog):
     assert model.config.num_classes == 4
     assert not np.asarray(next(v for n, v in model.state_dict().items() if n.endswith("head.weight"))).any()
     assert "has no head; a new one starts at zero" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(("kind", "least", "size"), [("hybrid", 25, 32), ("hybrid, root alone", 29, 32)])
+def test_sizes_that_share_a_grid(kind, least, size, case_of, package, tmp_path, caplog):
+    """A ResNet rounds odd sides up, so 25 to 32 pixels all come to 4 x 4 patches; a file holds the grid alone."""
+    path = written(tmp_path / "file.npz", case_of(kind).file())
+    assert opened(package, path).config.image_size == size
+    (message,) = caplog.messages
+    gh, _ = case_of(kind).config.grid
+    assert f"the image size was taken to be {size}; all from {least} on have its {gh} x {gh} patches" in message
+    caplog.clear()
+    for told in (least, size):  # of one grid: nothing is interpolated, and there is nothing to say
+        model = opened(package, path, image_size=told)
+        assert (model.config.image_size, model.config.grid) == (told, (gh, gh))
+    assert caplog.messages == []
+    ours = package.models.build(replace(case_of(kind).config, image_size=least), 0)
+    save_npz(ours, tmp_path / "ours.npz")  # which tells: its settings go with it
+    caplog.clear()
+    assert opened(package, tmp_path / "ours.npz").config.image_size == least
+    assert caplog.messages == []
+
+
+# ---- without first values ------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_drawn_that_a_file_brings(case, package, tmp_path, monkeypatch):
+    """No random number is asked for, and every parameter is the file's."""
+    path, size = written(tmp_path / "file.npz", case.file()), case.config.image_size
+    right = package.models.build(replace(case.config, image_size=size), 0)
+    right.load_state_dict(from_official(case.file(), case.config))
+    if package is vitedu_numpy:
+        rng = np.random.default_rng(5)
+        state = rng.bit_generator.state
+        model = from_npz(path, image_size=size, rng=rng)
+        assert rng.bit_generator.state == state
+    else:
+        state = torch.get_rng_state()
+        model = vitedu.from_pretrained(path, image_size=size)
+        assert torch.equal(torch.get_rng_state(), state)
+    for name, value in right.state_dict().items():
+        assert np.array_equal(np.asarray(model.state_dict()[name]), np.asarray(value)), name
+    images = as_input(package, case.images())
+    assert np.array_equal(as_numpy(model(images)), as_numpy(right(images)))
+
+
+def test_what_no_file_brings_is_there_too(case_of, package, tmp_path):
+    """Fixed positions and dropout's generator are none of the file's."""
+    file, images = case_of("ViT, gap").file(), as_input(package, case_of("ViT, gap").images())
+    del file["Transformer/posembed_input/pos_embedding"]
+    path = written(tmp_path / "file.npz", file)
+    model = opened(package, path, image_size=16, position_embedding="sincos2d", dropout=0.3)
+    right = package.models.build(model.config, 0)
+    right.load_state_dict(model.state_dict())
+    assert np.array_equal(as_numpy(model.eval()(images)), as_numpy(right.eval()(images)))
+    model.train()
+    assert not np.array_equal(as_numpy(model(images)), as_numpy(model(images)))
+
+
+def test_a_parameter_that_nothing_brings_is_an_error(case_of, package, tmp_path, monkeypatch):
+    """Undrawn memory never gets out: a state without one of the names is refused, and there is no model."""
+    path = written(tmp_path / "file.npz", case_of("ViT").file())
+    door = package.models.pretrained
+
+    def without_head_bias(*args, adapt=door.adapt, **changes):
+        state, config = adapt(*args, **changes)
+        return {name: value for name, value in state.items() if name != "head.bias"}, config
+
+    monkeypatch.setattr(door, "adapt", without_head_bias)
+    with pytest.raises(ValueError, match=r"does not fit the model.*missing \['head.bias'\]"):
+        opened(package, path)
+
+
+def test_models_are_drawn_again_afterwards(case_of, package):
+    """Also after an error, and meanwhile in another thread."""
+    config = case_of("ViT").config
+
+    def weights():
+        return np.asarray(package.ViT(config, 0).state_dict()["patch_embedding.weight"])
+
+    expected = weights()
+    with without_drawing(), ThreadPoolExecutor(1) as pool:
+        assert np.array_equal(pool.submit(weights).result(), expected)
+    with pytest.raises(ZeroDivisionError), without_drawing():
+        1 / 0  # noqa: B018
+    assert np.array_equal(weights(), expected)
 
 
 def test_messages_reach_a_student(case_of, package, tmp_path, capfd):

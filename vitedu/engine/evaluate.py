@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vitedu_numpy.transfer.shots import choose_shots
+
 from ..data.loader import Loader
 from ..transfer import fewshot
 from .objective import as_floats
@@ -132,11 +134,10 @@ def evaluate_few_shot(
     """{"few_shot_5": mean accuracy over seeds, ...}: least squares on frozen features.
 
     As `fewshot.few_shot_accuracy`, but features are computed of those training images alone that some seed chooses.
-    Raises ValueError where the sources do not know their
-    labels beforehand.
+    Raises ValueError where the sources do not know their labels beforehand.
     """
     labels, truth = check_labels(train_source, eval_source)
-    chosen = {(k, seed): fewshot.choose_shots(labels, k, seed).numpy() for k in shots for seed in seeds}
+    chosen = {(k, seed): choose_shots(labels, k, seed) for k in shots for seed in seeds}
     used = np.unique(np.concatenate(list(chosen.values())))
     common = (transform, world, run, autocast, dtype)
     features = extract_features(net, model, train_source, used, *common)

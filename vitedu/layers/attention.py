@@ -1,7 +1,7 @@
 """Attention: one head, then many.  Taught in notebooks/03_attention.ipynb and 04_heads.ipynb.
 
 Shapes: `B` batch, `h` heads, `T` tokens that ask, `S` tokens asked (self-attention: S = T), `D` width,
-`Dh = D / h` numbers per head.
+`Dh = D / h` numbers per head.  Dropout and relative positions: `attention_variants.py`.
 """
 
 from __future__ import annotations
@@ -9,38 +9,49 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from vitedu_numpy.record import note
+
 from ..init import xavier_uniform
 from ..module import Module
-from .dropout import Dropout
 from .linear import Linear
 from .softmax import softmax
 
-__all__ = ["MultiHeadAttention", "attention", "attention_weights", "merge_heads", "split_heads"]
+__all__ = [
+    "MultiHeadAttention", "attention", "attention_weights", "check_mask", "fused_attention", "fused_is_slow",
+    "merge_heads", "split_heads",
+]  # fmt: skip
 
 
-def attention(q, k, v, mask=None, drop=None, bias=None):
+def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
     mask: booleans that broadcast to (B, h, T, S); True where a token may be asked.  Every token must be allowed to
-    ask at least one other.  drop: a dropout mask (B, h, T, S) for A.  bias (B, h, T, S): added to q k^T, for relative
-    positions.
+    ask at least one other.
     """
-    A = attention_weights(q, k, mask, bias)
-    weights = A if drop is None else A * drop
-    return weights @ v  # (B, h, T, Dh)
+    A = attention_weights(q, k, mask)
+    return A @ v  # (B, h, T, Dh)
 
 
-def attention_weights(q, k, mask=None, bias=None):
+def attention_weights(q, k, mask=None):
     """A = softmax(q k^T / sqrt(Dh)) alone: what the fused kernel never writes down.     -> (B, h, T, S)"""
-    scale = q.shape[-1] ** -0.5
     scores = q @ k.transpose(-1, -2)  # (B, h, T, S)
-    if bias is not None:
-        scores = scores + bias
-    scores = scale * scores
+    scores = scores * q.shape[-1] ** -0.5
     if mask is not None:
         check_mask(mask)
         scores = scores.masked_fill(~mask, float("-inf"))
     return softmax(scores)
+
+
+def fused_attention(q, k, v, mask=None):
+    """`attention` by PyTorch's fused kernel: the same numbers, faster, A never stored."""
+    if mask is not None:
+        check_mask(mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def fused_is_slow(q) -> bool:
+    """On a CPU in bfloat16 the fused kernel takes 2 to 5 times as long as the explicit lines (PyTorch 2.13)."""
+    return q.device.type == "cpu" and q.dtype == torch.bfloat16
 
 
 def check_mask(mask) -> None:
@@ -53,21 +64,6 @@ def check_mask(mask) -> None:
     if forbidden.any():
         row = forbidden.nonzero()[0].tolist()
         raise ValueError(f"mask is False in all of row {row}; every token must be allowed to ask at least one")
-
-
-def _fused_is_slow(q) -> bool:
-    """On a CPU in bfloat16 the fused kernel takes 2 to 5 times as long as the explicit lines (PyTorch 2.13)."""
-    return q.device.type == "cpu" and q.dtype == torch.bfloat16
-
-
-def _fused_mask(mask, bias, head_width):
-    """What the fused kernel calls its mask: booleans, or numbers that it adds to the scores *after* scaling them."""
-    if mask is not None:
-        check_mask(mask)
-    if bias is None:
-        return mask
-    bias = head_width**-0.5 * bias
-    return bias if mask is None else bias.masked_fill(~mask, float("-inf"))
 
 
 def split_heads(x, heads):
@@ -89,7 +85,7 @@ class MultiHeadAttention(Module):
     is U_msa^T.  `fused`: let PyTorch's fused kernel do `attention` (the same numbers, faster, A never stored).
     """
 
-    def __init__(self, width: int, heads: int, rng=None, dropout: float = 0.0):
+    def __init__(self, width: int, heads: int, rng=None):
         super().__init__()
         if width % heads:
             raise ValueError(f"width={width} is not allowed; width must be a multiple of heads={heads}")
@@ -100,23 +96,30 @@ class MultiHeadAttention(Module):
             for part in self.qkv.weight.chunk(3):
                 xavier_uniform(part, rng)
         self.out = Linear(width, width, rng)
-        self.drop = Dropout(dropout)
 
-    def forward(self, z, mask=None, record=None, asking=None, relative=None):
-        """z (B, S, D), mask as in `attention`  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)
-
-        relative: a `RelativePosition`, where positions act inside attention.
-        """
-        q, k, v = (split_heads(x, self.heads) for x in self.qkv(z).chunk(3, dim=-1))  # each (B, h, S, Dh)
-        q = q[:, :, :asking]  # (B, h, T, Dh)
-        drop = self.drop.draw((*q.shape[:3], k.shape[2]), z)
-        bias = relative(q) if relative is not None else None  # (B, h, T, S)
-        if self.fused and drop is None and not _fused_is_slow(q):
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=_fused_mask(mask, bias, q.shape[-1]))
-        else:
-            y = attention(q, k, v, mask, drop, bias)  # (B, h, T, Dh)
-        y = merge_heads(y)  # (B, T, D)
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D), mask as in `attention`  ->  (B, T, D)"""
+        q, k, v = self.project(z)
+        note(record, q=q, k=k, v=v)
+        y = merge_heads(self.attend(q, k, v, mask, record))  # (B, T, D)
+        note(record, heads=y)
         out = self.out(y)
-        if record is not None:
-            record.update(q=q, k=k, v=v, A=attention_weights(q, k, mask, bias), heads=y, out=out)
+        note(record, out=out)
         return out
+
+    def first_token(self, z):
+        """forward(z)[:, :1], exactly: the first token asks, all are asked.     z (B, S, D)  ->  (B, 1, D)"""
+        q, k, v = self.project(z)
+        return self.out(merge_heads(self.attend(q[:, :, :1], k, v)))
+
+    def project(self, z):
+        """Eq. 5 for all heads.     z (B, T, D)  ->  q, k, v, each (B, h, T, Dh)"""
+        return (split_heads(x, self.heads) for x in self.qkv(z).chunk(3, dim=-1))
+
+    def attend(self, q, k, v, mask=None, record=None):
+        """Eqs. 6-7 for all heads.     ->  (B, h, T, Dh)"""
+        if record is not None:
+            note(record, A=attention_weights(q, k, mask))
+        if self.fused and not fused_is_slow(q):
+            return fused_attention(q, k, v, mask)
+        return attention(q, k, v, mask)

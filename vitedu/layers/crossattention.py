@@ -6,15 +6,17 @@ Shapes: `B` batch, `h` heads, `T` tokens that ask, `S` tokens asked, `D` width, 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+
+from vitedu_numpy.record import note
 
 from ..init import xavier_uniform
 from ..module import Module
-from .attention import attention, attention_weights, check_mask, merge_heads, split_heads
+from .attention import attention, attention_weights, fused_attention, merge_heads, split_heads
+from .attention_variants import general_attention
 from .dropout import Dropout
 from .linear import Linear
 
-__all__ = ["CrossAttention"]
+__all__ = ["CrossAttention", "DroppedCrossAttention", "make_cross_attention"]
 
 
 class CrossAttention(Module):
@@ -24,7 +26,7 @@ class CrossAttention(Module):
     Vaswani et al. (2017, arXiv:1706.03762), Sec. 3.2.3, "encoder-decoder attention".  `fused`: as there.
     """
 
-    def __init__(self, width: int, heads: int, rng=None, dropout: float = 0.0):
+    def __init__(self, width: int, heads: int, rng=None):
         super().__init__()
         if width % heads:
             raise ValueError(f"width={width} is not allowed; width must be a multiple of heads={heads}")
@@ -36,21 +38,44 @@ class CrossAttention(Module):
             for part in self.kv.weight.chunk(2):
                 xavier_uniform(part, rng)
         self.out = Linear(width, width, rng)
-        self.drop = Dropout(dropout)
 
     def forward(self, z, memory, mask=None, record=None):
         """z (B, T, D) asks memory (B, S, D), mask as in `attention`  ->  (B, T, D)"""
         q = split_heads(self.q(z), self.heads)  # (B, h, T, Dh)
         k, v = (split_heads(x, self.heads) for x in self.kv(memory).chunk(2, dim=-1))  # each (B, h, S, Dh)
-        drop = self.drop.draw((*q.shape[:3], k.shape[2]), z)
-        if self.fused and drop is None:
-            if mask is not None:
-                check_mask(mask)
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, h, T, Dh)
-        else:
-            y = attention(q, k, v, mask, drop)  # (B, h, T, Dh)
-        y = merge_heads(y)  # (B, T, D)
+        note(record, q=q, k=k, v=v)
+        y = merge_heads(self.attend(q, k, v, mask, record))  # (B, T, D)
+        note(record, heads=y)
         out = self.out(y)
-        if record is not None:
-            record.update(q=q, k=k, v=v, A=attention_weights(q, k, mask), heads=y, out=out)
+        note(record, out=out)
         return out
+
+    def attend(self, q, k, v, mask=None, record=None):
+        """Eqs. 6-7 for all heads.     ->  (B, h, T, Dh)"""
+        if record is not None:
+            note(record, A=attention_weights(q, k, mask))
+        return fused_attention(q, k, v, mask) if self.fused else attention(q, k, v, mask)
+
+
+class DroppedCrossAttention(CrossAttention):
+    """`CrossAttention` with dropout on A, at rate `dropout`."""
+
+    def __init__(self, width: int, heads: int, rng=None, dropout: float = 0.0):
+        super().__init__(width, heads, rng)
+        self.drop = Dropout(dropout)
+
+    def attend(self, q, k, v, mask=None, record=None):
+        """Eqs. 6-7 for all heads.     ->  (B, h, T, Dh)"""
+        drop = self.drop.draw((*q.shape[:3], k.shape[2]), q)
+        if drop is None:
+            return super().attend(q, k, v, mask, record)
+        if record is not None:
+            note(record, A=attention_weights(q, k, mask))
+        return general_attention(q, k, v, mask, drop)
+
+
+def make_cross_attention(width, heads, rng=None, dropout=0.0):
+    """The plain `CrossAttention`, or with dropout on A where that is asked for."""
+    if dropout == 0:
+        return CrossAttention(width, heads, rng)
+    return DroppedCrossAttention(width, heads, rng, dropout)

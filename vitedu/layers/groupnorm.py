@@ -22,23 +22,21 @@ def groupnorm(x, weight, bias, groups, eps=1e-5):
     """xhat = (x - mean) / sqrt(var + eps),  y = xhat weight + bias.     x (B, C, H, W)   weight, bias (C,)
 
     Mean and population variance are those of each group: C / groups channels next to each other, with all pixels.
-    Raises ValueError if `groups` does not divide C.
     """
-    _check_groups(x.shape[1], groups)
     return F.group_norm(x, groups, weight, bias, eps)
 
 
-def _check_groups(channels, groups) -> None:
-    if not isinstance(groups, int) or groups < 1 or channels % groups:
-        raise ValueError(f"groups={groups!r} is not allowed; groups must be a positive integer that divides {channels}")
-
-
 class GroupNorm(Module):
-    """Parameters `weight` (C,), starting at 1, and `bias` (C,), starting at 0, around `groupnorm`."""
+    """Parameters `weight` (C,), starting at 1, and `bias` (C,), starting at 0, around `groupnorm`.
+
+    Raises ValueError if `groups` does not divide C.
+    """
 
     def __init__(self, channels: int, groups: int, eps: float = 1e-5):
         super().__init__()
-        _check_groups(channels, groups)
+        if not isinstance(groups, int) or groups < 1 or channels % groups:
+            allowed = f"a positive integer that divides {channels}"
+            raise ValueError(f"groups={groups!r} is not allowed; groups must be {allowed}")
         self.groups = groups
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))

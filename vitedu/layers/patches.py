@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.record import note
+
 from ..init import lecun_normal, normal
 from ..module import Module
 from .linear import linear
@@ -51,9 +53,9 @@ class PatchEmbedding(Module):
     def forward(self, images, record=None):
         """images (B, C, H, W)  ->  (B, N, D)"""
         patches = patchify(images, self.patch_size)
+        note(record, patches=patches)
         x = linear(patches, self.weight, self.bias)
-        if record is not None:
-            record.update(patches=patches, patch_embedding=x)
+        note(record, patch_embedding=x)
         return x
 
 

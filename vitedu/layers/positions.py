@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..init import normal
-from ..module import Module
+from ..module import Identity, Module
 from .patches import PositionEmbedding
 
 __all__ = [
@@ -101,10 +101,13 @@ class RelativePosition(Module):
 
 
 def make_positions(config, rng, where):
-    """The position embedding that `config` wants at `where` ("stem", "every" or "shared"), or None."""
+    """The position embedding that `config` wants at `where` ("stem", "every" or "shared").
+
+    Where it wants none: `Identity` at the stem, so that there is something to call, None in the blocks.
+    """
     c, kind = config, config.position_embedding
     if kind == "none" or c.positions_in != where:
-        return None
+        return Identity() if where == "stem" else None
     if kind == "1d":
         return PositionEmbedding(c.num_tokens, c.width, rng)
     if kind == "2d":

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-__all__ = ["relu"]
+from ..module import Module
+
+__all__ = ["Relu", "relu"]
 
 
-def relu(x, inplace=False):
-    """y = max(x, 0).     x, y (...)     inplace: write y over x; only for an x that nobody reads again"""
-    return F.relu(x, inplace)
+def relu(x):
+    """y = max(x, 0).     x, y (...)"""
+    return F.relu(x)
+
+
+class Relu(Module):
+    """`relu` as a layer, written over its input: for what a norm or a sum has just made, and nobody reads again."""
+
+    def forward(self, x):
+        return F.relu(x, inplace=True)

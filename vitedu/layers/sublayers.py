@@ -7,15 +7,15 @@ Shapes: `B` batch, `S` source symbols, `T` target symbols, `D` width, `M` hidden
 
 from __future__ import annotations
 
-from vitedu_numpy.record import scope
+from vitedu_numpy.record import note, noted, scope
 
 from ..module import Module
-from .attention import MultiHeadAttention
-from .crossattention import CrossAttention
+from .attention_variants import make_attention
+from .crossattention import make_cross_attention
 from .dropout import Dropout
 from .layernorm import LayerNorm
 from .linear import Linear
-from .relu import relu
+from .relu import Relu
 
 __all__ = ["DecoderBlock", "EncoderBlock", "FeedForward", "Sublayer"]
 
@@ -25,15 +25,15 @@ class FeedForward(Module):
 
     def __init__(self, width, mlp_dim, rng=None):
         super().__init__()
-        self.fc1 = Linear(width, mlp_dim, rng)
+        self.fc1, self.relu = Linear(width, mlp_dim, rng), Relu()
         self.fc2 = Linear(mlp_dim, width, rng)
 
     def forward(self, x, record=None):
-        hidden = self.fc1(x)  # (B, T, M)
-        activated = relu(hidden)
+        hidden = noted(record, hidden=self.fc1(x))  # (B, T, M)
+        activated = self.relu(hidden)
+        note(record, relu=activated)
         out = self.fc2(activated)  # (B, T, D)
-        if record is not None:
-            record.update(hidden=hidden, relu=activated, out=out)
+        note(record, out=out)
         return out
 
 
@@ -55,8 +55,7 @@ class Sublayer(Module):
         inside = x if self.post else self.norm(x)
         z = x + self.drop(self.layer(inside, *others, record=record))
         z = self.norm(z) if self.post else z
-        if record is not None:
-            record["z"] = z
+        note(record, z=z)
         return z
 
 
@@ -66,7 +65,7 @@ class EncoderBlock(Module):
     def __init__(self, config, rng=None):
         super().__init__()
         c = config
-        attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout)
+        attention = make_attention(c.width, c.heads, rng, c.attention_dropout)
         self.attention = Sublayer(attention, c)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng), c)
 
@@ -82,8 +81,8 @@ class DecoderBlock(Module):
     def __init__(self, config, rng=None):
         super().__init__()
         c = config
-        self_attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout)
-        cross_attention = CrossAttention(c.width, c.heads, rng, c.attention_dropout)
+        self_attention = make_attention(c.width, c.heads, rng, c.attention_dropout)
+        cross_attention = make_cross_attention(c.width, c.heads, rng, c.attention_dropout)
         self.self_attention = Sublayer(self_attention, c)
         self.cross_attention = Sublayer(cross_attention, c)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng), c)

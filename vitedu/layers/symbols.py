@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vitedu_numpy.record import note
+
 from ..init import normal
 from ..module import Module
 from .dropout import Dropout
@@ -50,8 +52,7 @@ class Embedding(Module):
         if self.positions is None or (self.positions.dtype, self.positions.device) != (y.dtype, y.device):
             self.positions = sinusoid(self.max_length, y.shape[-1], y.dtype).to(y.device)
         z = self.drop(y + self.positions[: ids.shape[1]])
-        if record is not None:
-            record["embedding"] = z
+        note(record, embedding=z)
         return z
 
 

@@ -14,17 +14,17 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from vitedu_numpy.record import scope
+from vitedu_numpy.record import noted, scope
 
-from ..layers.conv import StdConv
+from ..layers.conv import FrugalStdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.linear import Linear
 from ..layers.pool import MaxPool
-from ..layers.relu import relu
+from ..layers.relu import Relu
 from ..module import Module
 from .model import Model, check_images
 
-__all__ = ["BiT", "PreActUnit", "Stage"]
+__all__ = ["BiT", "FrugalStage", "PreActUnit", "Stage"]
 
 
 class PreActUnit(Module):
@@ -38,35 +38,25 @@ class PreActUnit(Module):
         super().__init__()
         c, out_channels = config, 4 * width
         conv = dict(eps=c.standardize_eps, form="var")
-        self.norm1 = GroupNorm(in_channels, c.groups, c.groupnorm_eps)
-        self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
-        self.norm2 = GroupNorm(width, c.groups, c.groupnorm_eps)
-        self.conv2 = StdConv(width, width, 3, rng, stride, padding=1, **conv)
-        self.norm3 = GroupNorm(width, c.groups, c.groupnorm_eps)
-        self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
+        self.norm1, self.relu1 = GroupNorm(in_channels, c.groups, c.groupnorm_eps), Relu()
+        self.conv1 = FrugalStdConv(in_channels, width, 1, rng, **conv)
+        self.norm2, self.relu2 = GroupNorm(width, c.groups, c.groupnorm_eps), Relu()
+        self.conv2 = FrugalStdConv(width, width, 3, rng, stride, padding=1, **conv)
+        self.norm3, self.relu3 = GroupNorm(width, c.groups, c.groupnorm_eps), Relu()
+        self.conv3 = FrugalStdConv(width, out_channels, 1, rng, **conv)
         same_shape = stride == 1 and in_channels == out_channels
-        self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
+        self.conv_proj = None if same_shape else FrugalStdConv(in_channels, out_channels, 1, rng, stride, **conv)
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
-        inplace = record is None  # what is recorded must stay as it is
-        normed1 = self.norm1(x)
-        h1 = relu(normed1, inplace)
-        shortcut = self.conv_proj(h1) if self.conv_proj is not None else x
-        out1 = self.conv1(h1)
-        normed2 = self.norm2(out1)
-        h2 = relu(normed2, inplace)
-        out2 = self.conv2(h2)
-        normed3 = self.norm3(out2)
-        h3 = relu(normed3, inplace)
-        out3 = self.conv3(h3)
-        out = out3.add_(shortcut) if inplace else out3 + shortcut
-        if record is not None:
-            record.update(norm1=normed1, conv1=out1, norm2=normed2, conv2=out2, norm3=normed3, conv3=out3)
-            if self.conv_proj is not None:
-                record["conv_proj"] = shortcut
-            record["out"] = out
-        return out
+        h = self.relu1(noted(record, norm1=self.norm1(x)))
+        f = noted(record, conv1=self.conv1(h))
+        f = self.relu2(noted(record, norm2=self.norm2(f)))
+        f = noted(record, conv2=self.conv2(f))
+        f = self.relu3(noted(record, norm3=self.norm3(f)))
+        f = noted(record, conv3=self.conv3(f))
+        f += noted(record, conv_proj=self.conv_proj(h)) if self.conv_proj else x
+        return noted(record, out=f)
 
 
 class Stage(Module):
@@ -74,15 +64,27 @@ class Stage(Module):
 
     def __init__(self, kind, count, in_channels, width, stride, config, rng=None):
         super().__init__()
-        self.recompute_blocks = False  # True: only each unit's input is kept, backward computes the rest again
         first = kind(in_channels, width, stride, config, rng)
         self.units = nn.ModuleList([first, *(kind(4 * width, width, 1, config, rng) for _ in range(count - 1))])
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
-        recompute = self.recompute_blocks and record is None and torch.is_grad_enabled()
         for u, unit in enumerate(self.units):
-            x = checkpoint(unit, x, use_reentrant=False) if recompute else unit(x, scope(record, f"unit{u}"))
+            x = unit(x, scope(record, f"unit{u}"))
+        return x
+
+
+class FrugalStage(Stage):
+    """`Stage` that with `recompute_blocks = True` keeps each unit's input only; backward computes the rest again."""
+
+    recompute_blocks = False
+
+    def forward(self, x, record=None):
+        """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
+        if record is not None or not self.recompute_blocks or not torch.is_grad_enabled():
+            return super().forward(x, record)
+        for unit in self.units:
+            x = checkpoint(unit, x, use_reentrant=False)
         return x
 
 
@@ -100,17 +102,17 @@ class BiT(Model):
         width = channels = c.base_width * c.width_factor
         conv = dict(eps=c.standardize_eps, form="var")
         if c.stem == "imagenet":
-            self.root = StdConv(c.channels, channels, 7, rng, stride=2, padding=3, **conv)
+            self.root = FrugalStdConv(c.channels, channels, 7, rng, stride=2, padding=3, **conv)
             self.pool = MaxPool(3, 2, padding=1, border=-math.inf if c.pool_padding == "-inf" else 0.0)
         else:
-            self.root = StdConv(c.channels, channels, 3, rng, padding=1, **conv)
+            self.root = FrugalStdConv(c.channels, channels, 3, rng, padding=1, **conv)
             self.pool = None
         self.stages = nn.ModuleList()
         for s, count in enumerate(c.blocks):
             stride = 1 if s == 0 else 2
-            self.stages.append(Stage(PreActUnit, count, channels, width * 2**s, stride, config, rng))
+            self.stages.append(FrugalStage(PreActUnit, count, channels, width * 2**s, stride, config, rng))
             channels = 4 * width * 2**s
-        self.norm = GroupNorm(channels, c.groups, c.groupnorm_eps)
+        self.norm, self.relu = GroupNorm(channels, c.groups, c.groupnorm_eps), Relu()
         self.head = Linear(channels, c.num_classes, rng)
         nn.init.zeros_(self.head.weight)  # a new head starts with no opinion: every class equally likely
         nn.init.constant_(self.head.bias, c.head_bias)
@@ -126,19 +128,12 @@ class BiT(Model):
         floating point, ValueError for a wrong shape or values that are not finite.
         """
         images = self.check_images(images).to(self.head.weight.dtype)
-        x = self.root(images)  # (B, width, H / 2, W / 2)
-        if record is not None:
-            record["root"] = x
-        if self.pool is not None:
-            x = self.pool(x)  # (B, width, H / 4, W / 4)
-            if record is not None:
-                record["pool"] = x
+        x = noted(record, root=self.root(images))  # (B, width, H / 2, W / 2)
+        if self.pool:
+            x = noted(record, pool=self.pool(x))  # (B, width, H / 4, W / 4)
         for s, stage in enumerate(self.stages):
             x = stage(x, scope(record, f"stage{s}"))
-        normed = self.norm(x)
-        h = relu(normed, inplace=record is None)
-        pooled = h.mean(dim=(2, 3))  # (B, C)
-        logits = self.head(pooled)  # (B, K)
-        if record is not None:
-            record.update(norm=normed, pooled=pooled, pre_logits=pooled, logits=logits)
-        return logits
+        x = self.relu(noted(record, norm=self.norm(x)))
+        pooled = noted(record, pooled=x.mean(dim=(2, 3)))  # (B, C)
+        pooled = noted(record, pre_logits=pooled)  # as in a ViT: what the head reads
+        return noted(record, logits=self.head(pooled))  # (B, K)

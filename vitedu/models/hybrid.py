@@ -13,14 +13,14 @@ import math
 import torch
 from torch import nn
 
-from vitedu_numpy.record import scope
+from vitedu_numpy.record import noted, scope
 
-from ..layers.conv import StdConv
+from ..layers.conv import FrugalStdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.pool import MaxPool
-from ..layers.relu import relu
+from ..layers.relu import Relu
 from ..module import Module
-from .bit import Stage
+from .bit import FrugalStage
 from .model import Model, check_images
 from .vit import ViT
 
@@ -39,40 +39,31 @@ class PostActUnit(Module):
         c, out_channels = config, 4 * width
         conv = dict(padding="same", eps=c.standardize_eps, form="std")
         norm = dict(groups=c.groups, eps=c.groupnorm_eps)
-        self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
-        self.norm1 = GroupNorm(width, **norm)
-        self.conv2 = StdConv(width, width, 3, rng, stride, **conv)
-        self.norm2 = GroupNorm(width, **norm)
-        self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
-        self.norm3 = GroupNorm(out_channels, **norm)
+        self.conv1 = FrugalStdConv(in_channels, width, 1, rng, **conv)
+        self.norm1, self.relu1 = GroupNorm(width, **norm), Relu()
+        self.conv2 = FrugalStdConv(width, width, 3, rng, stride, **conv)
+        self.norm2, self.relu2 = GroupNorm(width, **norm), Relu()
+        self.conv3 = FrugalStdConv(width, out_channels, 1, rng, **conv)
+        self.norm3, self.relu3 = GroupNorm(out_channels, **norm), Relu()
         nn.init.zeros_(self.norm3.weight)  # a new unit hands on its shortcut and nothing else
         same_shape = stride == 1 and in_channels == out_channels
-        self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
+        self.conv_proj = None if same_shape else FrugalStdConv(in_channels, out_channels, 1, rng, stride, **conv)
         self.norm_proj = None if same_shape else GroupNorm(out_channels, **norm)
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, ceil(H / stride), ceil(W / stride))"""
-        inplace = record is None  # what is recorded must stay as it is
-        out1 = self.conv1(x)
-        normed1 = self.norm1(out1)
-        h1 = relu(normed1, inplace)
-        out2 = self.conv2(h1)
-        normed2 = self.norm2(out2)
-        h2 = relu(normed2, inplace)
-        out3 = self.conv3(h2)
-        normed3 = self.norm3(out3)
-        if self.conv_proj is not None:
-            projected = self.conv_proj(x)
-            shortcut = self.norm_proj(projected)
-        else:
-            shortcut = x
-        out = relu(normed3.add_(shortcut) if inplace else normed3 + shortcut, inplace=True)
-        if record is not None:
-            record.update(conv1=out1, norm1=normed1, conv2=out2, norm2=normed2, conv3=out3, norm3=normed3)
-            if self.conv_proj is not None:
-                record.update(conv_proj=projected, norm_proj=shortcut)
-            record["out"] = out
-        return out
+        f = noted(record, conv1=self.conv1(x))
+        f = self.relu1(noted(record, norm1=self.norm1(f)))
+        f = noted(record, conv2=self.conv2(f))
+        f = self.relu2(noted(record, norm2=self.norm2(f)))
+        f = noted(record, conv3=self.conv3(f))
+        f = noted(record, norm3=self.norm3(f))
+        shortcut = x
+        if self.conv_proj:
+            shortcut = noted(record, conv_proj=self.conv_proj(x))
+            shortcut = noted(record, norm_proj=self.norm_proj(shortcut))
+        f += shortcut
+        return noted(record, out=self.relu3(f))
 
 
 class Backbone(Module):
@@ -82,23 +73,20 @@ class Backbone(Module):
         super().__init__()
         c, channels = config, config.backbone_width
         conv = dict(padding="same", eps=c.standardize_eps, form="std")
-        self.root = StdConv(c.channels, channels, 7, rng, stride=2, **conv)
-        self.root_norm = GroupNorm(channels, c.groups, c.groupnorm_eps)
+        self.root = FrugalStdConv(c.channels, channels, 7, rng, stride=2, **conv)
+        self.root_norm, self.root_relu = GroupNorm(channels, c.groups, c.groupnorm_eps), Relu()
         self.pool = MaxPool(3, 2, padding="same", border=-math.inf)
         self.stages = nn.ModuleList()
         for s, count in enumerate(c.blocks):
             width, stride = c.backbone_width * 2**s, 1 if s == 0 else 2
-            self.stages.append(Stage(PostActUnit, count, channels, width, stride, config, rng))
+            self.stages.append(FrugalStage(PostActUnit, count, channels, width, stride, config, rng))
             channels = 4 * width
 
     def forward(self, images, record=None):
         """images (B, C, H, W)  ->  feature map (B, feature_channels, *feature_hw), see `HybridConfig`"""
-        root = self.root(images)
-        normed = self.root_norm(root)
-        h = relu(normed, inplace=record is None)
-        x = self.pool(h)
-        if record is not None:
-            record.update(root=root, root_norm=normed, pool=x)
+        x = noted(record, root=self.root(images))
+        x = self.root_relu(noted(record, root_norm=self.root_norm(x)))
+        x = noted(record, pool=self.pool(x))
         for s, stage in enumerate(self.stages):
             x = stage(x, scope(record, f"stage{s}"))
         return x

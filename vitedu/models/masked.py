@@ -15,6 +15,7 @@ from torch import nn
 
 from vitedu_numpy.models.corruption import SIDE, Corruption, num_outputs
 from vitedu_numpy.models.corruption import choose_corruption as draw_corruption
+from vitedu_numpy.record import note
 
 from ..layers.linear import Linear
 from ..layers.patches import patchify
@@ -210,18 +211,16 @@ class MaskedPatchViT(Module):
         patches, sources = _check_corruption(corruption, len(images), self.config.num_patches, images.device)
         x = vit.patch_embedding(images, record)  # (B, N, D)
         x = corrupt(x, self.mask_token, patches, sources)
-        corrupted = x
-        if vit.class_token is not None:
-            x = vit.class_token(x)  # (B, T, D)
-        if vit.position_embedding is not None:
-            x = vit.position_embedding(x)
-        z = vit.drop(x)
+        note(record, corrupted=x)
+        x = vit.class_token(x)  # (B, T, D)
+        z = vit.drop(vit.position_embedding(x))
+        note(record, tokens=z)
         encoded = vit.encoder(z, record=record)  # (B, T, D)
         place = (patches + encoded.shape[1] - self.config.num_patches)[..., None]  # the class token comes first
         hidden = torch.take_along_dim(encoded, place, dim=1)  # (B, m, D)
+        note(record, hidden=hidden)
         predictions = self.head(hidden).clone()  # (B, m, outputs)  no view: FSDP hangs a hook on what comes out
-        if record is not None:
-            record.update(corrupted=corrupted, tokens=z, hidden=hidden, predictions=predictions)
+        note(record, predictions=predictions)
         return predictions
 
     def classifier(self, rng=None) -> ViT:

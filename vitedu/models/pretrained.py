@@ -13,6 +13,7 @@ import re
 import zipfile
 from pathlib import Path
 
+from vitedu_numpy.drawing import without_drawing
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.files import read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
@@ -24,6 +25,7 @@ from ..weights.huggingface import (
     huggingface_layout,
     huggingface_settings,
 )
+from ..weights.resize import resize_state
 from ..weights.safe import read_json, read_metadata, read_safetensors, settings_in
 from ..weights.timm import from_timm, timm_config, timm_layout
 from .create import build
@@ -70,8 +72,10 @@ def from_pretrained(
         state, config = open_npz(path, num_classes, image_size)
     else:
         state, config = _open_safetensors(path, {}, num_classes, image_size, heads)
-    state, config = adapt(state, config, source, num_classes, image_size, drop_pre_logits, method, **changes)
-    model = build(config, rng)
+    task = num_classes, image_size, drop_pre_logits, method
+    state, config = adapt(state, config, source, resize_state, *task, **changes)
+    with without_drawing():
+        model = build(config, rng)
     load_state(model, state, config, source)
     return model
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from vitedu_numpy.record import scope
+from vitedu_numpy.record import note, scope
 
 from ..layers.layernorm import LayerNorm
 from ..layers.linear import Linear, linear
@@ -34,9 +34,8 @@ class TransformerEncoder(Module):
         """z (B, S, D), mask as in `attention`  ->  memory (B, S, D)"""
         for i, block in enumerate(self.blocks):
             z = block(z, mask, scope(record, f"block{i:02d}"))
-        memory = self.norm(z) if self.norm is not None else z
-        if record is not None:
-            record["memory"] = memory
+        memory = self.norm(z) if self.norm else z
+        note(record, memory=memory)
         return memory
 
 
@@ -52,9 +51,8 @@ class TransformerDecoder(Module):
         """z (B, T, D), memory (B, S, D), masks as in `DecoderBlock`  ->  (B, T, D)"""
         for i, block in enumerate(self.blocks):
             z = block(z, memory, mask, memory_mask, scope(record, f"block{i:02d}"))
-        decoded = self.norm(z) if self.norm is not None else z
-        if record is not None:
-            record["decoded"] = decoded
+        decoded = self.norm(z) if self.norm else z
+        note(record, decoded=decoded)
         return decoded
 
 
@@ -121,8 +119,7 @@ class Transformer(Module):
         mask = mask & causal_mask(target.shape[1]).to(mask.device)  # (B, 1, T, T)
         decoded = self.decoder(z, memory, mask, memory_mask, scope(record, "decoder"))  # (B, T, D)
         logits = self.head(decoded, self.target_embedding.weight) if c.tied else self.head(decoded)
-        if record is not None:
-            record["logits"] = logits
+        note(record, logits=logits)
         return logits
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.record import note
+
 from ..init import lecun_normal
 from ..layers.dropout import Dropout
 from ..layers.linear import Linear
 from ..layers.patches import ClassToken, PatchEmbedding
 from ..layers.positions import make_positions
-from ..module import Module
-from .encoder import Encoder
+from ..module import Identity, Module
 from .model import Model, check_images
+from .variants import make_encoder
 
-__all__ = ["PreLogits", "ViT"]
+__all__ = ["PreLogits", "ReadMean", "ReadToken", "ViT"]
 
 
 class PreLogits(Module):
@@ -33,6 +35,20 @@ class PreLogits(Module):
         return torch.tanh(self.linear(y))
 
 
+class ReadToken(Module):
+    """y = the first token, the class token (Eq. 4).     (B, T, D) -> (B, D)"""
+
+    def forward(self, encoded):
+        return encoded[:, 0]
+
+
+class ReadMean(Module):
+    """y = the mean over all tokens (App. D.3).     (B, T, D) -> (B, D)"""
+
+    def forward(self, encoded):
+        return encoded.mean(dim=1)
+
+
 class ViT(Model):
     """Images to class scores.
 
@@ -45,12 +61,13 @@ class ViT(Model):
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         c, self.config = config, config
         self.patch_embedding = PatchEmbedding(c.channels, c.patch_size, c.width, rng)
-        self.class_token = ClassToken(c.width) if c.classifier == "token" else None
+        self.class_token = ClassToken(c.width) if c.classifier == "token" else Identity()
         self.position_embedding = make_positions(c, rng, "stem")
         self.drop = Dropout(c.dropout)
-        self.encoder = Encoder(config, rng)
+        self.encoder = make_encoder(config, rng)
+        self.read = ReadToken() if c.classifier == "token" else ReadMean()
         rep = c.representation_size
-        self.pre_logits = PreLogits(c.width, rep, rng) if rep else None
+        self.pre_logits = PreLogits(c.width, rep, rng) if rep else Identity()
         self.head = Linear(rep or c.width, c.num_classes, rng)
         nn.init.zeros_(self.head.weight)  # a new head starts with no opinion: every class equally likely
         nn.init.constant_(self.head.bias, c.head_bias)
@@ -68,16 +85,19 @@ class ViT(Model):
         """
         images = self.check_images(images).to(self.head.weight.dtype)
         x = self.patch_embedding(images, record)  # (B, N, D)
-        if self.class_token is not None:
-            x = self.class_token(x)  # (B, N + 1, D)
-        if self.position_embedding is not None:
-            x = self.position_embedding(x)
-        z = self.drop(x)  # z_0, Eq. 1
-        one = self.class_token is not None and self.shortcut and record is None  # the head reads one token only
-        encoded = self.encoder(z, record=record, asking=1 if one else None)  # Eqs. 2-3
-        pooled = encoded[:, 0] if self.class_token is not None else encoded.mean(dim=1)  # (B, D)  y, Eq. 4
-        y = self.pre_logits(pooled) if self.pre_logits is not None else pooled
-        logits = self.head(y)  # (B, K)
-        if record is not None:
-            record.update(tokens=z, pooled=pooled, pre_logits=y, logits=logits)
+        x = self.class_token(x)  # (B, T, D)
+        z = self.drop(self.position_embedding(x))  # z_0, Eq. 1
+        note(record, tokens=z)
+        encoded = self.encode(z, record)  # Eqs. 2-3
+        pooled = self.read(encoded)  # (B, D)  y, Eq. 4
+        note(record, pooled=pooled)
+        hidden = self.pre_logits(pooled)
+        note(record, pre_logits=hidden)
+        logits = self.head(hidden)  # (B, K)
+        note(record, logits=logits)
         return logits
+
+    def encode(self, z, record=None):
+        """The encoder's output: all tokens, or the first alone where only that is read and nobody records."""
+        one = self.config.classifier == "token" and self.shortcut and record is None
+        return self.encoder.first_token(z) if one else self.encoder(z, record=record)

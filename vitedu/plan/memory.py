@@ -1,7 +1,7 @@
 """Memory of a training step, part by part.  Taught in notebooks/14_pretraining.ipynb.
 
-Counted on the meta device, as vitedu runs it: fused attention, GELU and standardised filters computed again, the last
-block for what the head reads only.
+Counted on the meta device, as vitedu runs it on a GPU: fused attention, GELU computed again, the last block for what
+the head reads only, standardised filters kept.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Counted:
     casts: int  # bytes of weights converted to bfloat16
     unit_parameters: int  # of the largest block or unit
     root_parameters: int  # of what stands outside of all of them
+    filters: int = 0  # bytes of standardised filters, from forward to backward
 
 
 def memory_parts(recipe, parameters, counted, how, world, accumulate=False) -> tuple[dict[str, int], dict[str, int]]:
@@ -40,6 +41,7 @@ def memory_parts(recipe, parameters, counted, how, world, accumulate=False) -> t
         "averaged weights": 4 * shard if recipe.ema else 0,
         "gathered blocks": 0,
         "bfloat16 weights": counted.casts,
+        "standardised filters": counted.filters,
     }
     if how == "fsdp" and world > 1:
         fixed["gathered blocks"] = 2 * 4 * (counted.root_parameters + 2 * counted.unit_parameters)
@@ -70,8 +72,13 @@ def count_step(config, half, recompute, **switches) -> Counted:
     """Count on the meta device.  half: with autocast to bfloat16, as on a GPU.  switches: as in `on_meta`."""
     import torch
 
+    from ..layers.conv import StdConv
+    from ..models.bit import PreActUnit
+    from ..models.encoder import Block
+    from ..models.hybrid import PostActUnit
+
     model = on_meta(config, shortcut=True, **switches)
-    units = [m for m in model.modules() if type(m).__name__ in ("Block", "PreActUnit", "PostActUnit")]
+    units = [m for m in model.modules() if isinstance(m, (Block, PreActUnit, PostActUnit))]
     casts = {}
     with _autocast(casts) if half else torch.enable_grad():
         largest = _largest_unit(model, units, config)
@@ -83,7 +90,9 @@ def count_step(config, half, recompute, **switches) -> Counted:
         two, three = (_kept_bytes(model, [_images(config, B)]) for B in (2, 3))
     sizes = [sum(p.numel() for p in unit.parameters()) for unit in units]
     total = sum(p.numel() for p in model.parameters())
-    return Counted(three - two, largest, 2 * sum(casts.values()), max(sizes), total - sum(sizes))
+    filters = sum(m.weight.numel() for m in model.modules() if isinstance(m, StdConv))
+    filters *= 6 if half else 4  # in float32, and autocast's copy
+    return Counted(three - two, largest, 2 * sum(casts.values()), max(sizes), total - sum(sizes), filters)
 
 
 def _images(config, batch_size):

@@ -7,14 +7,13 @@ import math
 import numpy as np
 import torch
 
-from vitedu_numpy.schedule import learning_rate
-from vitedu_numpy.training.batches import batches, random_shift
+from vitedu_numpy.training.batches import batches, check_loss, random_shift, scheduled_rate
 
 from . import losses
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["evaluate", "fit", "prepare"]
 
 
 def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float]]:
@@ -24,15 +23,9 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
     images (n, C, H, W) floats in [-1, 1] and labels (n,) integers, as NumPy arrays; config: a `TrainConfig`; progress:
     wraps the loop over steps, e.g. `tqdm`.  Raises FloatingPointError, naming the step, when the loss is not finite.
     """
-    like = next(model.parameters())
-    images = model.check_images(images).to(like.dtype).numpy()
-    targets = one_hot(labels, model.config.num_classes, config.label_smoothing, like.dtype).to(like.device)
-    if len(images) != len(targets) or len(images) == 0:
-        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
-    schedule = dict(base=config.learning_rate, total_steps=config.steps)
-    schedule |= dict(warmup_steps=config.warmup_steps, decay=config.decay)
-    loss_function = getattr(losses, f"{config.loss}_cross_entropy")
+    images, targets = prepare(model, images, labels, config)
     optimizer = Adam(model, config.learning_rate, weight_decay=config.weight_decay)
+    loss_function = getattr(losses, f"{config.loss}_cross_entropy")
     order = batches(len(images), config)
     history = {"loss": [], "learning_rate": [], "grad_norm": []}
     model.train()
@@ -41,19 +34,29 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
         for step in progress(range(config.steps)):
             indices, rng = next(order)
             batch = random_shift(images[indices], config.shift, rng)
-            optimizer.lr = learning_rate(step, **schedule)
+            optimizer.lr = scheduled_rate(step, config)
             optimizer.zero_grad()
-            loss = loss_function(model(torch.from_numpy(batch).to(like.device)), targets[indices])
-            if not math.isfinite(loss.detach()):
-                raise FloatingPointError(
-                    f"loss is {loss} at step {step}; try a smaller learning_rate or a longer warm-up"
-                )
+            loss = loss_function(model(torch.from_numpy(batch).to(targets.device)), targets[indices])
+            check_loss(loss.detach(), step)
             loss.backward()
             norm = clip_by_global_norm(model, config.clip_norm or math.inf)
             optimizer.step()
             for name, value in (("loss", float(loss.detach())), ("learning_rate", optimizer.lr), ("grad_norm", norm)):
                 history[name].append(value)
     return history
+
+
+def prepare(model, images, labels, config):
+    """Images and targets (n, K) in the model's dtype.  Raises ValueError for none, or for unequal numbers of them.
+
+    The images stay NumPy's, for `random_shift`; the targets go where the model is.
+    """
+    like = next(model.parameters())
+    images = model.check_images(images).to(like.dtype).numpy()
+    targets = one_hot(labels, model.config.num_classes, config.label_smoothing, like.dtype).to(like.device)
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
+    return images, targets
 
 
 @torch.no_grad()

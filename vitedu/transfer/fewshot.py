@@ -2,48 +2,31 @@
 
 A few images per class, +1 and -1 as targets, one linear map with its exact solution.  Nothing is trained, so it can be
 had while a model is being trained.  As `fewshot_lsr` of google-research/big_vision, but in float64 throughout: with the
-constant column, float32 has too few digits for a small `l2`.
-Features stay on their device; NumPy chooses the images, so both packages choose the same ones.
+constant column, float32 has too few digits for a small `l2`, and for a very small one float64 needs the SVD.
+Features stay on their device.
 
 Shapes: `N` images, `D` features (from `whiten` on with the constant column), `K` classes.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
+from vitedu_numpy.transfer.shots import check_l2, check_labels, choose_all
+from vitedu_numpy.weights.layout import as_array
+
 __all__ = [
-    "CONSTANT", "L2", "choose_shots", "eigen_ridge", "few_shot_accuracy", "fit_and_score", "predict", "ridge", "whiten",
-    "whitening",
+    "CONSTANT", "L2", "eigen_ridge", "eigen_suffices", "few_shot_accuracy", "fit_and_score", "predict", "ridge",
+    "svd_ridge", "whiten", "whitening",
 ]  # fmt: skip
 
 CONSTANT = 100.0  # the last column: so large that the penalty on its weight, which is the bias, hardly counts
 L2 = 2.0**10  # strength of the penalty, as official
+TOLERANCE = 1e-10  # largest relative error of the weights for which the quick form is good enough
 CHUNK = 4096  # test images at a time: the scores (N, K) of all of them may need more memory than the model
 
 
 # ---- the data --------------------------------------------------------------------------------------------------------
-
-
-def choose_shots(labels, shots, seed):
-    """Positions of `shots` images of each class, class by class: (K shots,).
-
-    Every class is shuffled once and its first images are taken, so the images for 5 shots are among those for 10.
-    Raises TypeError for labels that are not integers; ValueError for a class that has too few images, labels below 0 or
-    of another shape, and shots or a seed that are no such numbers.
-    """
-    labels = _check_labels(labels, "labels").numpy(force=True)
-    for name, value, least in (("shots", shots, 1), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name}={value!r} is not allowed; {name} must be an integer >= {least}")
-    rng, chosen = np.random.default_rng(seed), []
-    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])  # K lists of positions
-    for c, images in enumerate(by_class):
-        if len(images) < shots:
-            raise ValueError(f"class {c} has {len(images)} images; shots={shots} needs as many of every class")
-        chosen.append(rng.permutation(images)[:shots])
-    return torch.from_numpy(np.concatenate(chosen))
 
 
 def whitening(features):
@@ -61,8 +44,18 @@ def whiten(features, mean, std):
 # ---- the solution ----------------------------------------------------------------------------------------------------
 
 
-def eigen_ridge(features, targets, form=None):
+def svd_ridge(features, targets):
     """(left, e, right): for any l2, the weights of `ridge` are left diag(1 / (e + l2)) right.     X (N, D), Y (N, K)
+
+    X = U diag(s) V^T, so X^T X = V diag(s^2) V^T;  left = V,  e = s^2,  right = V^T X^T Y = diag(s) U^T Y.
+    """
+    X, Y = features.double(), targets.double()
+    U, s, Vt = torch.linalg.svd(X, full_matrices=False)  # (N, r), (r,), (r, D), r the smaller of N and D
+    return Vt.T, s**2, s[:, None] * (U.T @ Y)  # (D, r), (r,), (r, K)
+
+
+def eigen_ridge(features, targets, form=None):
+    """The same from one product of X with itself: quicker, but only where `eigen_suffices` as exact as `svd_ridge`.
 
     "primal": X^T X = Q diag(e) Q^T, (D, D);  left = Q,      right = Q^T X^T Y
     "dual":   X X^T = Q diag(e) Q^T, (N, N);  left = X^T Q,  right = Q^T Y
@@ -81,15 +74,29 @@ def eigen_ridge(features, targets, form=None):
     return left, e.clip(min=0), right  # neither matrix has eigenvalues below 0; after rounding they may
 
 
+def eigen_suffices(features, l2):
+    """Does `eigen_ridge` lose less than `TOLERANCE` of the weights at this l2?     eps ||X||^2 <= TOLERANCE l2
+
+    X^T X is rounded before it is decomposed: its eigenvectors belong to X^T X + E with ||E|| about eps ||X||^2, and E
+    changes W = (X^T X + l2)^-1 X^T Y by -(X^T X + l2)^-1 E W, at most eps ||X||^2 / l2 of W.  For ||X||^2, the largest
+    eigenvalue, stands the sum of all: a little more, and had before any is known.
+    """
+    return bool(torch.finfo(torch.float64).eps * features.double().square().sum() <= TOLERANCE * l2)
+
+
 def ridge(features, targets, l2):
     """W with the least ||X W - Y||^2 + l2 ||W||^2: W = (X^T X + l2)^-1 X^T Y.     X (N, D), Y (N, K)  ->  (D, K)
 
-    l2: a positive number, or a list of them; then a list of weights, at the cost of one eigendecomposition.
+    l2: a positive number, or a list of them; then a list of weights, at the cost of one decomposition of each kind.
     """
     several = isinstance(l2, (list, tuple))
-    strengths = [_check_l2(value) for value in (l2 if several else [l2])]
-    left, e, right = eigen_ridge(features, targets)
-    weights = [left @ (right / (e + strength)[:, None]) for strength in strengths]  # (D, K) each
+    strengths = [check_l2(value) for value in (l2 if several else [l2])]
+    solvers = [eigen_ridge if eigen_suffices(features, strength) else svd_ridge for strength in strengths]
+    parts = {solver: solver(features, targets) for solver in set(solvers)}
+    weights = []
+    for strength, solver in zip(strengths, solvers, strict=True):
+        left, e, right = parts[solver]
+        weights.append(left @ (right / (e + strength)[:, None]))  # (D, K)
     return weights if several else weights[0]
 
 
@@ -123,22 +130,17 @@ def few_shot_accuracy(
     test labels of other classes, and a class with fewer training images than `shots` asks for.
     """
     x, x_test = _check_features(train_features, "train_features"), _check_features(test_features, "test_features")
-    labels = _check_labels(train_labels, "train_labels", len(x)).to(x.device)
-    truth = _check_labels(test_labels, "test_labels", len(x_test)).to(x_test.device)
-    K, strength = int(labels.max()) + 1, _check_l2(l2)
-    if K < 2:
-        raise ValueError("train_labels holds one class; expected 2 or more")
-    if truth.max() >= K:
-        raise ValueError(f"test_labels run to {truth.max()}; train_labels allow 0..{K - 1}")
+    labels = check_labels(as_array(train_labels), "train_labels", len(x))
+    truth = check_labels(as_array(test_labels), "test_labels", len(x_test))
+    strength = check_l2(l2)
     if x_test.shape[1] != x.shape[1]:
         raise ValueError(f"test_features has {x_test.shape[1]} columns, train_features {x.shape[1]}; expected as many")
-    for name, value in (("shots", shots), ("seeds", seeds)):
-        if not isinstance(value, (tuple, list, range)) or not value:
-            raise ValueError(f"{name}={value!r} is not allowed; {name} must be a list of integers")
-    chosen = {(k, seed): choose_shots(labels, k, seed) for k in shots for seed in seeds}  # all, before any work
+    chosen, K = choose_all(labels, truth, shots, seeds)
+    labels, truth = torch.from_numpy(labels).to(x.device), torch.from_numpy(truth).to(x_test.device)
 
     accuracy = {k: [] for k in shots}
-    for (k, _), images in chosen.items():
+    for (k, _), positions in chosen.items():
+        images = torch.from_numpy(positions).to(x.device)
         accuracy[k].append(fit_and_score(x[images], labels[images], x_test, truth, K, strength))
     return accuracy
 
@@ -156,23 +158,3 @@ def _check_features(features, name):
     if not finite.all():
         raise ValueError(f"{name}[{int(finite.int().argmin())}] holds NaN or infinity; expected finite features")
     return features.cpu() if features.device.type == "mps" else features  # Apple's GPUs have no float64
-
-
-def _check_labels(labels, name, count=None):
-    labels = torch.as_tensor(labels)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"{name} has dtype {labels.dtype}; expected integers 0 ... K - 1")
-    if labels.ndim != 1 or not len(labels):
-        raise ValueError(f"{name} has shape {tuple(labels.shape)}; expected (N,), N at least 1")
-    if count not in (None, len(labels)):
-        raise ValueError(f"{name} holds {len(labels)} labels for {count} images")
-    if labels.min() < 0:
-        raise ValueError(f"{name} run from {labels.min()}; expected 0 ... K - 1")
-    return labels.long()
-
-
-def _check_l2(l2):
-    is_number = isinstance(l2, (int, float, np.number)) and not isinstance(l2, bool)
-    if not (is_number and 0 < l2 < np.inf):
-        raise ValueError(f"l2={l2!r} is not allowed; l2 must be a positive number")
-    return float(l2)

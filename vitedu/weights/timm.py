@@ -16,6 +16,7 @@ import numpy as np
 
 from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
 from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
+from vitedu_numpy.weights.loading import say_image_size
 from vitedu_numpy.weights.official import units
 
 from .safe import write_safetensors
@@ -157,12 +158,16 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
         heads = heads or getattr(own, "heads", None) or arguments.get("num_heads") or _HEADS.get(width)
         if heads is None:
             raise ValueError("the arrays do not tell the number of heads; say heads=")
-        return _vit_settings(arrays, own, arguments, image_size, K, heads)
+        config, told = _vit_settings(arrays, own, arguments, image_size, K, heads)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ValueError(f"{source}: these settings, or arrays, are not of a model that fits: {error}") from None
+    if not told:
+        say_image_size(config, source)
+    return config
 
 
 def _vit_settings(arrays, own, arguments, image_size, K, heads):
+    """The config, and whether anybody told the image size; else it is the largest of the positions' grid."""
     D, C, P, _ = arrays["patch_embed.proj.weight"].shape
     pre_logits = arrays.get("pre_logits.fc.weight")
     sizes = {
@@ -190,7 +195,7 @@ def _vit_settings(arrays, own, arguments, image_size, K, heads):
         raise ValueError(f"act_layer={act!r}; expected 'gelu' or 'gelu_tanh'")
     constants = _CONSTANTS[kind.__name__] | ({"gelu": "tanh"} if act == "gelu_tanh" else {})
     kept = (*constants, "dropout", "attention_dropout", "stochastic_depth", "head_bias", "groups")
-    return kind(**sizes, image_size=size, **constants | _kept(own, kept))
+    return kind(**sizes, image_size=size, **constants | _kept(own, kept)), bool(told or image_size)
 
 
 def _kept(own, names) -> dict:

@@ -1,55 +1,62 @@
 """Attention: one head, then many.  Taught in notebooks/03_attention.ipynb and 04_heads.ipynb.
 
 Shapes: `B` batch, `h` heads, `T` tokens that ask, `S` tokens asked (self-attention: S = T), `D` width,
-`Dh = D / h` numbers per head.
+`Dh = D / h` numbers per head.  Dropout and relative positions: `attention_variants.py`.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from ..init import xavier_uniform
 from ..module import Module
-from .dropout import Dropout
+from ..record import note
 from .linear import Linear
 from .softmax import softmax, softmax_backward
 
-__all__ = ["MultiHeadAttention", "attention", "attention_backward", "merge_heads", "split_heads"]
+__all__ = [
+    "AttentionCache", "MultiHeadAttention", "attention", "attention_backward", "check_mask", "merge_heads",
+    "split_heads",
+]  # fmt: skip
 
 
-def attention(q, k, v, mask=None, drop=None, bias=None):
+class AttentionCache(NamedTuple):
+    """What `attention` keeps for its backward."""
+
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    A: np.ndarray
+
+
+def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
     mask: booleans that broadcast to (B, h, T, S); True where a token may be asked.  Every token must be allowed to
-    ask at least one other.  drop: a dropout mask (B, h, T, S) for A.  bias (B, h, T, S): added to q k^T, for relative
-    positions.
+    ask at least one other.
     """
-    scale = q.shape[-1] ** -0.5
-    scores = q @ k.swapaxes(-1, -2)  # (B, h, T, S)   [1]
-    if bias is not None:
-        scores += bias  # [1]
-    scores *= scale  # [2]
+    scores = q @ k.swapaxes(-1, -2)  # (B, h, T, S)  [1]
+    scores *= q.shape[-1] ** -0.5  # [2]
     if mask is not None:
         check_mask(mask)
         scores = np.where(mask, scores, -np.inf)  # [3]
-    A, softmax_cache = softmax(scores)  # [4]
-    weights = A if drop is None else A * drop  # [5]
-    y = weights @ v  # (B, h, T, Dh)  [6]
-    return y, (q, k, v, A, weights, drop, scale, softmax_cache, bias is not None)
+    A, _ = softmax(scores)  # [4]
+    y = A @ v  # (B, h, T, Dh)  [5]
+    return y, AttentionCache(q, k, v, A)
 
 
 def attention_backward(dy, cache):
-    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh), and dbias where there was a bias"""
-    q, k, v, _, weights, drop, scale, softmax_cache, has_bias = cache
-    dv = weights.swapaxes(-1, -2) @ dy  # (B, h, S, Dh)  from [6]
-    dA = dy @ v.swapaxes(-1, -2)  # (B, h, T, S)   from [6]
-    if drop is not None:
-        dA = dA * drop  # from [5]
-    dscores = softmax_backward(dA, softmax_cache)  # from [4]; a masked score [3] has A = 0, so its gradient is 0
-    dscores *= scale  # from [2]
+    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""
+    q, k, v, A = cache
+    dv = A.swapaxes(-1, -2) @ dy  # (B, h, S, Dh)  from [5]
+    dA = dy @ v.swapaxes(-1, -2)  # (B, h, T, S)   from [5]
+    dscores = softmax_backward(dA, A)  # from [4]; a masked score [3] has A = 0, so its gradient is 0
+    dscores *= q.shape[-1] ** -0.5  # from [2]
     dq = dscores @ k  # (B, h, T, Dh)  from [1]
     dk = dscores.swapaxes(-1, -2) @ q  # (B, h, S, Dh)  from [1]
-    return (dq, dk, dv, dscores) if has_bias else (dq, dk, dv)  # from [1]: dbias = dscores
+    return dq, dk, dv
 
 
 def check_mask(mask) -> None:
@@ -82,7 +89,7 @@ class MultiHeadAttention(Module):
     is U_msa^T.
     """
 
-    def __init__(self, width: int, heads: int, rng, dropout: float = 0.0, dtype=np.float32):
+    def __init__(self, width: int, heads: int, rng, dtype=np.float32):
         if width % heads:
             raise ValueError(f"width={width} is not allowed; width must be a multiple of heads={heads}")
         self.heads = heads
@@ -90,33 +97,41 @@ class MultiHeadAttention(Module):
         # Drawn as the three separate D x D matrices that they are: the fan-out of each is D, not 3D.
         self.qkv.weight.value = np.concatenate([xavier_uniform(rng, (width, width), dtype) for _ in range(3)])
         self.out = Linear(width, width, rng, dtype)
-        self.drop = Dropout(dropout, rng)
 
-    def forward(self, z, mask=None, record=None, asking=None, relative=None):
-        """z (B, S, D), mask as in `attention`  ->  (B, T, D): outputs of the first T = `asking` tokens (None: all S)
-
-        relative: a `RelativePosition`, where positions act inside attention.
-        """
-        q, k, v = (split_heads(x, self.heads) for x in np.split(self.qkv(z), 3, axis=-1))  # each (B, h, S, Dh)
-        q = q[:, :, :asking]  # (B, h, T, Dh)
-        drop = self.drop.draw((*q.shape[:3], k.shape[2]), z.dtype)
-        bias, relative_cache = relative(q) if relative else (None, None)  # (B, h, T, S)
-        y, cache = attention(q, k, v, mask, drop, bias)  # (B, h, T, Dh)
-        self.keep((cache, relative, relative_cache))
-        y = merge_heads(y)  # (B, T, D)
+    def forward(self, z, mask=None, record=None):
+        """z (B, T, D), mask as in `attention`  ->  (B, T, D)"""
+        q, k, v = self.project(z)
+        note(record, q=q, k=k, v=v)
+        y = merge_heads(self.attend(q, k, v, mask, record))  # (B, T, D)
+        note(record, heads=y)
         out = self.out(y)
-        if record is not None:
-            record.update(q=q, k=k, v=v, A=cache[3], heads=y, out=out)
+        note(record, out=out)
         return out
+
+    def first_token(self, z):
+        """forward(z)[:, :1], exactly: the first token asks, all are asked.     z (B, S, D)  ->  (B, 1, D)"""
+        q, k, v = self.project(z)
+        return self.out(merge_heads(self.attend(q[:, :, :1], k, v)))
+
+    def project(self, z):
+        """Eq. 5 for all heads.     z (B, T, D)  ->  q, k, v, each (B, h, T, Dh)"""
+        return (split_heads(x, self.heads) for x in np.split(self.qkv(z), 3, axis=-1))
+
+    def attend(self, q, k, v, mask=None, record=None):
+        """Eqs. 6-7 for all heads.     ->  (B, h, T, Dh)"""
+        y, cache = attention(q, k, v, mask)
+        self.keep(cache)
+        note(record, A=cache.A)
+        return y
 
     def backward(self, dout):
         dy = split_heads(self.out.backward(dout), self.heads)  # (B, h, T, Dh)
-        cache, relative, relative_cache = self.take()
-        dq, dk, dv, *dbias = attention_backward(dy, cache)
-        if relative:
-            dq = dq + relative.backward(*dbias, relative_cache)  # q was used twice
+        dq, dk, dv = self.attend_backward(dy)
         B, h, S, Dh = dk.shape
         dqkv = np.zeros((B, S, 3, h, Dh), dk.dtype)  # zero for the queries that nobody needed
         for i, dx in enumerate((dq, dk, dv)):
             dqkv[:, : dx.shape[2], i] = dx.swapaxes(1, 2)
         return self.qkv.backward(dqkv.reshape(B, S, 3 * h * Dh))
+
+    def attend_backward(self, dy):
+        return attention_backward(dy, self.take())

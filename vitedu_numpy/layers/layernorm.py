@@ -6,11 +6,21 @@ learned scale and offset per feature.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..module import Module, Parameter
 
-__all__ = ["LayerNorm", "layernorm", "layernorm_backward"]
+__all__ = ["LayerNorm", "LayerNormCache", "layernorm", "layernorm_backward"]
+
+
+class LayerNormCache(NamedTuple):
+    """What `layernorm` keeps for its backward."""
+
+    xhat: np.ndarray
+    rstd: np.ndarray
+    weight: np.ndarray
 
 
 def layernorm(x, weight, bias, eps=1e-6):
@@ -25,7 +35,7 @@ def layernorm(x, weight, bias, eps=1e-6):
     xhat *= rstd  # (..., D)  [4]
     y = xhat * weight  # [5]
     y += bias
-    return y, (xhat, rstd, weight)
+    return y, LayerNormCache(xhat, rstd, weight)
 
 
 def layernorm_backward(dy, cache):

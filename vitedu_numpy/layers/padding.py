@@ -1,8 +1,15 @@
-"""How many pixels stand around an image: numbers, handed to both packages.  Taught in notebooks/09_bit.ipynb."""
+"""Shapes that fit, and how many pixels stand around an image: numbers alone.  Taught in notebooks/09_bit.ipynb."""
 
 from __future__ import annotations
 
-__all__ = ["explicit_padding", "same_padding"]
+__all__ = ["check_shapes", "explicit_padding", "same_padding"]
+
+
+def check_shapes(x, weight) -> None:
+    """Refuse shapes that would be multiplied wrongly, or fail far inside: x (B, C, H, W), weight (O, C, kh, kw)."""
+    if len(x) != 4 or len(weight) != 4 or x[1] != weight[1]:
+        shapes = f"x has shape {tuple(x)}, weight {tuple(weight)}"
+        raise ValueError(f"{shapes}; expected (B, C, H, W) and (O, C, kh, kw) with the same C")
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..init import lecun_normal, normal
 from ..module import Module, Parameter
+from ..record import note
 from .linear import linear, linear_backward
 
 __all__ = [
@@ -56,10 +57,10 @@ class PatchEmbedding(Module):
     def forward(self, images, record=None):
         """images (B, C, H, W)  ->  (B, N, D)"""
         patches, patchify_cache = patchify(images, self.patch_size)
+        note(record, patches=patches)
         x, linear_cache = linear(patches, self.weight.value, self.bias.value)
+        note(record, patch_embedding=x)
         self.keep((patchify_cache, linear_cache))
-        if record is not None:
-            record.update(patches=patches, patch_embedding=x)
         return x
 
     def backward(self, dx):

@@ -5,6 +5,8 @@ Shapes: `B` batch, `C` channels, `H W` image size, `Ho Wo` output size.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..module import Module
@@ -13,17 +15,28 @@ from .padding import explicit_padding
 __all__ = ["MaxPool", "max_pool", "max_pool_backward"]
 
 
+class Winners(NamedTuple):
+    """What `max_pool_backward` needs."""
+
+    winner: np.ndarray  # (B, C, Ho, Wo): which number of its window was the largest, counted row by row
+    kernel: int
+    stride: int
+    padded: tuple  # shape (B, C, H, W) with padding
+    inside: tuple  # the slices of the image in it
+
+
 def max_pool(x, kernel=3, stride=2, padding=1, border=0.0):
     """The largest number of every window.     x (B, C, H, W)  ->  (B, C, Ho, Wo)
 
     padding: as in `explicit_padding`; border: what stands in the padding, 0 (it can then be the largest) or -inf (it
     never is).
     """
-    B, C, H, W = x.shape
+    H, W = x.shape[2:]
     rows, cols = explicit_padding(padding, (H, W), (kernel, kernel), stride)
     padded = np.pad(x, ((0, 0), (0, 0), rows, cols), constant_values=border)  # [1]
+    inside = ..., slice(rows[0], rows[0] + H), slice(cols[0], cols[0] + W)
     Ho, Wo = ((n - kernel) // stride + 1 for n in padded.shape[2:])
-    y = np.full((B, C, Ho, Wo), -np.inf, x.dtype)
+    y = np.full((*x.shape[:2], Ho, Wo), -np.inf, x.dtype)
     winner = np.zeros(y.shape, np.uint8)
     for n in range(kernel * kernel):
         i, j = divmod(n, kernel)
@@ -31,19 +44,17 @@ def max_pool(x, kernel=3, stride=2, padding=1, border=0.0):
         larger = shifted > y  # of equal numbers the first stays, row by row
         np.copyto(y, shifted, where=larger)  # [2]
         np.copyto(winner, n, where=larger)
-    return y, (winner, padded.shape, kernel, stride, (rows, cols), (H, W))
+    return y, Winners(winner, kernel, stride, padded.shape, inside)
 
 
 def max_pool_backward(dy, cache):
     """dy (B, C, Ho, Wo)  ->  dx (B, C, H, W): the whole gradient of a window goes to the number that won it."""
-    winner, padded_shape, kernel, stride, (rows, cols), (H, W) = cache
-    Ho, Wo = dy.shape[2:]
-    dpadded = np.zeros(padded_shape, dy.dtype)
-    for n in range(kernel * kernel):
-        i, j = divmod(n, kernel)
-        dshifted = dpadded[:, :, i : i + stride * Ho : stride, j : j + stride * Wo : stride]
-        dshifted += dy * (winner == n)  # from [2]
-    return dpadded[:, :, rows[0] : rows[0] + H, cols[0] : cols[0] + W]  # from [1]
+    (Ho, Wo), s = dy.shape[2:], cache.stride
+    dpadded = np.zeros(cache.padded, dy.dtype)
+    for n in range(cache.kernel**2):
+        i, j = divmod(n, cache.kernel)
+        dpadded[:, :, i : i + s * Ho : s, j : j + s * Wo : s] += dy * (cache.winner == n)  # from [2]
+    return dpadded[cache.inside]  # from [1]
 
 
 class MaxPool(Module):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..init import normal
-from ..module import Module, Parameter
+from ..module import Identity, Module, Parameter
 from .patches import PositionEmbedding
 
 __all__ = [
@@ -77,11 +77,14 @@ def sincos_2d(grid, width, dtype=np.float32):
 class SinCosPosition2D(Module):
     """x + sines and cosines of the patch's place: nothing is learned; the class token gets zeros."""
 
-    def __init__(self, grid, width, class_token, dtype=np.float32):
-        self.table = np.pad(sincos_2d(grid, width, dtype), ((int(class_token), 0), (0, 0)))  # (T, D)
+    def __init__(self, grid, width, class_token):
+        self.grid, self.width, self.class_token, self.table = grid, width, class_token, None
 
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
+        if self.table is None or self.table.dtype != x.dtype:  # made when it is needed, and again after `astype`
+            table = sincos_2d(self.grid, self.width, x.dtype)
+            self.table = np.pad(table, ((int(self.class_token), 0), (0, 0)))  # (T, D)
         return x + self.table
 
     def backward(self, dx):
@@ -127,14 +130,17 @@ class RelativePosition(Module):
 
 
 def make_positions(config, rng, where, dtype=np.float32):
-    """The position embedding that `config` wants at `where` ("stem", "every" or "shared"), or None."""
+    """The position embedding that `config` wants at `where` ("stem", "every" or "shared").
+
+    Where it wants none: `Identity` at the stem, so that there is something to call, None in the blocks.
+    """
     c, kind = config, config.position_embedding
     if kind == "none" or c.positions_in != where:
-        return None
+        return Identity() if where == "stem" else None
     if kind == "1d":
         return PositionEmbedding(c.num_tokens, c.width, rng, dtype)
     if kind == "2d":
         return PositionEmbedding2D(c.grid, c.width, c.classifier == "token", rng, dtype)
     if kind == "sincos2d":
-        return SinCosPosition2D(c.grid, c.width, c.classifier == "token", dtype)
+        return SinCosPosition2D(c.grid, c.width, c.classifier == "token")
     return RelativePosition(c.num_tokens, c.width // c.heads, rng, dtype)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["relu", "relu_backward"]
+from ..module import Module
+
+__all__ = ["Relu", "relu", "relu_backward"]
 
 
-def relu(x, inplace=False):
-    """y = max(x, 0).     x, y (...)     inplace: write y over x; only for an x that nobody reads again"""
-    y = np.maximum(x, 0, out=x if inplace else None)  # [1]
+def relu(x):
+    """y = max(x, 0).     x, y (...)"""
+    y = np.maximum(x, 0)  # [1]
     return y, y
 
 
@@ -17,3 +19,15 @@ def relu_backward(dy, cache):
     """dx = dy where x > 0, else 0; at the kink x = 0 the slope is taken as 0, as PyTorch does."""
     y = cache
     return dy * y.astype(bool)  # from [1]: y is never negative, and not 0 exactly where x > 0
+
+
+class Relu(Module):
+    """`relu` as a layer, written over its input: for what a norm or a sum has just made, and nobody reads again."""
+
+    def forward(self, x):
+        y = np.maximum(x, 0, out=x)
+        self.keep(y)
+        return y
+
+    def backward(self, dy):
+        return relu_backward(dy, self.take())

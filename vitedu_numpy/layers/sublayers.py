@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import Module
-from ..record import scope
-from .attention import MultiHeadAttention
-from .crossattention import CrossAttention
+from ..record import note, noted, scope
+from .attention_variants import make_attention
+from .crossattention import make_cross_attention
 from .dropout import Dropout
 from .layernorm import LayerNorm
 from .linear import Linear
-from .relu import relu, relu_backward
+from .relu import Relu
 
 __all__ = ["DecoderBlock", "EncoderBlock", "FeedForward", "Sublayer"]
 
@@ -25,20 +25,19 @@ class FeedForward(Module):
     """relu(x W_1 + b_1) W_2 + b_2, the same for every token (Sec. 3.3).     (B, T, D) -> (B, T, D)"""
 
     def __init__(self, width, mlp_dim, rng, dtype=np.float32):
-        self.fc1 = Linear(width, mlp_dim, rng, dtype)
+        self.fc1, self.relu = Linear(width, mlp_dim, rng, dtype), Relu()
         self.fc2 = Linear(mlp_dim, width, rng, dtype)
 
     def forward(self, x, record=None):
-        hidden = self.fc1(x)  # (B, T, M)
-        activated, cache = relu(hidden)
-        self.keep(cache)
+        hidden = noted(record, hidden=self.fc1(x))  # (B, T, M)
+        activated = self.relu(hidden)
+        note(record, relu=activated)
         out = self.fc2(activated)  # (B, T, D)
-        if record is not None:
-            record.update(hidden=hidden, relu=activated, out=out)
+        note(record, out=out)
         return out
 
     def backward(self, dout):
-        dhidden = relu_backward(self.fc2.backward(dout), self.take())  # (B, T, M)
+        dhidden = self.relu.backward(self.fc2.backward(dout))  # (B, T, M)
         return self.fc1.backward(dhidden)  # (B, T, D)
 
 
@@ -59,8 +58,7 @@ class Sublayer(Module):
         inside = x if self.post else self.norm(x)  # [1]
         z = x + self.drop(self.layer(inside, *others, record=record))  # [2]
         z = self.norm(z) if self.post else z  # [3]
-        if record is not None:
-            record["z"] = z
+        note(record, z=z)
         return z
 
     def backward(self, dz):
@@ -77,7 +75,7 @@ class EncoderBlock(Module):
 
     def __init__(self, config, rng, dtype=np.float32):
         c = config
-        attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout, dtype)
+        attention = make_attention(c.width, c.heads, rng, c.attention_dropout, dtype)
         self.attention = Sublayer(attention, c, rng, dtype)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng, dtype), c, rng, dtype)
 
@@ -95,8 +93,8 @@ class DecoderBlock(Module):
 
     def __init__(self, config, rng, dtype=np.float32):
         c = config
-        self_attention = MultiHeadAttention(c.width, c.heads, rng, c.attention_dropout, dtype)
-        cross_attention = CrossAttention(c.width, c.heads, rng, c.attention_dropout, dtype)
+        self_attention = make_attention(c.width, c.heads, rng, c.attention_dropout, dtype)
+        cross_attention = make_cross_attention(c.width, c.heads, rng, c.attention_dropout, dtype)
         self.self_attention = Sublayer(self_attention, c, rng, dtype)
         self.cross_attention = Sublayer(cross_attention, c, rng, dtype)
         self.mlp = Sublayer(FeedForward(c.width, c.mlp_dim, rng, dtype), c, rng, dtype)

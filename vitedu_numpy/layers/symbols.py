@@ -11,6 +11,7 @@ import numpy as np
 
 from ..init import normal
 from ..module import Module, Parameter
+from ..record import note
 from .dropout import Dropout
 
 __all__ = [
@@ -48,16 +49,17 @@ class Embedding(Module):
 
     def __init__(self, vocabulary, width, max_length, rng, dropout=0.0, dtype=np.float32):
         self.weight = Parameter(normal(rng, (vocabulary, width), width**-0.5, dtype))
-        self.positions = sinusoid(max_length, width, dtype)
+        self.max_length, self.positions = max_length, None
         self.drop = Dropout(dropout, rng)
 
     def forward(self, ids, record=None):
         """ids (B, T)  ->  (B, T, D)"""
         y, cache = embed(self.weight.value, ids)
         self.keep(cache)
+        if self.positions is None or self.positions.dtype != y.dtype:  # made when needed, and again after `astype`
+            self.positions = sinusoid(self.max_length, y.shape[-1], y.dtype)
         z = self.drop(y + self.positions[: ids.shape[1]])
-        if record is not None:
-            record["embedding"] = z
+        note(record, embedding=z)
         return z
 
     def backward(self, dz):

@@ -16,9 +16,9 @@ from ..layers.conv import StdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.linear import Linear
 from ..layers.pool import MaxPool
-from ..layers.relu import relu, relu_backward
+from ..layers.relu import Relu
 from ..module import Module
-from ..record import scope
+from ..record import noted, scope
 from .model import Model, check_images
 
 __all__ = ["BiT", "PreActUnit", "Stage"]
@@ -34,46 +34,34 @@ class PreActUnit(Module):
     def __init__(self, in_channels, width, stride, config, rng, dtype=np.float32):
         c, out_channels = config, 4 * width
         conv = dict(eps=c.standardize_eps, form="var", dtype=dtype)
-        self.norm1 = GroupNorm(in_channels, c.groups, c.groupnorm_eps, dtype)
+        self.norm1, self.relu1 = GroupNorm(in_channels, c.groups, c.groupnorm_eps, dtype), Relu()
         self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
-        self.norm2 = GroupNorm(width, c.groups, c.groupnorm_eps, dtype)
+        self.norm2, self.relu2 = GroupNorm(width, c.groups, c.groupnorm_eps, dtype), Relu()
         self.conv2 = StdConv(width, width, 3, rng, stride, padding=1, **conv)
-        self.norm3 = GroupNorm(width, c.groups, c.groupnorm_eps, dtype)
+        self.norm3, self.relu3 = GroupNorm(width, c.groups, c.groupnorm_eps, dtype), Relu()
         self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
         same_shape = stride == 1 and in_channels == out_channels
         self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, H / stride, W / stride)"""
-        inplace = record is None  # what is recorded must stay as it is
-        normed1 = self.norm1(x)
-        h1, cache1 = relu(normed1, inplace)  # [1]
-        shortcut = self.conv_proj(h1) if self.conv_proj else x  # [2]
-        out1 = self.conv1(h1)
-        normed2 = self.norm2(out1)
-        h2, cache2 = relu(normed2, inplace)  # [3]
-        out2 = self.conv2(h2)
-        normed3 = self.norm3(out2)
-        h3, cache3 = relu(normed3, inplace)  # [4]
-        out3 = self.conv3(h3)
-        out = out3 + shortcut  # [5]
-        self.keep((cache1, cache2, cache3))
-        if record is not None:
-            record.update(norm1=normed1, conv1=out1, norm2=normed2, conv2=out2, norm3=normed3, conv3=out3)
-            if self.conv_proj:
-                record["conv_proj"] = shortcut
-            record["out"] = out
-        return out
+        h = self.relu1(noted(record, norm1=self.norm1(x)))  # [1]
+        f = noted(record, conv1=self.conv1(h))
+        f = self.relu2(noted(record, norm2=self.norm2(f)))  # [2]
+        f = noted(record, conv2=self.conv2(f))
+        f = self.relu3(noted(record, norm3=self.norm3(f)))  # [3]
+        f = noted(record, conv3=self.conv3(f))  # [4]
+        f += noted(record, conv_proj=self.conv_proj(h)) if self.conv_proj else x  # [5]
+        return noted(record, out=f)
 
     def backward(self, dout):
-        cache1, cache2, cache3 = self.take()
-        dh3 = self.conv3.backward(dout)  # from [5]
-        dh2 = self.conv2.backward(self.norm3.backward(relu_backward(dh3, cache3)))  # from [4]
-        dh1 = self.conv1.backward(self.norm2.backward(relu_backward(dh2, cache2)))  # from [3]
+        df = self.conv3.backward(dout)  # from [4]
+        df = self.conv2.backward(self.norm3.backward(self.relu3.backward(df)))  # from [3]
+        dh = self.conv1.backward(self.norm2.backward(self.relu2.backward(df)))  # from [2]
         if self.conv_proj:
-            dh1 += self.conv_proj.backward(dout)  # from [5], [2]
-        dx = self.norm1.backward(relu_backward(dh1, cache1))  # from [1]
-        return dx if self.conv_proj else dx + dout  # from [5], [2]
+            dh += self.conv_proj.backward(dout)  # from [5]
+        dx = self.norm1.backward(self.relu1.backward(dh))  # from [1]
+        return dx if self.conv_proj else dx + dout  # from [5]
 
 
 class Stage(Module):
@@ -122,7 +110,7 @@ class BiT(Model):
             stride = 1 if s == 0 else 2
             self.stages.append(Stage(PreActUnit, count, channels, width * 2**s, stride, config, rng, dtype))
             channels = 4 * width * 2**s
-        self.norm = GroupNorm(channels, c.groups, c.groupnorm_eps, dtype)
+        self.norm, self.relu = GroupNorm(channels, c.groups, c.groupnorm_eps, dtype), Relu()
         self.head = Linear(channels, c.num_classes, rng, dtype)
         self.head.weight.value[...] = 0  # a new head starts with no opinion: every class equally likely
         self.head.bias.value[...] = c.head_bias
@@ -138,31 +126,24 @@ class BiT(Model):
         floating point, ValueError for a wrong shape or values that are not finite.
         """
         images = self.check_images(images).astype(self.dtype, copy=False)
-        x = self.root(images)  # (B, width, H / 2, W / 2)
-        if record is not None:
-            record["root"] = x
+        x = noted(record, root=self.root(images))  # (B, width, H / 2, W / 2)
         if self.pool:
-            x = self.pool(x)  # (B, width, H / 4, W / 4)
-            if record is not None:
-                record["pool"] = x
+            x = noted(record, pool=self.pool(x))  # (B, width, H / 4, W / 4)
         for s, stage in enumerate(self.stages):
             x = stage(x, scope(record, f"stage{s}"))
-        normed = self.norm(x)
-        h, cache = relu(normed, inplace=record is None)
-        pooled = h.mean(axis=(2, 3))  # (B, C)
-        logits = self.head(pooled)  # (B, K)
-        self.keep(cache)
-        if record is not None:
-            record.update(norm=normed, pooled=pooled, pre_logits=pooled, logits=logits)
-        return logits
+        x = self.relu(noted(record, norm=self.norm(x)))
+        self.keep(x.shape)
+        pooled = noted(record, pooled=x.mean(axis=(2, 3)))  # (B, C)
+        pooled = noted(record, pre_logits=pooled)  # as in a ViT: what the head reads
+        return noted(record, logits=self.head(pooled))  # (B, K)
 
     def backward(self, dlogits):
         """dlogits (B, K)  ->  dimages (B, C, H, W); adds every parameter's gradient."""
-        cache = self.take()
+        shape = self.take()
         dpooled = self.head.backward(dlogits)
-        H, W = cache.shape[2:]
-        dh = np.broadcast_to(dpooled[:, :, None, None] / (H * W), cache.shape)
-        dx = self.norm.backward(relu_backward(dh, cache))
+        H, W = shape[2:]
+        dx = np.broadcast_to(dpooled[:, :, None, None] / (H * W), shape)
+        dx = self.norm.backward(self.relu.backward(dx))
         for stage in reversed(self.stages):
             dx = stage.backward(dx)
         if self.pool:

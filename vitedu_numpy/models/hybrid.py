@@ -15,9 +15,9 @@ import numpy as np
 from ..layers.conv import StdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.pool import MaxPool
-from ..layers.relu import relu, relu_backward
+from ..layers.relu import Relu
 from ..module import Module
-from ..record import scope
+from ..record import noted, scope
 from .bit import Stage
 from .model import Model, check_images
 from .vit import ViT
@@ -37,11 +37,11 @@ class PostActUnit(Module):
         conv = dict(padding="same", eps=c.standardize_eps, form="std", dtype=dtype)
         norm = dict(groups=c.groups, eps=c.groupnorm_eps, dtype=dtype)
         self.conv1 = StdConv(in_channels, width, 1, rng, **conv)
-        self.norm1 = GroupNorm(width, **norm)
+        self.norm1, self.relu1 = GroupNorm(width, **norm), Relu()
         self.conv2 = StdConv(width, width, 3, rng, stride, **conv)
-        self.norm2 = GroupNorm(width, **norm)
+        self.norm2, self.relu2 = GroupNorm(width, **norm), Relu()
         self.conv3 = StdConv(width, out_channels, 1, rng, **conv)
-        self.norm3 = GroupNorm(out_channels, **norm)
+        self.norm3, self.relu3 = GroupNorm(out_channels, **norm), Relu()
         self.norm3.weight.value[...] = 0  # a new unit hands on its shortcut and nothing else
         same_shape = stride == 1 and in_channels == out_channels
         self.conv_proj = None if same_shape else StdConv(in_channels, out_channels, 1, rng, stride, **conv)
@@ -49,35 +49,24 @@ class PostActUnit(Module):
 
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, 4 width, ceil(H / stride), ceil(W / stride))"""
-        inplace = record is None  # what is recorded must stay as it is
-        out1 = self.conv1(x)
-        normed1 = self.norm1(out1)
-        h1, cache1 = relu(normed1, inplace)  # [1]
-        out2 = self.conv2(h1)
-        normed2 = self.norm2(out2)
-        h2, cache2 = relu(normed2, inplace)  # [2]
-        out3 = self.conv3(h2)
-        normed3 = self.norm3(out3)  # [3]
+        f = noted(record, conv1=self.conv1(x))
+        f = self.relu1(noted(record, norm1=self.norm1(f)))  # [1]
+        f = noted(record, conv2=self.conv2(f))
+        f = self.relu2(noted(record, norm2=self.norm2(f)))  # [2]
+        f = noted(record, conv3=self.conv3(f))
+        f = noted(record, norm3=self.norm3(f))  # [3]
+        shortcut = x
         if self.conv_proj:
-            projected = self.conv_proj(x)
-            shortcut = self.norm_proj(projected)  # [4]
-        else:
-            shortcut = x
-        out, cache = relu(normed3 + shortcut, inplace=True)  # [5]
-        self.keep((cache1, cache2, cache))
-        if record is not None:
-            record.update(conv1=out1, norm1=normed1, conv2=out2, norm2=normed2, conv3=out3, norm3=normed3)
-            if self.conv_proj:
-                record.update(conv_proj=projected, norm_proj=shortcut)
-            record["out"] = out
-        return out
+            shortcut = noted(record, conv_proj=self.conv_proj(x))
+            shortcut = noted(record, norm_proj=self.norm_proj(shortcut))  # [4]
+        f += shortcut
+        return noted(record, out=self.relu3(f))  # [5]
 
     def backward(self, dout):
-        cache1, cache2, cache = self.take()
-        dsum = relu_backward(dout, cache)  # from [5]
-        dh2 = self.conv3.backward(self.norm3.backward(dsum))  # from [3]
-        dh1 = self.conv2.backward(self.norm2.backward(relu_backward(dh2, cache2)))  # from [2]
-        dx = self.conv1.backward(self.norm1.backward(relu_backward(dh1, cache1)))  # from [1]
+        dsum = self.relu3.backward(dout)  # from [5]
+        df = self.conv3.backward(self.norm3.backward(dsum))  # from [3]
+        df = self.conv2.backward(self.norm2.backward(self.relu2.backward(df)))  # from [2]
+        dx = self.conv1.backward(self.norm1.backward(self.relu1.backward(df)))  # from [1]
         if self.conv_proj:
             return dx + self.conv_proj.backward(self.norm_proj.backward(dsum))  # from [4]
         return dx + dsum  # from [5]
@@ -90,7 +79,7 @@ class Backbone(Module):
         c, channels = config, config.backbone_width
         conv = dict(padding="same", eps=c.standardize_eps, form="std", dtype=dtype)
         self.root = StdConv(c.channels, channels, 7, rng, stride=2, **conv)
-        self.root_norm = GroupNorm(channels, c.groups, c.groupnorm_eps, dtype)
+        self.root_norm, self.root_relu = GroupNorm(channels, c.groups, c.groupnorm_eps, dtype), Relu()
         self.pool = MaxPool(3, 2, padding="same", border=-math.inf)
         self.stages = []
         for s, count in enumerate(c.blocks):
@@ -100,23 +89,18 @@ class Backbone(Module):
 
     def forward(self, images, record=None):
         """images (B, C, H, W)  ->  feature map (B, feature_channels, *feature_hw), see `HybridConfig`"""
-        root = self.root(images)
-        normed = self.root_norm(root)
-        h, cache = relu(normed, inplace=record is None)
-        x = self.pool(h)
-        self.keep(cache)
-        if record is not None:
-            record.update(root=root, root_norm=normed, pool=x)
+        x = noted(record, root=self.root(images))
+        x = self.root_relu(noted(record, root_norm=self.root_norm(x)))
+        x = noted(record, pool=self.pool(x))
         for s, stage in enumerate(self.stages):
             x = stage(x, scope(record, f"stage{s}"))
         return x
 
     def backward(self, dx):
-        cache = self.take()
         for stage in reversed(self.stages):
             dx = stage.backward(dx)
-        dh = self.pool.backward(dx)
-        return self.root.backward(self.root_norm.backward(relu_backward(dh, cache)))
+        dx = self.root_relu.backward(self.pool.backward(dx))
+        return self.root.backward(self.root_norm.backward(dx))
 
 
 class Hybrid(Model):

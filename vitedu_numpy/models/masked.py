@@ -14,6 +14,7 @@ import numpy as np
 from ..layers.linear import Linear
 from ..layers.patches import patchify
 from ..module import Module, Parameter
+from ..record import note
 from .corruption import SIDE, Corruption, choose_corruption, num_outputs
 from .vit import ViT
 
@@ -228,19 +229,17 @@ class MaskedPatchViT(Module):
         patches, sources = _check_corruption(corruption, len(images), self.config.num_patches)
         x = vit.patch_embedding(images, record)  # (B, N, D)
         x, cache = corrupt(x, self.mask_token.value, patches, sources)
-        corrupted = x
-        if vit.class_token:
-            x = vit.class_token(x)  # (B, T, D)
-        if vit.position_embedding:
-            x = vit.position_embedding(x)
-        z = vit.drop(x)
+        note(record, corrupted=x)
+        x = vit.class_token(x)  # (B, T, D)
+        z = vit.drop(vit.position_embedding(x))
+        note(record, tokens=z)
         encoded = vit.encoder(z, record=record)  # (B, T, D)
         place = (patches + encoded.shape[1] - self.config.num_patches)[..., None]  # the class token comes first
         hidden = np.take_along_axis(encoded, place, axis=1)  # (B, m, D)
+        note(record, hidden=hidden)
         predictions = self.head(hidden)  # (B, m, outputs)
+        note(record, predictions=predictions)
         self.keep((cache, place, encoded.shape))
-        if record is not None:
-            record.update(corrupted=corrupted, tokens=z, hidden=hidden, predictions=predictions)
         return predictions
 
     def backward(self, dpredictions):
@@ -250,11 +249,8 @@ class MaskedPatchViT(Module):
         dhidden = self.head.backward(dpredictions)  # (B, m, D)
         dencoded = np.zeros(shape, self.dtype)
         np.put_along_axis(dencoded, place, dhidden, axis=1)  # nobody looked at the other tokens' outputs
-        dx = vit.drop.backward(vit.encoder.backward(dencoded))
-        if vit.position_embedding:
-            dx = vit.position_embedding.backward(dx)
-        if vit.class_token:
-            dx = vit.class_token.backward(dx)
+        dx = vit.position_embedding.backward(vit.drop.backward(vit.encoder.backward(dencoded)))
+        dx = vit.class_token.backward(dx)
         dx, dmask_token = corrupt_backward(dx, cache)
         self.mask_token.add_grad(dmask_token)
         return vit.patch_embedding.backward(dx)

@@ -6,7 +6,9 @@ import os
 
 import numpy as np
 
+from ..drawing import without_drawing
 from ..weights.loading import adapt, load_state, open_npz
+from ..weights.resize import resize_state
 from .create import build
 
 __all__ = ["from_npz"]
@@ -28,9 +30,9 @@ def from_npz(
     OSError where the file cannot be opened, ValueError where it holds no model or not the one asked for.
     """
     state, config = open_npz(path, num_classes, image_size)
-    state, config = adapt(
-        state, config, os.fspath(path), num_classes, image_size, drop_pre_logits, method, **changes
-    )  # fmt: skip
-    model = build(config, rng, dtype)
+    task = num_classes, image_size, drop_pre_logits, method
+    state, config = adapt(state, config, os.fspath(path), resize_state, *task, **changes)
+    with without_drawing():
+        model = build(config, rng, dtype)
     load_state(model, state, config, os.fspath(path))
     return model

@@ -15,7 +15,7 @@ from ..layers.linear import Linear, linear, linear_backward
 from ..layers.sublayers import DecoderBlock, EncoderBlock
 from ..layers.symbols import Embedding, causal_mask, check_symbols, padding_mask
 from ..module import Module, Parameter
-from ..record import scope
+from ..record import note, scope
 
 __all__ = ["TiedHead", "Transformer", "TransformerDecoder", "TransformerEncoder"]
 
@@ -32,8 +32,7 @@ class TransformerEncoder(Module):
         for i, block in enumerate(self.blocks):
             z = block(z, mask, scope(record, f"block{i:02d}"))
         memory = self.norm(z) if self.norm else z
-        if record is not None:
-            record["memory"] = memory
+        note(record, memory=memory)
         return memory
 
     def backward(self, dz):
@@ -55,8 +54,7 @@ class TransformerDecoder(Module):
         for i, block in enumerate(self.blocks):
             z = block(z, memory, mask, memory_mask, scope(record, f"block{i:02d}"))
         decoded = self.norm(z) if self.norm else z
-        if record is not None:
-            record["decoded"] = decoded
+        note(record, decoded=decoded)
         return decoded
 
     def backward(self, dz):
@@ -141,8 +139,7 @@ class Transformer(Module):
         mask = mask & causal_mask(target.shape[1])  # (B, 1, T, T)
         decoded = self.decoder(z, memory, mask, memory_mask, scope(record, "decoder"))  # (B, T, D)
         logits = self.head(decoded, self.target_embedding.weight.value) if c.tied else self.head(decoded)
-        if record is not None:
-            record["logits"] = logits
+        note(record, logits=logits)
         return logits
 
     def backward(self, dlogits):

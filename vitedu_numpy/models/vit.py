@@ -12,11 +12,12 @@ from ..layers.dropout import Dropout
 from ..layers.linear import Linear
 from ..layers.patches import ClassToken, PatchEmbedding
 from ..layers.positions import make_positions
-from ..module import Module
-from .encoder import Encoder
+from ..module import Identity, Module
+from ..record import note
 from .model import Model, check_images
+from .variants import make_encoder
 
-__all__ = ["PreLogits", "ViT"]
+__all__ = ["PreLogits", "ReadMean", "ReadToken", "ViT"]
 
 
 class PreLogits(Module):
@@ -36,6 +37,31 @@ class PreLogits(Module):
         return self.linear.backward(dout * (1 - out * out))  # d tanh(x) = 1 - tanh(x)^2
 
 
+class ReadToken(Module):
+    """y = the first token, the class token (Eq. 4).     (B, T, D) -> (B, D)"""
+
+    def forward(self, encoded):
+        self.keep(encoded.shape)
+        return encoded[:, 0]
+
+    def backward(self, dy):
+        dencoded = np.zeros(self.take(), dy.dtype)  # nobody read the other tokens
+        dencoded[:, 0] = dy
+        return dencoded
+
+
+class ReadMean(Module):
+    """y = the mean over all tokens (App. D.3).     (B, T, D) -> (B, D)"""
+
+    def forward(self, encoded):
+        self.keep(encoded.shape)
+        return encoded.mean(axis=1)
+
+    def backward(self, dy):
+        B, T, D = self.take()
+        return np.broadcast_to(dy[:, None] / T, (B, T, D))
+
+
 class ViT(Model):
     """Images to class scores.
 
@@ -51,12 +77,13 @@ class ViT(Model):
         rng = np.random.default_rng(rng)
         c, self.config, self.dtype = config, config, dtype
         self.patch_embedding = PatchEmbedding(c.channels, c.patch_size, c.width, rng, dtype)
-        self.class_token = ClassToken(c.width, dtype) if c.classifier == "token" else None
+        self.class_token = ClassToken(c.width, dtype) if c.classifier == "token" else Identity()
         self.position_embedding = make_positions(c, rng, "stem", dtype)
         self.drop = Dropout(c.dropout, rng)
-        self.encoder = Encoder(config, rng, dtype)
+        self.encoder = make_encoder(config, rng, dtype)
+        self.read = ReadToken() if c.classifier == "token" else ReadMean()
         rep = c.representation_size
-        self.pre_logits = PreLogits(c.width, rep, rng, dtype) if rep else None
+        self.pre_logits = PreLogits(c.width, rep, rng, dtype) if rep else Identity()
         self.head = Linear(rep or c.width, c.num_classes, rng, dtype)
         self.head.weight.value[...] = 0  # a new head starts with no opinion: every class equally likely
         self.head.bias.value[...] = c.head_bias
@@ -74,35 +101,27 @@ class ViT(Model):
         """
         images = self.check_images(images).astype(self.dtype, copy=False)
         x = self.patch_embedding(images, record)  # (B, N, D)
-        if self.class_token:
-            x = self.class_token(x)  # (B, N + 1, D)
-        if self.position_embedding:
-            x = self.position_embedding(x)
-        z = self.drop(x)  # z_0, Eq. 1
-        one = self.class_token and self.shortcut and record is None  # the head reads one token only
-        encoded = self.encoder(z, record=record, asking=1 if one else None)  # Eqs. 2-3
-        pooled = encoded[:, 0] if self.class_token else encoded.mean(axis=1)  # (B, D)  y, Eq. 4
-        y = self.pre_logits(pooled) if self.pre_logits else pooled
-        logits = self.head(y)  # (B, K)
-        self.keep(encoded.shape)
-        if record is not None:
-            record.update(tokens=z, pooled=pooled, pre_logits=y, logits=logits)
+        x = self.class_token(x)  # (B, T, D)
+        z = self.drop(self.position_embedding(x))  # z_0, Eq. 1
+        note(record, tokens=z)
+        encoded = self.encode(z, record)  # Eqs. 2-3
+        pooled = self.read(encoded)  # (B, D)  y, Eq. 4
+        note(record, pooled=pooled)
+        hidden = self.pre_logits(pooled)
+        note(record, pre_logits=hidden)
+        logits = self.head(hidden)  # (B, K)
+        note(record, logits=logits)
         return logits
+
+    def encode(self, z, record=None):
+        """The encoder's output: all tokens, or the first alone where only that is read and nobody records."""
+        one = self.config.classifier == "token" and self.shortcut and record is None
+        return self.encoder.first_token(z) if one else self.encoder(z, record=record)
 
     def backward(self, dlogits):
         """dlogits (B, K)  ->  dimages (B, C, H, W); adds every parameter's gradient."""
-        B, T, D = self.take()
-        dy = self.head.backward(dlogits)
-        dpooled = self.pre_logits.backward(dy) if self.pre_logits else dy  # (B, D)
-        if self.class_token:
-            dencoded = np.zeros((B, T, D), self.dtype)
-            dencoded[:, 0] = dpooled
-        else:
-            dencoded = np.broadcast_to(dpooled[:, None] / T, (B, T, D))
-        dz = self.encoder.backward(dencoded)
-        dx = self.drop.backward(dz)
-        if self.position_embedding:
-            dx = self.position_embedding.backward(dx)
-        if self.class_token:
-            dx = self.class_token.backward(dx)
+        dpooled = self.pre_logits.backward(self.head.backward(dlogits))  # (B, D)
+        dz = self.encoder.backward(self.read.backward(dpooled))  # (B, T, D)
+        dx = self.position_embedding.backward(self.drop.backward(dz))
+        dx = self.class_token.backward(dx)  # (B, N, D)
         return self.patch_embedding.backward(dx)

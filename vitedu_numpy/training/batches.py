@@ -1,10 +1,17 @@
-"""Which images come when, and random shifts: arrays for both packages.  Taught in notebooks/07_vit_numpy.ipynb."""
+"""Which images come when, at which rate, and random shifts.  Taught in notebooks/07_vit_numpy.ipynb.
+
+Arrays and numbers, for the loops of both packages.
+"""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-__all__ = ["batches", "random_shift"]
+from ..schedule import learning_rate
+
+__all__ = ["batches", "check_loss", "random_shift", "scheduled_rate"]
 
 
 def batches(num_images: int, config):
@@ -35,3 +42,16 @@ def random_shift(images, pixels: int, rng: np.random.Generator):
     padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)), constant_values=-1)
     down, across = rng.integers(0, 2 * pixels + 1, (2, B))
     return np.stack([padded[b, :, i : i + H, j : j + W] for b, (i, j) in enumerate(zip(down, across, strict=True))])
+
+
+def scheduled_rate(step: int, config) -> float:
+    """The learning rate that a `TrainConfig` wants at `step`; see `learning_rate`."""
+    c = config
+    options = dict(total_steps=c.steps, warmup_steps=c.warmup_steps, decay=c.decay)
+    return learning_rate(step, base=c.learning_rate, **options)
+
+
+def check_loss(loss, step: int) -> None:
+    """Raise FloatingPointError, naming the step, when the loss is not finite."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"loss is {loss} at step {step}; try a smaller learning_rate or a longer warm-up")

@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
-from ..schedule import learning_rate
-from .batches import batches, random_shift
+from .batches import batches, check_loss, random_shift, scheduled_rate
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
 from .parallel import DataParallel
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["evaluate", "fit", "prepare"]
 
 
 def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[str, list[float]]:
@@ -22,29 +21,32 @@ def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[s
     (default: one per core); progress: wraps the loop over steps, e.g. `tqdm`.  Raises FloatingPointError, naming the
     step, when the loss is not finite.
     """
-    images = model.check_images(images).astype(model.dtype, copy=False)
-    targets = one_hot(labels, model.config.num_classes, config.label_smoothing, model.dtype)
-    if len(images) != len(targets) or len(images) == 0:
-        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
-    schedule = dict(base=config.learning_rate, total_steps=config.steps)
-    schedule |= dict(warmup_steps=config.warmup_steps, decay=config.decay)
-    parallel = DataParallel(model, threads, rng=config.seed)
+    images, targets = prepare(model, images, labels, config)
     optimizer = Adam(model, config.learning_rate, weight_decay=config.weight_decay)
+    parallel = DataParallel(model, threads, rng=config.seed)
     order = batches(len(images), config)
     history = {"loss": [], "learning_rate": [], "grad_norm": []}
     model.train()
     for step in progress(range(config.steps)):
         indices, rng = next(order)
         batch = random_shift(images[indices], config.shift, rng)
-        optimizer.lr = learning_rate(step, **schedule)
+        optimizer.lr = scheduled_rate(step, config)
         loss, _ = parallel.loss_and_gradients(batch, targets[indices], config.loss)
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"loss is {loss} at step {step}; try a smaller learning_rate or a longer warm-up")
+        check_loss(loss, step)
         norm = clip_by_global_norm(model, config.clip_norm or math.inf)
         optimizer.step()
         for name, value in (("loss", loss), ("learning_rate", optimizer.lr), ("grad_norm", norm)):
             history[name].append(value)
     return history
+
+
+def prepare(model, images, labels, config):
+    """Images and targets (n, K) in the model's dtype.  Raises ValueError for none, or for unequal numbers of them."""
+    images = model.check_images(images).astype(model.dtype, copy=False)
+    targets = one_hot(labels, model.config.num_classes, config.label_smoothing, model.dtype)
+    if len(images) != len(targets) or len(images) == 0:
+        raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")
+    return images, targets
 
 
 def evaluate(model, images, labels, batch_size: int = 256) -> float:

@@ -15,14 +15,14 @@ from math import inf
 
 import numpy as np
 
+from ..config import HybridConfig
 from .about import about_texts
 from .contents import SETTINGS, config_of, grid_of, kind_of, settings_of
 from .files import read_npz, replacing
 from .layout import as_array
 from .official import OFFICIAL, from_official, official_layout, to_official, weights_prefix
-from .resize import resize_state
 
-__all__ = ["adapt", "load_npz", "load_state", "open_npz", "save_npz", "set_constants", "with_head"]
+__all__ = ["adapt", "load_npz", "load_state", "open_npz", "save_npz", "say_image_size", "set_constants", "with_head"]
 
 _log = logging.getLogger(__name__)  # as warnings: seen in a notebook and on a terminal without any setting up
 
@@ -137,8 +137,19 @@ def open_npz(path, num_classes=None, image_size=None):
     """(state, config) of a file of the authors; the last two arguments count only where the file does not tell."""
     arrays, source = read_npz(path), os.fspath(path)
     config = config_of(arrays, image_size, num_classes, source)
+    if SETTINGS not in arrays and image_size is None:
+        say_image_size(config, source)
     arrays = with_head(arrays, official_layout(config), source, weights_prefix(arrays))
     return from_official(arrays, config, source), config
+
+
+def say_image_size(config, source) -> None:
+    """Log which size a hybrid was taken for: its ResNet rounds up, so several sizes share the grid of a file."""
+    if isinstance(config, HybridConfig):
+        (gh, gw), (size, _) = config.grid, config.image_hw
+        least = size - size // gh // config.patch_size + 1
+        text = "%s: the image size was taken to be %d; all from %d on have its %d x %d patches, image_size= chooses"
+        _log.warning(text, source, size, least, gh, gw)
 
 
 def with_head(arrays, table, source, prefix="") -> dict:
@@ -150,12 +161,23 @@ def with_head(arrays, table, source, prefix="") -> dict:
     return arrays | {key: np.zeros(shape, np.float32) for key, shape in head.items()}
 
 
-def adapt(state, config, source, num_classes=None, image_size=None, drop_pre_logits=False, method="linear", **changes):
+def adapt(
+    state,
+    config,
+    source,
+    resize_state,
+    num_classes=None,
+    image_size=None,
+    drop_pre_logits=False,
+    method="linear",
+    **changes,
+):
     """State and config of a file, changed for another task.  What was changed in the weights is logged as a warning.
 
-    num_classes: another number starts a new head, at zero; image_size: positions are interpolated by `method` (see
-    `resize.py`); drop_pre_logits: leave that layer out, and start a new head; changes: fields of the config that leave
-    the arrays as they are, such as dropout=0.1, or position_embedding="sincos2d" where the file has no positions.
+    resize_state: the package's own, from its `resize.py`; num_classes: another number starts a new head, at zero;
+    image_size: positions are interpolated by `method` (see `grids.py`); drop_pre_logits: leave that layer out, and
+    start a new head; changes: fields of the config that leave the arrays as they are, such as dropout=0.1, or
+    position_embedding="sincos2d" where the file has no positions.
     Raises TypeError for any other field, ValueError for a value out of its range.
     """
     free = [field.name for field in fields(config) if field.name in (*CONSTANTS, *TRAINING)]

@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["METHODS", "interpolation_matrix", "resize_positions", "resize_state"]
+from .grids import check_positions, resized_state
 
-# linear: corners on corners, as the authors' call of scipy.ndimage.zoom(order=1) means it.  (For a few sizes, 8 to 26
-# rows for one, its rounding puts the last row outside the grid and returns zeros; that is not copied.)
-# half-pixel: linear between patch centres; cubic: the same with Keys' cubic kernel, a = -0.75 (PyTorch, transformers);
-# nearest: no new vectors.
-METHODS = ("linear", "half-pixel", "cubic", "nearest")
+__all__ = ["interpolation_matrix", "resize_positions", "resize_state"]
 
 
 def interpolation_matrix(old: int, new: int, method: str = "linear") -> np.ndarray:
@@ -52,27 +48,15 @@ def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, me
     """E_pos (T, D) for a grid (gh, gw) of patches  ->  the same for another grid.  The class token's row is kept.
 
     Raises ValueError where E_pos does not have one row per patch (and one for the class token), or for an unknown
-    method; see `METHODS`.
+    method; see `METHODS` in `grids.py`.
     """
-    E_pos, (gh, gw) = np.asarray(E_pos), check_grids(old_grid, new_grid, method)
-    first = int(has_class_token)
-    if E_pos.ndim != 2 or len(E_pos) != first + gh * gw:
-        expected = f"({first + gh * gw}, D): {gh} x {gw} patches" + " and the class token" * first
-        raise ValueError(f"E_pos has shape {E_pos.shape}; expected {expected}")
+    E_pos = np.asarray(E_pos)
+    check_positions(E_pos.shape, old_grid, new_grid, has_class_token, method)
+    (gh, gw), first = old_grid, int(has_class_token)
     M_y, M_x = (interpolation_matrix(old, new, method) for old, new in zip(old_grid, new_grid, strict=True))
     grid = E_pos[first:].reshape(gh, gw, -1)
     grid = np.einsum("Yy,Xx,yxd->YXd", M_y, M_x, grid, optimize=True)  # (new gh, new gw, D)
     return np.concatenate([E_pos[:first], grid.reshape(-1, grid.shape[-1]).astype(E_pos.dtype)])
-
-
-def check_grids(old_grid, new_grid, method):
-    """Refuse a grid that is not two positive integers, or an unknown method; return the old grid."""
-    if method not in METHODS:
-        raise ValueError(f"method={method!r} is not allowed; method must be one of {METHODS}")
-    for name, grid in (("old_grid", old_grid), ("new_grid", new_grid)):
-        if len(tuple(grid)) != 2 or not all(isinstance(n, int) and n > 0 for n in grid):
-            raise ValueError(f"{name}={grid!r} is not allowed; {name} must be two positive integers (gh, gw)")
-    return tuple(old_grid)
 
 
 def resize_state(state, old, new, method: str = "linear"):
@@ -81,18 +65,4 @@ def resize_state(state, old, new, method: str = "linear"):
     state: name -> array.  Learned 1-D and 2-D positions are interpolated wherever they are added; fixed ones need
     nothing.  Raises ValueError for relative positions: they belong to one sequence length.
     """
-    check_grids(old.grid, new.grid, method)
-    if old.position_embedding == "relative" and old.grid != new.grid:
-        grids = f"from grid {old.grid} to {new.grid}"
-        raise ValueError(f"position_embedding='relative' cannot be resized {grids}; only '1d' and '2d' can")
-    has_class_token = old.classifier == "token"
-    resized = dict(state)
-    for name, value in state.items():
-        if name.endswith("position_embedding.E_pos"):
-            resized[name] = resize_positions(value, old.grid, new.grid, has_class_token, method)
-        elif name.endswith(("position_embedding.E_y", "position_embedding.E_x")):
-            axis = 0 if name.endswith("y") else 1
-            value = np.asarray(value)
-            M = interpolation_matrix(old.grid[axis], new.grid[axis], method)
-            resized[name] = (M @ value).astype(value.dtype)
-    return resized
+    return resized_state(state, old, new, method, resize_positions)

@@ -7,7 +7,6 @@ import pytest
 
 from vitedu_numpy import MultiHeadAttention, check_pair
 from vitedu_numpy.layers.attention import attention, attention_backward, merge_heads, split_heads
-from vitedu_numpy.layers.positions import RelativePosition
 
 B, h, T, S, Dh = 2, 3, 5, 7, 4  # all different, so that no axis can be mistaken for another
 ROUNDING = 1e-13  # sums of a few dozen products of size 1, rounded in another order
@@ -54,12 +53,15 @@ def test_attention_equals_loops(qkv):
 
 
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
-@pytest.mark.parametrize("dropped", [False, True])
-def test_attention_pair(mask, dropped, qkv, rng, assert_right):
-    drop = rng.choice([0.0, 1.5, 2.5], (B, h, T, S)) if dropped else None
-    assert_right(check_pair(attention, attention_backward, qkv, rng, verbose=False, mask=mask, drop=drop))
-    with_bias = qkv | {"bias": rng.standard_normal((B, h, T, S))}  # as relative positions add it
-    assert_right(check_pair(attention, attention_backward, with_bias, rng, verbose=False, mask=mask, drop=drop))
+def test_attention_pair(mask, qkv, rng, assert_right):
+    assert_right(check_pair(attention, attention_backward, qkv, rng, verbose=False, mask=mask))
+
+
+def test_the_cache_has_names(qkv):
+    y, cache = attention(**qkv)
+    assert cache.q is qkv["q"]
+    assert cache.k is qkv["k"]
+    np.testing.assert_allclose(cache.A @ cache.v, y, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_a_token_that_nobody_may_ask_gets_no_gradient(qkv, rng):
@@ -82,39 +84,32 @@ def test_heads_are_split_in_order_and_merged_again():
 D = h * Dh
 
 
-def layer_and_tokens(rng, dropout=0.0):
-    return MultiHeadAttention(D, h, rng, dropout, np.float64), rng.standard_normal((B, S, D))
+def layer_and_tokens(rng):
+    return MultiHeadAttention(D, h, rng, np.float64), rng.standard_normal((B, S, D))
 
 
-@pytest.mark.parametrize("asking", [None, 1, 3])
 @pytest.mark.parametrize("masked", [False, True])
-def test_layer(asking, masked, rng, check_layer):
+def test_layer(masked, rng, check_layer):
     layer, z = layer_and_tokens(rng)
-    mask = np.random.default_rng(5).random((B, 1, asking or S, S)) < 0.6
+    mask = np.random.default_rng(5).random((B, 1, S, S)) < 0.6
     mask[..., 0] = True
-    check_layer(layer, z, samples=40, mask=mask if masked else None, asking=asking)
+    check_layer(layer, z, samples=40, mask=mask if masked else None)
 
 
-@pytest.mark.parametrize("asking", [None, 3])
-def test_layer_with_dropout(asking, rng, check_layer, fix_dropout):
-    layer, z = layer_and_tokens(rng, dropout=0.4)
-    check_layer(fix_dropout(layer, {"drop": (B, h, asking or S, S)}), z, samples=40, asking=asking)
-
-
-def test_asking_is_the_first_rows_of_everything(rng, scramble):
-    """Computing 2 tokens' outputs, or all S and reading the first 2: the same numbers, forward and backward."""
+def test_the_first_token_alone_is_the_first_row_of_everything(rng, scramble):
+    """Computing one token's output, or all S and reading the first: the same numbers, forward and backward."""
     layer, z = layer_and_tokens(rng)
     scramble(layer)
-    dy = rng.standard_normal((B, 2, D))
+    dy = rng.standard_normal((B, 1, D))
 
-    short = layer(z, asking=2)
+    short = layer.first_token(z)
     dz_short = layer.backward(dy)
     short_gradients = layer.gradients()
 
     layer.zero_grad()
     full = layer(z)
-    dz_full = layer.backward(np.concatenate([dy, np.zeros((B, S - 2, D))], axis=1))
-    np.testing.assert_allclose(short, full[:, :2], rtol=ROUNDING, atol=ROUNDING)
+    dz_full = layer.backward(np.concatenate([dy, np.zeros((B, S - 1, D))], axis=1))
+    np.testing.assert_allclose(short, full[:, :1], rtol=ROUNDING, atol=ROUNDING)
     np.testing.assert_allclose(dz_short, dz_full, rtol=ROUNDING, atol=ROUNDING)
     for name, gradient in layer.gradients().items():
         np.testing.assert_allclose(short_gradients[name], gradient, rtol=ROUNDING, atol=ROUNDING, err_msg=name)
@@ -136,10 +131,3 @@ def test_record(rng, scramble):
     assert record["out"] is out
     np.testing.assert_allclose(record["A"].sum(axis=-1), 1, rtol=ROUNDING)
     np.testing.assert_allclose(merge_heads(record["A"] @ record["v"]), record["heads"], rtol=ROUNDING, atol=ROUNDING)
-
-
-@pytest.mark.parametrize("asking", [None, 2])
-def test_with_relative_positions(asking, rng, check_layer, scramble):
-    """The query meets the keys and the vectors of the distances: its gradient has two parts."""
-    layer, z = MultiHeadAttention(6, 3, rng, dtype=np.float64), rng.standard_normal((B, S, 6))
-    check_layer(layer, z, relative=scramble(RelativePosition(S, 2, rng, np.float64)), asking=asking)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitedu_numpy import MultiHeadAttention
-from vitedu_numpy.layers.crossattention import CrossAttention
+from vitedu_numpy.layers.crossattention import CrossAttention, DroppedCrossAttention, make_cross_attention
 from vitedu_numpy.module import Module
 
 B, h, T, S, D = 2, 3, 5, 7, 12
@@ -33,7 +33,8 @@ class OneInput(Module):
 
 
 def layer_and_inputs(rng, dropout=0.0):
-    layer = CrossAttention(D, h, rng, dropout, np.float64)
+    layer = make_cross_attention(D, h, rng, dropout, np.float64)
+    assert type(layer) is (DroppedCrossAttention if dropout else CrossAttention)
     return layer, rng.standard_normal((B, T, D)), rng.standard_normal((B, S, D))
 
 
@@ -49,6 +50,17 @@ def test_layer_with_dropout(number, rng, check_layer, fix_dropout):
     layer, *inputs = layer_and_inputs(rng, dropout=0.4)
     fix_dropout(layer, {"drop": (B, h, T, S)})
     check_layer(OneInput(layer, inputs[1 - number], number), inputs[number], samples=20)
+
+
+def test_without_a_mask_dropped_attention_is_the_plain_one(rng, scramble):
+    plain, dropped = (kind(D, h, rng, dtype=np.float64) for kind in (CrossAttention, DroppedCrossAttention))
+    scramble(plain)
+    scramble(dropped)
+    z, memory, dout = (rng.standard_normal((B, n, D)) for n in (T, S, T))
+    mask = MASKS["padding"]
+    assert np.array_equal(plain(z, memory, mask), dropped(z, memory, mask))
+    for one, other in zip(plain.backward(dout), dropped.backward(dout), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_to_ask_oneself_is_self_attention(rng, scramble):

@@ -9,7 +9,15 @@ import pytest
 
 from vitedu_numpy import check_pair
 from vitedu_numpy.layers import gelu as gelu_module
-from vitedu_numpy.layers.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward, normal_cdf
+from vitedu_numpy.layers.gelu import (
+    gelu,
+    gelu_backward,
+    gelu_blocked,
+    gelu_tanh,
+    gelu_tanh_backward,
+    normal_cdf,
+    normal_density,
+)
 
 X = np.concatenate([np.linspace(-40, 40, 4001), [-0.0, 1e-300, -1e-300, 1e-8, -1e-8]])
 
@@ -116,13 +124,21 @@ def test_tanh_form_is_close_to_the_definition_but_not_equal():
     assert 4e-4 < difference < 5e-4  # known: 4.7e-4 near |x| = 2.7
 
 
-def test_cutting_into_blocks_changes_nothing(rng):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_piece_by_piece_is_the_same(dtype, rng):
+    """`gelu` as it reads, and `gelu_blocked` as the layer computes it."""
     n = gelu_module._BLOCK + 3
-    x = rng.standard_normal((n // 7 + 1, 7))  # longer than one block, and not a multiple of one
-    y, slope = gelu(x)
-    half = len(x) // 2
-    for part in (slice(0, half), slice(half, None)):
-        y_part, slope_part = gelu(x[part])
-        # Vectorised exp may round otherwise where an array starts at another address: one unit in the last place.
-        np.testing.assert_allclose(y[part], y_part, rtol=1e-15, atol=1e-15)
-        np.testing.assert_allclose(slope[part], slope_part, rtol=1e-15, atol=1e-15)
+    x = (2 * rng.standard_normal((n // 7 + 1, 7))).astype(dtype)  # longer than one block, and not a multiple of one
+    (y, slope), (y_blocked, slope_blocked) = gelu(x), gelu_blocked(x)
+    assert y_blocked.dtype == slope_blocked.dtype == dtype
+    # The same operations, but vectorised exp may round otherwise where an array starts at another address: a few units
+    # in the last place.
+    unit = np.finfo(dtype).eps
+    np.testing.assert_allclose(y_blocked, y, rtol=4 * unit, atol=4 * unit)
+    np.testing.assert_allclose(slope_blocked, slope, rtol=4 * unit, atol=4 * unit)
+
+
+def test_the_density_is_the_slope_of_the_distribution_function():
+    x = np.linspace(-5, 5, 41)
+    slope = (normal_cdf(x + 1e-5) - normal_cdf(x - 1e-5)) / 2e-5
+    np.testing.assert_allclose(normal_density(x), slope, rtol=0, atol=1e-10)  # 1e-16 / 1e-5, and h^2 / 6

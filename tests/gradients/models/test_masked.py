@@ -132,7 +132,8 @@ def test_every_single_entry(rng, check_layer):
 def test_with_dropout(rng, check_layer, fix_dropout):
     model, images = model_and_images(rng, "l2", dropout=0.3, depth=1)
     block = "vit.encoder.blocks.0"
-    masks = {"vit.drop": (B, N + 1, 6), f"{block}.attention.drop": (B, 3, N + 1, N + 1), f"{block}.drop": (B, N + 1, 6)}
+    masks = {"vit.drop": (B, N + 1, 6), f"{block}.attention.drop": (B, 3, N + 1, N + 1)}
+    masks[f"{block}.attention.drop_result"] = (B, N + 1, 6)
     masks |= {f"{block}.mlp.drop1": (B, N + 1, 7), f"{block}.mlp.drop2": (B, N + 1, 6)}
     check_layer(fix_dropout(model, masks), images, samples=6, corruption=CORRUPTION)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitedu_numpy import Block, Encoder, ViT, ViTConfig
+from vitedu_numpy import ViT, ViTConfig, make_block, make_encoder
 from vitedu_numpy.layers.dropout import Dropout, StochasticDepth
 
 B, S, D, M, h = 3, 5, 6, 7, 3
@@ -79,30 +79,30 @@ def test_layer_that_does_nothing(rate, training, z):
 # ---- in a block and in an encoder ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asking", [None, 2])
-def test_block(asking, z, rng, check_layer):
-    layer = fix_depth(Block(config(), rng, np.float64, 0.3))
-    assert len(drops(layer)) == 2
-    check_layer(layer, z, samples=30, asking=asking)
+@pytest.mark.parametrize("first_only", [False, True])
+def test_block(first_only, z, rng, check_layer):
+    layer = fix_depth(make_block(config(), rng, np.float64, 0.3, last=True))
+    assert list(drops(layer)) == ["attention.drop_path", "mlp.drop_path"]
+    check_layer(layer, z, samples=30, first_only=first_only)
 
 
 def test_block_with_dropout_too(z, rng, check_layer, fix_dropout):
-    layer = fix_depth(Block(config(dropout=0.3), rng, np.float64, 0.3))
-    fix_dropout(
-        layer, {"drop": (B, S, D), "mlp.drop1": (B, S, M), "mlp.drop2": (B, S, D), "attention.drop": (B, h, S, S)}
-    )
+    layer = fix_depth(make_block(config(dropout=0.3), rng, np.float64, 0.3))
+    masks = {"attention.drop": (B, h, S, S), "attention.drop_result": (B, S, D)}
+    fix_dropout(layer, masks | {"mlp.drop1": (B, S, M), "mlp.drop2": (B, S, D)})
     check_layer(layer, z, samples=30)
 
 
 def test_block_is_its_two_equations(z, rng, scramble):
-    block = fix_depth(scramble(Block(config(), rng, np.float64, 0.3)))
-    z_mid = block.drop_path1.mask * block.attention(block.norm1(z)) + z  # Eq. 2
-    z_out = block.drop_path2.mask * block.mlp(block.norm2(z_mid)) + z_mid  # Eq. 3
+    block = fix_depth(scramble(make_block(config(), rng, np.float64, 0.3)))
+    plain = scramble(make_block(config(), rng, np.float64))  # with the same parameters
+    z_mid = block.attention.drop_path.mask * plain.attention(plain.norm1(z)) + z  # Eq. 2
+    z_out = block.mlp.drop_path.mask * plain.mlp(plain.norm2(z_mid)) + z_mid  # Eq. 3
     np.testing.assert_allclose(block(z), z_out, rtol=1e-13)  # the same operations: nothing, or little, differs
 
 
 def test_an_image_that_drops_both_branches_goes_around_the_block(z, rng, scramble):
-    block, dz = scramble(Block(config(), rng, np.float64, 0.3)), rng.standard_normal((B, S, D))
+    block, dz = scramble(make_block(config(), rng, np.float64, 0.3)), rng.standard_normal((B, S, D))
     for layer in drops(block).values():
         layer.mask = np.array([1.0, 0.0, 1.0]).reshape(B, 1, 1)
     z_out = block(z)
@@ -112,9 +112,8 @@ def test_an_image_that_drops_both_branches_goes_around_the_block(z, rng, scrambl
     assert abs(z_out - z)[[0, 2]].min(axis=(1, 2)).min() > 0
 
 
-@pytest.mark.parametrize("asking", [None, 1])
-def test_encoder(asking, z, rng, check_layer):
-    check_layer(fix_depth(Encoder(config(stochastic_depth=0.4), rng, np.float64)), z, samples=12, asking=asking)
+def test_encoder(z, rng, check_layer):
+    check_layer(fix_depth(make_encoder(config(stochastic_depth=0.4), rng, np.float64)), z, samples=12)
 
 
 @pytest.mark.parametrize("classifier", ["token", "gap"])
@@ -125,9 +124,10 @@ def test_whole_model(classifier, rng, check_layer):
 
 @pytest.mark.parametrize(("depth", "rates"), [(1, [0]), (2, [0, 0.3]), (4, [0, 0.1, 0.2, 0.3])])
 def test_the_rate_rises_evenly_from_0_to_that_of_the_last_block(depth, rates):
-    encoder = Encoder(config(depth=depth, stochastic_depth=0.3), np.random.default_rng(0))
+    encoder = make_encoder(config(depth=depth, stochastic_depth=0.3), np.random.default_rng(0))
     for block, rate in zip(encoder.blocks, rates, strict=True):
-        assert block.drop_path1.rate == block.drop_path2.rate == pytest.approx(rate, rel=1e-15)
+        found = [layer.rate for layer in drops(block).values()]
+        assert found == ([] if rate == 0 else [pytest.approx(rate, rel=1e-15)] * 2)
 
 
 def test_the_mean_over_all_masks_is_the_branch(rng, scramble):

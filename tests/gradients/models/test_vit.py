@@ -54,7 +54,11 @@ def test_with_dropout(classifier, rng, check_layer, fix_dropout):
     S = N + (classifier == "token")
     masks = {"drop": (B, S, 6)}
     for block, T in (("encoder.blocks.0", S), ("encoder.blocks.1", 1 if classifier == "token" else S)):
-        masks |= {f"{block}.drop": (B, T, 6), f"{block}.mlp.drop1": (B, T, 7), f"{block}.mlp.drop2": (B, T, 6)}
+        masks |= {
+            f"{block}.attention.drop_result": (B, T, 6),
+            f"{block}.mlp.drop1": (B, T, 7),
+            f"{block}.mlp.drop2": (B, T, 6),
+        }
         masks[f"{block}.attention.drop"] = (B, 3, T, S)
     check_layer(fix_dropout(model, masks), images, samples=6)
 

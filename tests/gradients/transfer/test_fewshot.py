@@ -8,14 +8,16 @@ import pytest
 from vitedu_numpy import numerical_gradient
 from vitedu_numpy.transfer.fewshot import (
     CONSTANT,
-    choose_shots,
     eigen_ridge,
+    eigen_suffices,
     few_shot_accuracy,
     predict,
     ridge,
+    svd_ridge,
     whiten,
     whitening,
 )
+from vitedu_numpy.transfer.shots import choose_shots
 
 LABELS = np.array([2, 0, 1, 1, 2, 0, 0, 2, 1, 0, 1, 2, 2, 0])
 
@@ -101,18 +103,29 @@ def test_the_objective_has_no_slope_at_the_solution(N, D, rng):
 
 
 @pytest.mark.parametrize(("N", "D"), [(11, 5), (5, 11), (40, 9), (7, 7)])
-def test_primal_is_dual(N, D, rng):
-    """Eigenvalues reach 1e4 N, so their rounding errors, 1e-16 of that, are 1e-11 or less of l2 = 1 and above."""
+def test_three_ways_to_the_same_weights(N, D, rng):
+    """Where the quick form is used, at 1 and 2^10, all agree to the 1e-10 that `eigen_suffices` promises."""
     X, Y = data(rng, N, D)
     for l2 in (1.0, 2.0**10):
-        both = []
-        for form in ("primal", "dual"):
-            left, e, right = eigen_ridge(X, Y, form)
+        assert eigen_suffices(X, l2)
+        weights = {}
+        for form in ("primal", "dual", "SVD"):
+            left, e, right = svd_ridge(X, Y) if form == "SVD" else eigen_ridge(X, Y, form)
             assert e.min() >= 0
-            assert len(e) == {"primal": D, "dual": N}[form]
-            both.append(left @ (right / (e + l2)[:, None]))
-        np.testing.assert_allclose(both[0], both[1], rtol=0, atol=1e-9 * abs(both[0]).max())
-        assert np.array_equal(ridge(X, Y, l2), both[0 if N >= D else 1])  # the smaller matrix
+            assert len(e) == {"primal": D, "dual": N, "SVD": min(N, D)}[form]
+            weights[form] = left @ (right / (e + l2)[:, None])
+        for form in ("primal", "dual"):
+            np.testing.assert_allclose(weights[form], weights["SVD"], rtol=0, atol=1e-10 * abs(weights["SVD"]).max())
+        assert np.array_equal(ridge(X, Y, l2), weights["primal" if N >= D else "dual"])  # the smaller matrix
+
+
+def test_a_small_l2_is_left_to_the_svd(rng):
+    """40 images: ||X||^2 is 4e5 and little more, so the border is at 2.2e-16 4e5 / 1e-10 = 0.9."""
+    X, Y = data(rng, 40, 9)
+    assert [eigen_suffices(X, l2) for l2 in (2.0**-10, 0.87, 0.92, 2.0**10)] == [False, False, True, True]
+    for l2, solver in ((0.5, svd_ridge), (2.0, eigen_ridge)):
+        left, e, right = solver(X, Y)
+        assert np.array_equal(ridge(X, Y, l2), left @ (right / (e + l2)[:, None]))
 
 
 def test_several_l2_at_once_are_those_one_by_one(rng):

@@ -12,6 +12,7 @@ import vitedu.layers.groupnorm
 import vitedu.layers.pool
 import vitedu.layers.relu
 import vitedu_numpy.layers.conv
+import vitedu_numpy.layers.conv_chunked
 import vitedu_numpy.layers.groupnorm
 import vitedu_numpy.layers.pool
 import vitedu_numpy.layers.relu
@@ -36,12 +37,16 @@ def assert_same(mirror, numpy_pair, torch_function, inputs, rng, **settings):
     mirror.assert_all_equal(ours, {name: tensor.grad for name, tensor in tensors.items()})
 
 
+@pytest.mark.parametrize("form", ["plain", "chunked"])
 @pytest.mark.parametrize("padding", PADDINGS.values(), ids=PADDINGS)
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 4)])
-def test_conv2d(kernel, stride, padding, rng, mirror):
+def test_conv2d(kernel, stride, padding, form, rng, mirror):
     inputs = {"x": rng.standard_normal((B, C, H, W)), "weight": rng.standard_normal((O, C, *kernel))}
-    pair = vitedu_numpy.layers.conv.conv2d, vitedu_numpy.layers.conv.conv2d_backward
+    plain, chunked = vitedu_numpy.layers.conv, vitedu_numpy.layers.conv_chunked
+    pair = plain.conv2d, plain.conv2d_backward
+    if form == "chunked":
+        pair = chunked.conv2d_chunked, chunked.conv2d_chunked_backward
     assert_same(mirror, pair, vitedu.layers.conv.conv2d, inputs, rng, stride=stride, padding=padding)
 
 
@@ -62,7 +67,7 @@ def test_standardize(kernel, form, eps, layout, rng, mirror):
     """However the weights stand in memory; the result stands in the same way."""
 
     def standardize(weight):
-        what = vitedu.layers.conv.standardize(weight.contiguous(memory_format=layout), eps, form)
+        what = vitedu.layers.conv.standardize_as_stored(weight.contiguous(memory_format=layout), eps, form)
         assert what.is_contiguous(memory_format=layout)
         return what
 
@@ -104,11 +109,23 @@ def test_max_pool(values, padding, border, rng, mirror):
     assert_same(mirror, pair, vitedu.layers.pool.max_pool, {"x": x}, rng, padding=padding, border=border)
 
 
-@pytest.mark.parametrize("inplace", [False, True])
-def test_relu(inplace, rng, mirror):
+def test_relu(rng, mirror):
     x = rng.integers(-2, 3, (B, C, H)).astype(float)  # zeros among them: at the kink both slopes are 0
-    pair = (lambda x: vitedu_numpy.layers.relu.relu(x.copy(), inplace)), vitedu_numpy.layers.relu.relu_backward
-    assert_same(mirror, pair, lambda x: vitedu.layers.relu.relu(x.clone(), inplace), {"x": x}, rng)
+    pair = vitedu_numpy.layers.relu.relu, vitedu_numpy.layers.relu.relu_backward
+    assert_same(mirror, pair, vitedu.layers.relu.relu, {"x": x}, rng)
+
+
+def test_the_layer_writes_over_its_input(rng, mirror):
+    x = rng.integers(-2, 3, (B, C, H)).astype(float)
+    leaf, layer = mirror.tensor(x, requires_grad=True), vitedu_numpy.layers.relu.Relu()
+    made, torch_made = x.copy(), leaf.clone()
+    y, torch_y = layer(made), vitedu.layers.relu.Relu()(torch_made)
+    assert y is made
+    assert torch_y is torch_made
+    mirror.assert_equal(y, torch_y, "y")
+    dy = rng.standard_normal(x.shape)
+    torch_y.backward(mirror.tensor(dy))
+    mirror.assert_equal(layer.backward(dy), leaf.grad, "dx")
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding", "form"), [(3, 2, "same", "std"), (1, 1, 0, "var")])

@@ -6,30 +6,53 @@ import numpy as np
 import pytest
 
 import vitedu
+import vitedu.layers.mlp
+import vitedu.models.encoder
 import vitedu_numpy as vn
-from vitedu.models.encoder import Gelu as TorchGelu
-from vitedu_numpy.models.encoder import Gelu as NumpyGelu
+import vitedu_numpy.layers.mlp
+import vitedu_numpy.models.encoder
 
 B, S, D, M = 2, 5, 6, 7
-CONFIG = vn.ViTConfig(image_size=2, patch_size=1, width=D, depth=2, heads=3, mlp_dim=M, num_classes=3)
-TANH = vn.ViTConfig(image_size=2, patch_size=1, width=D, depth=2, heads=3, mlp_dim=M, num_classes=3, gelu="tanh")
 MASK = np.random.default_rng(5).random((S, S)) < 0.6
 MASK[:, 0] = True
 
 f64 = np.float64
+LAST = "LastBlock"
+
+
+def numpy_block(rng, kind="Block"):
+    parts = vn.MultiHeadAttention(D, 3, rng, f64), vn.MLP(D, M, rng, "tanh", dtype=f64)
+    return getattr(vn.models.encoder, kind)(*parts, D, dtype=f64)
+
+
+def torch_block(kind="Block"):
+    return getattr(vitedu.models.encoder, kind)(vitedu.MultiHeadAttention(D, 3), vitedu.MLP(D, M, gelu="tanh"), D)
+
+
 # name: (NumPy layer, PyTorch layer, shape of the input, options of forward)
 LAYERS = {
     "Linear": (lambda r: vn.Linear(D, 4, r, f64), lambda: vitedu.Linear(D, 4), (B, S, D), {}),
     "LayerNorm": (lambda r: vn.LayerNorm(D, 0.01, f64), lambda: vitedu.LayerNorm(D, 0.01), (B, S, D), {}),
     "Dropout": (lambda r: vn.Dropout(0.3, r), lambda: vitedu.Dropout(0.3), (B, S, D), {}),
-    "Gelu": (lambda r: NumpyGelu("erf"), lambda: TorchGelu("erf"), (B, S, D), {}),
-    "Gelu, tanh": (lambda r: NumpyGelu("tanh"), lambda: TorchGelu("tanh"), (B, S, D), {}),
+    "Gelu": (lambda r: vn.layers.mlp.Gelu("erf"), lambda: vitedu.layers.mlp.Gelu("erf"), (B, S, D), {}),
+    "Gelu, tanh": (lambda r: vn.layers.mlp.Gelu("tanh"), lambda: vitedu.layers.mlp.Gelu("tanh"), (B, S, D), {}),
     "MLP": (lambda r: vn.MLP(D, M, r, dtype=f64), lambda: vitedu.MLP(D, M), (B, S, D), {}),
-    "Block": (lambda r: vn.Block(CONFIG, r, f64), lambda: vitedu.Block(CONFIG), (B, S, D), {}),
-    "Block, mask": (lambda r: vn.Block(CONFIG, r, f64), lambda: vitedu.Block(CONFIG), (B, S, D), dict(mask=MASK)),
-    "Block, asking": (lambda r: vn.Block(TANH, r, f64), lambda: vitedu.Block(TANH), (B, S, D), dict(asking=2)),
-    "Encoder": (lambda r: vn.Encoder(CONFIG, r, f64), lambda: vitedu.Encoder(CONFIG), (B, S, D), dict(mask=MASK)),
-    "Encoder, asking": (lambda r: vn.Encoder(TANH, r, f64), lambda: vitedu.Encoder(TANH), (B, S, D), dict(asking=1)),
+    "MultiHeadAttention": (
+        lambda r: vn.MultiHeadAttention(D, 3, r, f64), lambda: vitedu.MultiHeadAttention(D, 3), (B, S, D), {}
+    ),
+    "MultiHeadAttention, mask": (
+        lambda r: vn.MultiHeadAttention(D, 3, r, f64), lambda: vitedu.MultiHeadAttention(D, 3), (B, S, D),
+        dict(mask=MASK),
+    ),
+    "Block": (lambda r: numpy_block(r), lambda: torch_block(), (B, S, D), {}),
+    "Block, mask": (lambda r: numpy_block(r), lambda: torch_block(), (B, S, D), dict(mask=MASK)),
+    "LastBlock": (
+        lambda r: numpy_block(r, LAST), lambda: torch_block(LAST), (B, S, D), dict(first_only=True)
+    ),
+    "Encoder": (
+        lambda r: vn.Encoder([numpy_block(r), numpy_block(r)], D, dtype=f64),
+        lambda: vitedu.Encoder([torch_block(), torch_block()], D), (B, S, D), dict(mask=MASK),
+    ),
     "PatchEmbedding": (
         lambda r: vn.PatchEmbedding(3, 2, D, r, f64), lambda: vitedu.PatchEmbedding(3, 2, D), (B, 3, 4, 6), {}
     ),
@@ -39,13 +62,6 @@ LAYERS = {
     ),
     "PreLogits": (lambda r: vn.PreLogits(D, 4, r, f64), lambda: vitedu.PreLogits(D, 4), (B, D), {}),
 }  # fmt: skip
-for mask_name, mask in (("no mask", None), ("mask", MASK)):
-    for asking in (None, 1, 3):
-        masked = None if mask is None else mask[:asking]
-        LAYERS[f"MultiHeadAttention, {mask_name}, asking {asking}"] = (
-            lambda r: vn.MultiHeadAttention(D, 3, r, dtype=f64), lambda: vitedu.MultiHeadAttention(D, 3), (B, S, D),
-            dict(mask=masked, asking=asking),
-        )  # fmt: skip
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
@@ -71,7 +87,7 @@ def test_no_layer_is_forgotten():
     classes = {name for name in vn.__all__ if isinstance(getattr(vn, name), type)}
     layers = {name for name in classes if issubclass(getattr(vn, name), vn.Module)} - {"Module"}
     layers -= {"BiT", "Hybrid", "MaskedPatchViT", "Transformer", "ViT"}  # whole models: files of their own
-    assert layers | {"Gelu"} == {name.split(",")[0] for name in LAYERS}
+    assert layers | {"Gelu", "LastBlock"} == {name.split(",")[0] for name in LAYERS}
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import vitedu
-from vitedu.models.encoder import MLP
+from vitedu.layers.mlp import FrugalMLP
 
 SIZES = dict(width=24, depth=2, heads=2, mlp_dim=32, num_classes=5)
 CONFIGS = {
@@ -69,14 +69,14 @@ def test_shortcut_fused_kernel_and_recomputed_gelu(config, build):
     for module in model.modules():
         if isinstance(module, vitedu.MultiHeadAttention):
             module.fused = False
-        if isinstance(module, MLP):
+        if isinstance(module, FrugalMLP):
             module.recompute = False
     assert_same(quick, outputs(model, images))
 
 
 def test_gelu_is_recomputed_with_the_same_dropout():
     """Backward computes the part between the two linear layers again: it must drop the same numbers."""
-    mlp = MLP(6, 8, dropout=0.5).double().train()
+    mlp = FrugalMLP(6, 8, dropout=0.5).double().train()
     x = torch.rand(4, 5, 6, dtype=torch.float64, requires_grad=True)
     results = []
     for mlp.recompute in (True, False):

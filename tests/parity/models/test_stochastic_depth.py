@@ -100,7 +100,7 @@ def test_only_the_inputs_of_blocks_are_kept(build):
 def test_off_where_there_is_no_backward_or_somebody_records(build, monkeypatch):
     model, images = build(VIT), images_for(VIT)
     set_recompute(model, True)
-    monkeypatch.setattr("vitedu.models.encoder.checkpoint", None)  # whoever calls it fails
+    monkeypatch.setattr("vitedu.models.variants.checkpoint", None)  # whoever calls it fails
     for module in model.modules():
         if isinstance(module, vitedu.MLP):
             module.recompute = False

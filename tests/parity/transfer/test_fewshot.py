@@ -8,7 +8,8 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 
-from vitedu.transfer.fewshot import choose_shots, few_shot_accuracy, ridge, whiten, whitening
+from vitedu.transfer.fewshot import few_shot_accuracy, ridge, whiten, whitening
+from vitedu_numpy.transfer.shots import choose_shots
 
 
 @pytest.fixture(scope="module")

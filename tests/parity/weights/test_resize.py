@@ -14,7 +14,8 @@ import vitedu
 import vitedu.weights.resize
 import vitedu_numpy
 import vitedu_numpy.weights.resize
-from vitedu_numpy.weights.resize import METHODS, interpolation_matrix
+from vitedu_numpy.weights.grids import METHODS
+from vitedu_numpy.weights.resize import interpolation_matrix
 
 # Both sides are weighted means of two to sixteen numbers in float64.
 TOLERANCE = dict(rtol=0, atol=1e-12)
@@ -61,6 +62,23 @@ def test_other_interpolations_in_both_packages(method, old, new, rng):
     in_both(E_pos, old, new, method=method)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("old", "new"), [((14, 14), (24, 24)), ((3, 7), (50, 11))])
+def test_float32_is_interpolated_in_float64(method, old, new, rng):
+    """Positions of float32 lose only what the last cast rounds, 2^-24 of the largest: 6e-8; in float32 it was 1e-5."""
+    E_pos = rng.standard_normal((1 + old[0] * old[1], 6)).astype(np.float32)
+    expected = in_both(E_pos.astype(np.float64), old, new, method=method)
+    for resized in (
+        vitedu_numpy.weights.resize.resize_positions(E_pos, old, new, method=method),
+        vitedu.weights.resize.resize_positions(torch.from_numpy(E_pos), old, new, method=method).numpy(),
+    ):
+        assert resized.dtype == np.float32
+        np.testing.assert_allclose(resized, expected, rtol=0, atol=6e-8 * abs(expected).max())
+    if method == "linear" and old == (14, 14):  # and float64 is what the authors' call computes
+        grid = zoom(E_pos[1:].reshape(14, 14, 6).astype(np.float64), (24 / 14, 24 / 14, 1), order=1)
+        np.testing.assert_allclose(expected[1:], grid.reshape(-1, 6), **TOLERANCE)
+
+
 @pytest.mark.parametrize(("method", "mode"), [("half-pixel", "bilinear"), ("cubic", "bicubic")])
 def test_other_interpolations_are_pytorchs(method, mode, rng):
     line = rng.standard_normal(7)
@@ -77,6 +95,25 @@ def test_properties(method):
             np.testing.assert_allclose(M, np.eye(old), **TOLERANCE)  # the same grid: nothing happens
         if method != "nearest":  # which always rounds down
             np.testing.assert_allclose(M[::-1, ::-1], M, **TOLERANCE)  # mirror images
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_and_columns_in_float64_too(method, rng):
+    """E_x and E_y of float32, as `interpolation_matrix` says."""
+    sizes = dict(patch_size=2, width=8, depth=1, heads=2, mlp_dim=8, num_classes=3, position_embedding="2d")
+    old, new = vitedu_numpy.ViTConfig((6, 10), **sizes), vitedu_numpy.ViTConfig((26, 14), **sizes)
+    state = {
+        "position_embedding.E_y": rng.standard_normal((3, 4)).astype(np.float32),
+        "position_embedding.E_x": rng.standard_normal((5, 4)).astype(np.float32),
+    }
+    for package in (vitedu_numpy, vitedu):
+        given = state if package is vitedu_numpy else {name: torch.from_numpy(value) for name, value in state.items()}
+        resized = package.weights.resize.resize_state(given, old, new, method)
+        for name, counts in (("E_y", (3, 13)), ("E_x", (5, 7))):
+            value = np.asarray(resized[f"position_embedding.{name}"])
+            expected = interpolation_matrix(*counts, method) @ state[f"position_embedding.{name}"].astype(np.float64)
+            assert value.dtype == np.float32
+            np.testing.assert_allclose(value, expected, rtol=0, atol=6e-8 * abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", ["1d", "2d", "sincos2d"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy import Block, ViT, ViTConfig
+from vitedu_numpy import ViT, ViTConfig, make_block
 
 from ..engine import Check, Mistake
 
@@ -120,7 +120,8 @@ def _block(D, M, *, bias=True, qkv=None, out=True, norms=4, mlp=None):
 
 
 def _real_block(D, M):
-    return _count(Block(ViTConfig(2, 1, width=D, depth=1, heads=1, mlp_dim=M, num_classes=2), np.random.default_rng(0)))
+    config = ViTConfig(2, 1, width=D, depth=1, heads=1, mlp_dim=M, num_classes=2)
+    return _count(make_block(config, np.random.default_rng(0)))
 
 
 block_parameters = Check(
