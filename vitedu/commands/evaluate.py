@@ -1,7 +1,4 @@
-"""`vitedu evaluate FROM --data DATA`: accuracy with a standard error, one file a cell; a table of many cells.
-
-Taught in notebooks/14_pretraining.ipynb.
-"""
+"""`vitedu evaluate FROM --data DATA`: accuracy with a standard error, one file a cell; a table of many cells."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import os

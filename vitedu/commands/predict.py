@@ -1,4 +1,4 @@
-"""`vitedu predict FROM photo.jpg ...`: what photographs show.  Taught in notebooks/14_pretraining.ipynb."""
+"""`vitedu predict FROM photo.jpg ...`: what photographs show."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import sys

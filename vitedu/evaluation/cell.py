@@ -1,4 +1,4 @@
-"""One cell of a table: one model on one data set, kept as one file.  Taught in notebooks/14_pretraining.ipynb."""
+"""One cell of a table: one model on one data set, kept as one file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """ImageNet's test sets with rules of their own: ReaL, ImageNet-v2, ObjectNet.
 
-A class number is the rank of its WordNet id among ImageNet's thousand.  Taught in notebooks/14_pretraining.ipynb.
+A class number is the rank of its WordNet id among ImageNet's thousand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A model with its classes and its way of looking at an image.  Taught in notebooks/13_weights.ipynb."""
+"""A model with its classes and its way of looking at an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image shows.  Taught in notebooks/13_weights.ipynb."""
+"""What an image shows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The data sets that the paper reports, by name: which split, which images count, what is right.
 
-Taught in notebooks/14_pretraining.ipynb.  Any other data set is opened by its folder or hub name.
+Any other data set is opened by its folder or hub name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many cells as one table.  Taught in notebooks/14_pretraining.ipynb."""
+"""Many cells as one table."""
 
 from __future__ import annotations
 

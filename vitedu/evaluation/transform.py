@@ -1,4 +1,4 @@
-"""From anything that is an image to what a model sees.  Taught in notebooks/14_pretraining.ipynb."""
+"""From anything that is an image to what a model sees."""
 
 from __future__ import annotations
 
