@@ -3,43 +3,59 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+# What was set up: what a reader needs, and on top of it what a tester needs.
+READER := $(VENV)/.installed-notebooks
+TESTER := $(VENV)/.installed
 
 # Jupyter asks for this when it is run as root, as in a container.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: lab test notebooks lint format lock clean
 
-lab: $(STAMP)
-	$(BIN)/jupyter lab --notebook-dir=notebooks $(ROOT_ARGS) $(LAB_ARGS)
+# The whole repository is what JupyterLab shows, so that the notebooks' links to other files open.
+lab: $(READER)
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_map.ipynb $(ROOT_ARGS) $(LAB_ARGS)
 
-test: $(STAMP)
-	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest --nbval notebooks/
+# One process per core, file by file, each with one thread for matrix products, and idle threads that sleep.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 GOMP_SPINCOUNT=0 \
+    $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test: $(TESTER)
+	$(PYTEST) tests
+	$(PYTEST) --nbval notebooks/
 
 # Set up once; again only when the list of packages changes.  The lock file fixes every version that was tested.
-$(STAMP): pyproject.toml constraints.txt
+# $(1): the extra of pyproject.toml
+define set_up
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 10), "vitedu needs Python 3.10 or newer, this is " + sys.version'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(1)]"
+endef
+
+$(READER): pyproject.toml constraints.txt
+	$(call set_up,notebooks)
 	@touch $@
 
+$(TESTER): pyproject.toml constraints.txt
+	$(call set_up,test)
+	@touch $(READER) $@
+
 # Run every notebook top to bottom and store what it printed.
-notebooks: $(STAMP)
+notebooks: $(READER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
 
-lint: $(STAMP)
+lint: $(TESTER)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: $(STAMP)
+format: $(TESTER)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # The lock: the newest versions that pyproject.toml admits, for every platform and Python >= 3.10.
-lock: $(STAMP)
+lock: $(TESTER)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --all-extras --no-annotate --no-header \
 	    --no-emit-package vitedu --upgrade pyproject.toml --output-file constraints.txt

@@ -51,7 +51,7 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 _MODULES = {
     "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "evaluation": "evaluation",
     "figures": "show.figures",
-    "formulas": "accounting.formulas", "losses": "training.losses", "paper_tables": "accounting.paper_tables",
+    "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip
 

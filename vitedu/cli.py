@@ -45,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        advice = "in a clone of vitedu, `pip install -c constraints.txt -e '.[train]'` installs all that training needs"
+        print(f"vitedu: {error}; {advice}", file=sys.stderr)
+        return 1
     except (ValueError, TypeError, KeyError, ArithmeticError, OSError, RuntimeError) as error:
         print(f"vitedu: {type(error).__name__}: {error}", file=sys.stderr)
         if os.environ.get("VITEDU_TRACEBACK"):

@@ -36,7 +36,7 @@ def test_a_killed_run_is_resumed_and_compared(by_command, tmp_path):
         "model.patch_size": 8, "model.dropout": 0.1, "run.device": "cpu", "run.precision": "float32",
         "run.threads": 1, "run.log_every": 1, "run.checkpoint_every": 4, "run.deterministic": True,
     }  # fmt: skip
-    launcher = engine.Launcher(tmp_path, tmp_path / "images", settings, time.monotonic() + 100)
+    launcher = engine.Launcher(tmp_path, tmp_path / "images", settings, time.monotonic() + 600)
     launcher.by_command = by_command
     if not by_command:
         engine.uninterrupted(launcher, "whole", {})
@@ -88,7 +88,7 @@ def test_kill_takes_the_whole_family():
     engine.kill(process)
     process.stdout.close()
     stat = Path(f"/proc/{pid}/stat")
-    for _ in range(200):  # until it is gone, or only waits for somebody to ask for its exit code
+    for _ in range(60_000):  # until it is gone, or only waits for somebody to ask for its exit code
         if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
             return
         time.sleep(0.01)

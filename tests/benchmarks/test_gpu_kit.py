@@ -31,7 +31,7 @@ def parts(monkeypatch):
 def python(*arguments, cwd=ROOT, **options):
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "0", "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, env=os.environ | quiet, text=True,
-                          capture_output=True, timeout=200, **options)  # fmt: skip
+                          capture_output=True, timeout=600, **options)  # fmt: skip
 
 
 def results(folder: Path) -> dict:
@@ -60,7 +60,7 @@ class version:
 
 @pytest.fixture
 def kit(tmp_path):
-    """kit(name=(needs, what a part does after its first row), ...) -> gpu.py with these parts; hangs end after 6 s."""
+    """kit(name=(needs, what a part does after its first row), ...) -> gpu.py with these parts; hangs end after 20 s."""
 
     def make(**fakes):
         folder = tmp_path / "benchmarks"
@@ -70,7 +70,7 @@ def kit(tmp_path):
         (tmp_path / "torch.py").write_text(FAKE_TORCH)
         for name, (needs, then) in fakes.items():
             (folder / "gpu_parts" / f"{name}.py").write_text(PART.format(needs=needs, then=then))
-        (folder / "run.py").write_text("import gpu, sys\ngpu.hard_limit = lambda seconds: 6\nsys.exit(gpu.main())\n")
+        (folder / "run.py").write_text("import gpu, sys\ngpu.hard_limit = lambda seconds: 20\nsys.exit(gpu.main())\n")
         return folder / "run.py"
 
     return make
@@ -79,7 +79,7 @@ def kit(tmp_path):
 def test_a_part_that_fails_costs_only_itself(kit, tmp_path):
     run = kit(
         right=((), "raise ValueError('two and two')"),
-        fast=((), "time.sleep(60)"),
+        fast=((), "time.sleep(600)"),
         engine=(("no_such_package",), "pass"),
         feed=((), "os.kill(os.getpid(), signal.SIGKILL)"),
         cifar10=((), "write({'rows': [data] * 5})"),
@@ -90,7 +90,7 @@ def test_a_part_that_fails_costs_only_itself(kit, tmp_path):
     assert "ValueError: two and two" in found["right"]["error"]
     assert "Traceback" in found["right"]["error"]
     assert found["right"]["rows"][:3] == ["cpu", True, "pictures"]  # what was measured before is there
-    assert "stopped after 6 s" in found["fast"]["error"]
+    assert "stopped after 20 s" in found["fast"]["error"]
     assert len(found["fast"]["rows"]) == 4
     assert "needs no_such_package" in found["engine"]["error"]
     assert "exit status -9" in found["feed"]["error"]
@@ -106,24 +106,27 @@ def test_a_part_that_fails_costs_only_itself(kit, tmp_path):
     text = (tmp_path / "out" / "summary.md").read_text()
     assert text.strip() in done.stdout
     assert "### cifar10\n\nrows: 5\n" in text
-    assert "stopped after 6 s" in text
+    assert "stopped after 20 s" in text
 
 
 def test_unused_time_goes_on(kit, tmp_path):
-    """right has 75 of 720 seconds of 12 minutes; when it took none of them, fast has 150 of the other 645."""
+    """right has 75 of 720 seconds of 12 minutes; when it took none of them, fast has 150 of the other 645.
+
+    The bounds are wide: on a busy machine a start takes seconds.  Were nothing passed on, fast had 150 and engine 60.
+    """
     run = kit(right=((), "pass"), fast=((), "pass"), engine=((), "pass"))
     out = tmp_path / "out"
     assert python(run, "--out", out, "--part", "right", "fast", "engine", "--minutes", "4.75").returncode == 0
     seconds = {name: found["rows"][3] for name, found in results(out).items()}
-    assert 74 < seconds["right"] <= 75
-    assert 190 < seconds["fast"] < 204  # 150 / 210 of 285
-    assert 270 < seconds["engine"] < 285
+    assert 60 < seconds["right"] <= 75
+    assert 160 < seconds["fast"] < 204  # 150 / 210 of 285
+    assert 200 < seconds["engine"] < 285
     assert (
         python(run, "--out", out, "--part", "right", "fast", "--minutes", "2", "--seconds-of", "fast=100").returncode
         == 0
     )
     seconds = {name: found["rows"][3] for name, found in results(out).items()}
-    assert 19 < seconds["right"] <= 20
+    assert 5 < seconds["right"] <= 20
     assert seconds["fast"] == 100
 
 
@@ -131,8 +134,8 @@ def test_unused_time_goes_on(kit, tmp_path):
 def test_stopped_from_outside(how, kit, tmp_path):
     """What was measured stays, and nothing goes on running."""
     started = tmp_path / "child"
-    run = kit(right=((), "pass"), fast=((), f"open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(60)"))
-    run.write_text(run.read_text().replace("lambda seconds: 6", "lambda seconds: 60"))
+    run = kit(right=((), "pass"), fast=((), f"open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(600)"))
+    run.write_text(run.read_text().replace("lambda seconds: 20", "lambda seconds: 600"))
     command = [sys.executable, str(run), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -140,7 +143,7 @@ def test_stopped_from_outside(how, kit, tmp_path):
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(how)
-        assert process.wait(20) != 0
+        assert process.wait(600) != 0
     finally:
         process.kill()
     found = results(tmp_path / "out")

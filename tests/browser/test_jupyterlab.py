@@ -10,9 +10,9 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -23,15 +23,20 @@ from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = "03_attention.ipynb"
+PATIENCE = 300  # seconds until something counts as hanging, on a busy machine too
+expect.set_options(timeout=1000 * PATIENCE)
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 LAB = [
-    "--no-browser", "--allow-root", "--ip=127.0.0.1", "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
+    "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--KernelManager.transport=ipc",
+    "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 ]  # fmt: skip
+# What `make lab` says of folders and first pages.
+LAB += re.findall(r"--\S+App\.\S+", re.search(r"^lab:.*\n(.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1])
 SETTINGS = {
     # By default cells out of sight are not in the page; here all are.
     "notebook-extension/tracker": {"windowingMode": "none"},
@@ -55,6 +60,7 @@ def browser():
 def folder(tmp_path_factory):
     """A copy of the notebooks, with nothing printed in the one to run; the committed ones stay as they are."""
     folder = tmp_path_factory.mktemp("lab") / "notebooks"
+    shutil.copy(ROOT / "NOTATION.md", folder.parent)
     shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
     for cell in notebook.cells:
@@ -66,60 +72,75 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(folder, tmp_path_factory):
-    """(address, token) of a JupyterLab over `folder`.  It, and its kernels, end with the tests whatever happens."""
+    """(address, token) of a JupyterLab over `folder`'s parent.  It, and its kernels, end with the tests."""
     private = tmp_path_factory.mktemp("jupyter")  # nothing of the user's own Jupyter is read or changed
     for name, value in SETTINGS.items():
         file = private / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(value), encoding="utf-8")
     places = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-    places |= {f"JUPYTER_{kind}_DIR": kind.lower() for kind in ("CONFIG", "DATA", "RUNTIME")}
+    places |= {f"JUPYTER_{kind}_DIR": kind.lower() for kind in ("CONFIG", "DATA")}
     environment = os.environ | {variable: str(private / name) for variable, name in places.items()}
     token = secrets.token_hex(16)
-    command = [sys.executable, "-m", "jupyter", "lab", *LAB, f"--port={free_port()}", f"--notebook-dir={folder}"]
-    log = private / "log"
-    with log.open("w") as stream:
-        # The token goes by environment: a command line can be read by everybody on the machine.
-        environment["JUPYTER_TOKEN"] = token
-        server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
-    try:
-        yield wait_for(server, private / "runtime", token, log), token
-    finally:
-        server.terminate()
+    # The token goes by environment: a command line can be read by everybody on the machine.
+    environment["JUPYTER_TOKEN"] = token
+    # The kernel's sockets are files there, and a socket's path may have a hundred letters at most.
+    with tempfile.TemporaryDirectory(prefix="lab-") as runtime:
+        environment["JUPYTER_RUNTIME_DIR"] = runtime
+        server, address = start(folder.parent, environment, private / "log")
         try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()  # its kernels notice that it is gone, and end too
-            server.wait()
+            yield address, token
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                server.kill()  # its kernels notice that it is gone, and end too
+                server.wait()
 
 
-def free_port() -> int:
-    """Free now; should somebody be quicker, JupyterLab tries the next ones."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def start(folder: Path, environment: dict, log: Path):
+    """(process, address) of a server that answers.
+
+    The system gives it a port; JupyterLab looks at it before it takes it, so that somebody may be quicker: once more.
+    """
+    command = [sys.executable, "-m", "jupyter", "lab", *LAB]
+    for _ in range(5):
+        with log.open("w") as stream:
+            server = subprocess.Popen(
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            )
+        address = wait_for(server, Path(environment["JUPYTER_RUNTIME_DIR"]), environment["JUPYTER_TOKEN"])
+        if address is not None:
+            return server, address
+        server.kill()
+        server.wait()
+        if "already in use" not in log.read_text(encoding="utf-8"):
+            break
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
 
 
-def wait_for(server, runtime: Path, token: str, log: Path, seconds: float = 60) -> str:
-    """The address that the server wrote down, once it answers."""
+def wait_for(server, runtime: Path, token: str) -> str | None:
+    """The address that the server wrote down, once it answers; None if it ended or hangs."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and server.poll() is None:
         time.sleep(0.2)
-        for file in runtime.glob("jpserver-*.json"):
+        for file in runtime.glob(f"jpserver-{server.pid}.json"):
             try:
                 address = json.loads(file.read_text(encoding="utf-8"))["url"]
                 with opener.open(f"{address}api/status?token={token}", timeout=5):
                     return address
             except (OSError, ValueError):
                 pass  # not complete, or not listening yet
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
+    return None
 
 
 @pytest.fixture
 def page(browser):
     """A page that reaches this machine only; `page.refused` lists what it wanted from elsewhere."""
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.set_default_timeout(1000 * PATIENCE)
     page.refused = []
 
     def refuse(route):
@@ -149,9 +170,9 @@ def test_a_notebook_runs_in_jupyterlab(lab, folder, page):
     assert exercises > 0
     assert solutions > 0
 
-    page.goto(f"{address}lab/tree/{NOTEBOOK}?token={token}")
+    page.goto(f"{address}lab/tree/{folder.name}/{NOTEBOOK}?token={token}")
     status = page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle")
-    expect(status).to_be_visible(timeout=60_000)
+    expect(status).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)  # nobody is asked which kernel, nothing went wrong
     cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
     expect(cells).to_have_count(len(code))
@@ -161,8 +182,8 @@ def test_a_notebook_runs_in_jupyterlab(lab, folder, page):
     menu(page, "View", "Expand All Code")  # a folded cell does not show its number
     menu(page, "Run", "Run All Cells")
     prompts = cells.locator(".jp-InputArea-prompt")
-    expect(prompts).to_have_text([f"[{i + 1}]:" for i in range(len(code))], timeout=120_000)
-    expect(status).to_be_visible(timeout=30_000)
+    expect(prompts).to_have_text([f"[{i + 1}]:" for i in range(len(code))])
+    expect(status).to_be_visible()
 
     # What the student sees ...
     for kind in ("stderr", "error"):
@@ -176,7 +197,7 @@ def test_a_notebook_runs_in_jupyterlab(lab, folder, page):
 
     # ... and what is on disk after saving.
     menu(page, "File", "Save Notebook")
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while not saved(folder)[-1].execution_count and time.monotonic() < end:
         page.wait_for_timeout(200)  # a plain sleep would hold up the page's requests as well
     cells = saved(folder)
@@ -184,3 +205,14 @@ def test_a_notebook_runs_in_jupyterlab(lab, folder, page):
     assert [cell.execution_count for cell in cells] == [i + 1 for i in range(len(cells))]
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+
+
+def test_the_first_page_is_the_map_and_its_links_open(lab, page):
+    """The map's link to ../NOTATION.md leads out of the notebooks' folder."""
+    address, token = lab
+    page.goto(f"{address}?token={token}")
+    expect(page.get_by_role("tab", name="00_map.ipynb")).to_be_visible()
+    page.locator(".jp-NotebookPanel").get_by_role("link", name="NOTATION.md").first.click()
+    expect(page.get_by_role("tab", name="NOTATION.md")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.refused == []

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -17,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch.distributed import TCPStore
 
 from vitedu.engine.report import read_metrics
 from vitedu.recipes import DataRecipe, Execution, Recipe
@@ -25,6 +25,9 @@ from vitedu_numpy.config import ViTConfig
 # A process that has everything imported and hands out copies of itself: a run starts in a tenth of a second.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["vitedu.engine.train", "sklearn.datasets"])
+
+# Seconds after which a process counts as hanging.  No test waits that long, on a busy machine either.
+PATIENCE = 600
 
 SMALL = Recipe(
     name="small",
@@ -46,9 +49,9 @@ def with_run(recipe: Recipe, **changes) -> Recipe:
 
 def _process(recipe, out, rank, world, port, log, keywords):
     """What a new process does.  It ends without Python's own clean-up, which a killed process does not have either."""
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world))
-    if world == 1:
-        del os.environ["RANK"]
+    if world > 1:  # as torchrun does: the store where processes meet is there already
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(world))
+        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     output = open(log, "a", encoding="utf-8", buffering=1)
     sys.stdout = sys.stderr = output
     from vitedu.engine.train import train
@@ -69,9 +72,10 @@ def _process(recipe, out, rank, world, port, log, keywords):
 
 def start(recipe, out, world=1, **keywords):
     """Start a run on `world` processes and return them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    store, port = None, 0
+    if world > 1:  # it takes a port that is free, and keeps it
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        port = store.port
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     log = f"{out}.log"
     started = [
@@ -80,10 +84,11 @@ def start(recipe, out, world=1, **keywords):
     ]
     for process in started:
         process.start()
+        process.store = store  # open as long as the processes are known
     return started
 
 
-def finish(started, out, limit=120) -> None:
+def finish(started, out, limit=PATIENCE) -> None:
     """Wait for the processes; fail with what they printed when one of them failed."""
     end = time.monotonic() + limit
     for process in started:

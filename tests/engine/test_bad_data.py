@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_runs import SMALL, finish, losses, read_metrics, start, with_run
+from small_runs import PATIENCE, SMALL, finish, losses, read_metrics, start, with_run
 
 from vitedu.recipes import DataRecipe
 
@@ -75,6 +75,6 @@ def test_a_shard_that_is_cut_off_stops_the_run_and_is_named(folder, tmp_path):
     out = tmp_path / "runs" / "run"
     recipe = replace(RECIPE, data=replace(RECIPE.data, streaming=True, lanes=2, window=2))
     started = start(recipe, out, data=str(folder))
-    started[0].join(120)
+    started[0].join(PATIENCE)
     assert started[0].exitcode == 1
     assert shard.name in Path(f"{out}.log").read_text(encoding="utf-8")

@@ -63,8 +63,7 @@ def test_the_compiler_does_not_cut_blocks_at_buckets(torchrun, monkeypatch):
     """Several versions of PyTorch refuse to compile a DDP model with activation checkpointing inside otherwise."""
     from torch._dynamo import config
 
-    monkeypatch.setattr(config, "optimize_ddp", True)
     monkeypatch.setattr(torch.nn.Module, "compile", lambda block: None)  # nothing is compiled here: that takes seconds
-    with processes(SMALL.run) as world:
+    with config.patch(optimize_ddp=True), processes(SMALL.run) as world:
         parallelise(ViT(SMALL.model, rng=0).double(), replace(SMALL.run, compile=True), world)
-    assert config.optimize_ddp is False
+        assert config.optimize_ddp is False

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_runs import SMALL, finish, losses, start, weights, with_run
+from small_runs import PATIENCE, SMALL, finish, losses, start, weights, with_run
+
+from vitedu.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def failed(started, out) -> str:
     """Wait for a run that must fail; return what it printed."""
     for process in started:
-        process.join(120)
+        process.join(PATIENCE)
     assert [process.exitcode for process in started] == [1] * len(started)
     return Path(f"{out}.log").read_text(encoding="utf-8")
 
@@ -87,7 +89,7 @@ def words(text: str) -> str:
 def vitedu(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "vitedu.cli", *map(str, arguments)],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
 
 
@@ -115,6 +117,19 @@ def test_a_wrong_data_path_is_named(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch, capsys):
+    """What `make lab` installs trains on the digits and on folders of images; parquet needs more."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train-00000.parquet").touch()
+    monkeypatch.setitem(sys.modules, "datasets", None)  # as if it were not installed
+    assert main(["train", "vit_cifar10", "--out", str(tmp_path / "run"), "--data", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert "datasets" in said
+    assert ".[train]" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_torchrun_and_overrides(tmp_path):
     """The whole way: two processes started by torchrun, fields changed on the command line, curves compared."""
     out = tmp_path / "run"
@@ -122,7 +137,7 @@ def test_torchrun_and_overrides(tmp_path):
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "vitedu.cli",
          "train", "vit_digits", "--out", str(out), "--epochs", "0.27", "--warmup-steps", "2", "--run.threads", "1",
          "--run.parallel", "fsdp", "--run.few-shot-every", "6", "--run.precision", "bf16", "--ema", "0.9"],
-        cwd=ROOT, capture_output=True, text=True, timeout=180,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "eval_accuracy" in done.stdout

@@ -63,7 +63,7 @@ def test_a_cell_is_computed_once(folder, tmp_path, monkeypatch):
     assert path.name.startswith("greys--")
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert kept["model"]["digest"] == model_digest(model)
-    assert kept["preparation"] == {"size": [3, 8, 8], "eval_resize": None, "mean": None, "std": None}
+    assert kept["preparation"] == {"size": [3, 8, 8], "eval_resize": None}
     assert {"torch", "vitedu", "python", "device"} <= kept["versions"].keys()
     assert kept["date"][:2] == "20"
 

@@ -18,7 +18,7 @@ import vitedu_numpy as vn
 from vitedu.data.sample import UnreadableImage
 from vitedu.engine.export import export_run
 from vitedu.evaluation import Transform
-from vitedu.weights import About, save_npz, save_safetensors, save_timm
+from vitedu.weights import About, save_huggingface, save_npz, save_safetensors, save_timm
 from vitedu_numpy.weights.about import about_in
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -137,7 +137,7 @@ def test_a_file_without_classes(tmp_path, photo):
     assert {*model.predict(photo).names} == {"class 0", "class 1", "class 2"}
 
 
-def test_the_evaluation_of_the_recipe_is_kept(tmp_path, photo):
+def test_the_evaluation_of_the_recipe_is_kept(tmp_path):
     save_safetensors(vitedu.ViT(CONFIG, 0), tmp_path / "x.safetensors", about=About(("x",), {"eval_resize": 16}))
     transform = vitedu.load(tmp_path / "x.safetensors").transform
     wide = np.zeros((16, 64, 3), np.uint8)
@@ -146,24 +146,30 @@ def test_the_evaluation_of_the_recipe_is_kept(tmp_path, photo):
     assert transform.eval_resize == 16
 
 
-def test_timm_folders_bring_mean_std_and_names(tmp_path, photo):
-    model = vitedu.ViT(vitedu.ViTConfig(8, 4, 8, 1, 2, 8, num_classes=3), 0)
-    save_timm(model, tmp_path / "model.safetensors")
-    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    settings = {"pretrained_cfg": {"mean": mean, "std": std}, "label_names": ["x", "y", "z"]}
+def test_folders_of_timm_bring_names_and_crop(tmp_path):
+    """crop_pct 0.5: the shorter side is resized to 8 / 0.5 pixels, and the middle cut out."""
+    save_timm(vitedu.ViT(CONFIG, 0), tmp_path / "model.safetensors")
+    settings = {"label_names": ["x", "y", "z"], "pretrained_cfg": {"input_size": [3, 8, 8], "crop_pct": 0.5}}
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     found = vitedu.load(tmp_path)
-    assert found.classes == ("x", "y", "z")
-    plain = (Transform((3, 8, 8))(photo) + 1) / 2
-    expected = (plain - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
-    torch.testing.assert_close(found.transform(photo), expected, rtol=1e-5, atol=1e-5)  # float32, another order
+    assert (found.classes, found.transform.eval_resize) == (("x", "y", "z"), 16)
+
+
+def test_names_that_transformers_made_up_are_none(tmp_path):
+    save_huggingface(vitedu.ViT(CONFIG, 0), tmp_path)
+    path = tmp_path / "config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    for names, classes in (("LABEL_0", "LABEL_1", "LABEL_2"), None), (("a", "b", "c"), ("a", "b", "c")):
+        settings["id2label"] = {str(k): name for k, name in enumerate(names)}
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        assert vitedu.load(tmp_path).classes == classes
 
 
 @pytest.mark.parametrize(
     ("classes", "preparation"),
     [(["a", "a"], None), (["a", "b", "c", "d"], None), ([], None), ("abc", None), ([1, 2], None), ({}, None),
      (None, []), (None, {"size": 3}), (None, {"eval_resize": -1}), (None, {"eval_resize": "8"}),
-     (None, {"mean": [1.0]}), (None, {"mean": [1.0], "std": [0.0]})],
+     (None, {"eval_resize": True})],
 )  # fmt: skip
 def test_texts_that_do_not_fit_are_refused(classes, preparation):
     texts = {"vitedu/classes": json.dumps(classes), "vitedu/preparation": json.dumps(preparation)}
@@ -219,8 +225,8 @@ def test_images_that_are_none(tmp_path):
         transform(np.zeros((8, 8, 2), np.uint8))
     with pytest.raises(TypeError, match="image is a int"):
         transform(3)
-    with pytest.raises(ValueError, match="takes 1 channels"):
-        Transform((1, 8, 8), mean=[0.5] * 3, std=[0.5] * 3)
+    with pytest.raises(ValueError, match="eval_resize=4 is not allowed"):
+        Transform((1, 8, 8), eval_resize=4)
 
 
 # ---- predictions ---------------------------------------------------------------------------------------------------

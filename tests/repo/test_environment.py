@@ -66,16 +66,34 @@ def test_conda_and_pyproject_agree_on_python():
     assert "3.9" not in admitted
 
 
-def test_the_test_extra_contains_every_extra():
-    """So `.[test]`, which the Makefile and environment.yml install, is all there is, but for the peers to be timed."""
-    reached, todo = set(), ["test"]
+def extras_in(extra: str) -> set[str]:
+    """An extra, and those that it refers to."""
+    reached, todo = set(), [extra]
     while todo:
         extra = todo.pop()
         reached.add(extra)
         for requirement in map(Requirement, EXTRAS[extra]):
             if requirement.name == PROJECT["name"]:
                 todo += [e for e in requirement.extras if e not in reached]
-    assert reached == set(EXTRAS) - {"benchmarks"}
+    return reached
+
+
+def packages_of(extra: str) -> list[Requirement]:
+    """What an extra asks for, by way of others too."""
+    lines = itertools.chain.from_iterable(EXTRAS[e] for e in extras_in(extra))
+    return [r for r in map(Requirement, lines) if r.name != PROJECT["name"]]
+
+
+def test_the_test_extra_contains_every_extra():
+    """So `.[test]`, which `make test` and environment.yml install, is all there is, but for the peers to be timed."""
+    assert extras_in("test") == set(EXTRAS) - {"benchmarks"}
+
+
+def test_readers_get_less_than_testers():
+    """What no notebook imports is not in the extra that `make lab` installs."""
+    names = {requirement.name for requirement in packages_of("notebooks")}
+    assert {"jupyterlab", "matplotlib", "scikit-learn", "torch"} <= names
+    assert not names & {"datasets", "playwright", "pyarrow", "pytest", "ruff", "scipy", "transformers"}
 
 
 def test_the_lock_names_one_final_release_per_line():

@@ -130,7 +130,7 @@ def test_nothing_imports_notebooks_or_tests():
 
 def run(code: str) -> str:
     """What a fresh Python prints."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -170,9 +170,20 @@ def test_vitedu_numpy_needs_numpy_alone():
     assert run(ONLY_NUMPY) == "(2, 10)"
 
 
-IMPORT_COST = "import numpy, time; t = time.perf_counter(); import vitedu_numpy; print(time.perf_counter() - t)"
+IMPORT_COST = """
+from time import process_time as now
+
+start = now()
+import numpy
+middle = now()
+import vitedu_numpy
+print((now() - middle) / (middle - start))
+"""
 
 
 def test_vitedu_numpy_is_quick_to_import():
-    """Under 0.15 s beyond NumPy's own import.  The least of seven, since other work can only make it longer."""
-    assert min(float(run(IMPORT_COST)) for _ in range(7)) < 0.15
+    """At most 1.5 times NumPy's own import on top of it (0.8 when this was written), in processor time.
+
+    The least of seven: other work on the machine can only make it longer.
+    """
+    assert min(float(run(IMPORT_COST)) for _ in range(7)) < 1.5

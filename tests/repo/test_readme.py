@@ -62,7 +62,7 @@ def test_python_blocks_run(block, tmp_path):
     script = tmp_path / "block.py"
     script.write_text(block, encoding="utf-8")
     command = [sys.executable, "-c", f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

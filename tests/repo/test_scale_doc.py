@@ -50,6 +50,8 @@ def vitedu_arguments(words: list[str]) -> list[str] | None:
         return None
     launch = get_args_parser().parse_args(words[1:])  # ends the program for an argument that torchrun does not have
     assert (launch.module, launch.training_script) == (True, "vitedu.cli"), words
+    # Without either, all runs of a machine would meet at port 29500.
+    assert launch.standalone or launch.nnodes != "1:1", words
     return launch.training_script_args
 
 

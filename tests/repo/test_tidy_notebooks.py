@@ -80,7 +80,7 @@ def test_files(tmp_path):
     path = tmp_path / "00_untidy.ipynb"
     path.write_text(nbformat.writes(untidy()) + "\n\n", encoding="utf-8")
     for wanted in ("tidied 00_untidy.ipynb\n", ""):  # the second time there is nothing to do
-        done = subprocess.run([sys.executable, SCRIPT, path], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, SCRIPT, path], capture_output=True, text=True, timeout=600)
         assert (done.returncode, done.stdout) == (0, wanted), done.stderr
     text = path.read_text(encoding="utf-8")
     assert text.endswith("}\n")

@@ -69,12 +69,11 @@ def evaluate_run(net, objective, source, transform, world, run, autocast, batch_
     return {"eval_loss": loss / count, "eval_accuracy": right / count}
 
 
-def evaluate_scores(net, judge, source, ids, transform, floats, world, run, autocast, dtype, batch_size=512):
+def evaluate_scores(net, judge, source, ids, transform, world, run, autocast, dtype, batch_size=512):
     """({metric: images that are right}, images that could be read, a line for each that could not).
 
-    judge: (logits (b, K), labels (b,)) -> {metric: (b,) bool}; ids: the images that count; floats: what is done to
-    images in [-1, 1] before the model sees them.  Raises FloatingPointError where a logit is not finite, ValueError
-    where no image could be read.
+    judge: (logits (b, K), labels (b,)) -> {metric: (b,) bool}; ids: the images that count.  Raises FloatingPointError
+    where a logit is not finite, ValueError where no image could be read.
     """
     sums, images, problems = {}, 0, []
     shown = None if world.is_first else True  # None: on a terminal alone
@@ -83,7 +82,7 @@ def evaluate_scores(net, judge, source, ids, transform, floats, world, run, auto
             problems += batch.problems[: int((~batch.valid & torch.from_numpy(batch.positions < len(ids))).sum())]
             valid = batch.valid.to(world.device)
             with autocast():
-                logits = net(floats(as_floats(batch.images, world.device, dtype)))
+                logits = net(as_floats(batch.images, world.device, dtype))
             logits, labels = logits.double()[valid], batch.labels.to(world.device)[valid]
             if not torch.isfinite(logits).all():
                 raise FloatingPointError("the model gives NaN or infinity for an image; its weights are broken")

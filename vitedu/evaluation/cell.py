@@ -56,7 +56,7 @@ def evaluate_cell(
     """
     run = replace(run or Execution(), precision="float32") if (run or Execution()).precision == "auto" else run
     t = model.transform
-    preparation = {"size": list(t.shape), "eval_resize": t.eval_resize, "mean": t.mean, "std": t.std}
+    preparation = {"size": list(t.shape), "eval_resize": t.eval_resize}
     key = {
         "model": model_digest(model), "data": data if data in SETS else _place(data), "split": split,
         "folder": _place(folder), "labels": _file_digest(labels), "convention": convention, "by_number": by_number,
@@ -79,7 +79,7 @@ def evaluate_cell(
         pixels = opened.pixels or t.pixels
         run = run if run.micro_batch else replace(run, micro_batch=64)
         right, n, problems = evaluate_scores(
-            model, opened.judge, opened.source, opened.ids, pixels, t.floats, world, run, autocast, dtype, batch_size
+            model, opened.judge, opened.source, opened.ids, pixels, world, run, autocast, dtype, batch_size
         )
         values = {metric: count / n for metric, count in sorted(right.items())}
         cell = {

@@ -19,17 +19,12 @@ class Transform:
     """An image file (its path or bytes), a PIL image or an array of bytes  ->  (C, H, W) float32, in [-1, 1].
 
     shape: (C, H, W) that the model takes; eval_resize N: the shorter side becomes N pixels and the middle is cut out,
-    None: the whole image is resized to the shape; mean, std: per channel, of images in [0, 1], where a model wants
-    (x - mean) / std in place of [-1, 1].  `pixels` is the same up to bytes, for a `Loader`; `floats` is the rest.
+    None: the whole image is resized to the shape.  `pixels` is the same up to bytes, for a `Loader`.
     """
 
-    def __init__(self, shape, eval_resize: int | None = None, mean=None, std=None):
-        self.shape, self.eval_resize, self.mean, self.std = tuple(shape), eval_resize, mean, std
+    def __init__(self, shape, eval_resize: int | None = None):
+        self.shape, self.eval_resize = tuple(shape), eval_resize
         self.pixels = evaluation_transform(DataRecipe(crop="none", eval_resize=eval_resize), shape)
-        channels = self.shape[0]
-        for name, values in (("mean", mean), ("std", std)):
-            if values is not None and len(values) != channels:
-                raise ValueError(f"{name}={values} is not allowed; the model takes {channels} channels")
 
     def __call__(self, image) -> torch.Tensor:
         """Raises OSError where a file cannot be opened, UnreadableImage (a ValueError) where it holds no image,
@@ -40,21 +35,12 @@ class Transform:
             pixels = self.pixels(data, None)
         except UnreadableImage as error:
             raise UnreadableImage(f"{name} is no image that can be read: {error}") from error
-        return self.floats(torch.from_numpy(pixels) / 127.5 - 1)
-
-    def floats(self, images: torch.Tensor) -> torch.Tensor:
-        """(..., C, H, W) in [-1, 1]  ->  as the model was trained on them"""
-        if self.mean is None:
-            return images
-        mean, std = (torch.tensor(v, dtype=images.dtype, device=images.device)[:, None, None]
-                     for v in (self.mean, self.std))  # fmt: skip
-        return ((images + 1) / 2 - mean) / std
+        return torch.from_numpy(pixels) / 127.5 - 1
 
     def __repr__(self):
         C, H, W = self.shape
         way = f"{H} x {W}" if self.eval_resize is None else f"shorter side {self.eval_resize}, middle {H} x {W}"
-        scale = "[-1, 1]" if self.mean is None else f"mean {list(self.mean)}, std {list(self.std)}"
-        return f"Transform({'RGB' if C == 3 else 'grey'}, {way}, {scale})"
+        return f"Transform({'RGB' if C == 3 else 'grey'}, {way}, [-1, 1])"
 
 
 def _bytes_or_array(image):

@@ -19,7 +19,7 @@ class About(NamedTuple):
     """None: the file does not say."""
 
     classes: tuple[str, ...] | None = None  # class k is the k-th; at most as many as the head has outputs
-    preparation: dict | None = None  # of images for evaluation: {"eval_resize": 256 or None, "mean": ..., "std": ...}
+    preparation: dict | None = None  # of images for evaluation: {"eval_resize": pixels or None}
 
 
 def about_texts(about: About | None) -> dict[str, str]:
@@ -39,8 +39,8 @@ def about_in(texts, source, num_classes: int) -> About:
         classes = tuple(classes)
     if preparation is not None and not _is_preparation(preparation):
         raise ValueError(
-            f"{source}: {PREPARATION!r} is {json.dumps(preparation)[:80]}; expected an object with eval_resize, and "
-            f"mean and std of three channels or none"
+            f"{source}: {PREPARATION!r} is {json.dumps(preparation)[:80]}; expected an object with eval_resize, pixels or "
+            f"null"
         )
     return About(classes, preparation)
 
@@ -53,12 +53,7 @@ def _read(text, key, source):
 
 
 def _is_preparation(found) -> bool:
-    if not isinstance(found, dict) or not {*found} <= {"eval_resize", "mean", "std"}:
+    if not isinstance(found, dict) or not {*found} <= {"eval_resize"}:
         return False
-    size, mean, std = (found.get(name) for name in ("eval_resize", "mean", "std"))
-    if size is not None and (type(size) is not int or not 0 < size <= 100_000):
-        return False
-    if mean is None and std is None:
-        return True
-    lists = all(isinstance(v, list) and v and all(type(x) in (int, float) for x in v) for v in (mean, std))
-    return lists and len(mean) == len(std) and all(0 < s < 1e6 for s in std) and all(abs(m) < 1e6 for m in mean)
+    size = found.get("eval_resize")
+    return size is None or (type(size) is int and 0 < size <= 100_000)

@@ -239,6 +239,17 @@ def _unit(
     return last(out + shortcut if add else out)
 
 
+def mistakes_of_a_unit(slip):
+    """Mistakes that any residual unit invites.     slip(**changes) -> the unit computed with these changes"""
+    covers = "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?"
+    first = "the stride is on the first convolution (1x1), as in the first ResNet"
+    return (
+        Mistake("the shortcut is not added", "What makes the unit a residual one?", slip(add=False)),
+        Mistake(first, covers, slip(strides=(1, 0, 0))),
+        Mistake("the stride is on the last convolution (1x1)", covers, slip(strides=(0, 0, 1))),
+    )
+
+
 def _slip(**change):
     return lambda *args: _unit(*args, **change)
 
@@ -264,21 +275,7 @@ preact_unit = Check(
             "Where the shape stays, the way around the unit must be free: nothing may stand on it.",
             _slip(kept="h"),
         ),
-        Mistake(
-            "the shortcut is not added",
-            "What makes the unit a residual one?",
-            _slip(add=False),
-        ),
-        Mistake(
-            "the stride is on the first convolution (1x1), as in the first ResNet",
-            "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?",
-            _slip(strides=(1, 0, 0)),
-        ),
-        Mistake(
-            "the stride is on the last convolution (1x1)",
-            "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?",
-            _slip(strides=(0, 0, 1)),
-        ),
+        *mistakes_of_a_unit(_slip),
         Mistake(
             "a rectifier stands after the sum, as in the first ResNet",
             "Pre-activation means that nothing stands on the stream after the sum.",

@@ -9,7 +9,7 @@ from vitedu_numpy.layers.linear import linear as _np_linear
 from vitedu_numpy.layers.padding import same_padding as _np_same_padding
 
 from ..engine import Check, Mistake
-from .bit import UNIT_SIZES, conv_layer, norm_layer, relu, same
+from .bit import UNIT_SIZES, conv_layer, mistakes_of_a_unit, norm_layer, relu, same
 
 __all__ = ["feature_tokens", "hybrid_tokens", "postact_unit", "same_padding", "seen_pixels"]
 
@@ -400,21 +400,7 @@ postact_unit = Check(
             "Every convolution of this unit has a norm behind it, the last one too.",
             _slip(normed=False),
         ),
-        Mistake(
-            "the shortcut is not added",
-            "What makes the unit a residual one?",
-            _slip(add=False),
-        ),
-        Mistake(
-            "the stride is on the first convolution (1x1), as in the first ResNet",
-            "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?",
-            _slip(strides=(1, 0, 0)),
-        ),
-        Mistake(
-            "the stride is on the last convolution (1x1)",
-            "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?",
-            _slip(strides=(0, 0, 1)),
-        ),
+        *mistakes_of_a_unit(_slip),
         Mistake(
             "the rectifiers inside stand before the norms",
             "In which order do norm and rectifier come?",
