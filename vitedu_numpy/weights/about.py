@@ -39,8 +39,8 @@ def about_in(texts, source, num_classes: int) -> About:
         classes = tuple(classes)
     if preparation is not None and not _is_preparation(preparation):
         raise ValueError(
-            f"{source}: {PREPARATION!r} is {json.dumps(preparation)[:80]}; expected an object with eval_resize, pixels or "
-            f"null"
+            f"{source}: {PREPARATION!r} is {json.dumps(preparation)[:80]}; expected an object with eval_resize, a "
+            f"number of pixels or null"
         )
     return About(classes, preparation)
 
