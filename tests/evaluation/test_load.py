@@ -17,7 +17,9 @@ import vitedu
 import vitedu_numpy as vn
 from vitedu.data.sample import UnreadableImage
 from vitedu.engine.export import export_run
-from vitedu.evaluation import Transform
+from vitedu.engine.report import read_metrics
+from vitedu.evaluation import Transform, evaluate_cell
+from vitedu.recipes import Execution
 from vitedu.weights import About, save_huggingface, save_npz, save_safetensors, save_timm
 from vitedu_numpy.weights.about import about_in
 
@@ -80,6 +82,15 @@ def test_a_runs_folder_is_as_good_as_its_file(finished):
     assert by_folder.config == by_file.config
     for name, value in by_folder.state_dict().items():
         assert torch.equal(value, by_file.state_dict()[name])
+
+
+def test_evaluated_as_in_training(finished, few_images):
+    """The accuracy of `vitedu evaluate` is the one that training printed at its end: the same images and weights."""
+    (trained,) = [line["eval_accuracy"] for line in read_metrics(finished / "metrics.jsonl") if "eval_accuracy" in line]
+    run = Execution(device="cpu", precision="float64", threads=1)
+    cell = evaluate_cell(vitedu.load(finished), str(few_images), run=run)
+    assert cell["metrics"]["top1"]["value"] == trained
+    assert cell["n"] == 8
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "npz"])
