@@ -29,6 +29,8 @@ FLOORS = (
     ("vitedu.recipes", "vitedu.check"),
     ("vitedu.plan",),
     ("vitedu.engine",),
+    ("vitedu.evaluation",),
+    ("vitedu.commands",),
     ("vitedu.cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -36,7 +38,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
     *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
-    *(f"weights.{name}" for name in ("contents", "files", "grids", "layout", "loading", "official")),
+    *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
     *("training.batches", "transfer.shots"),
 )
 
@@ -64,6 +66,8 @@ MAY_IMPORT = {
         *MATHEMATICS, "tqdm", "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.plan", "vitedu.recipes",
         "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
+    "vitedu.evaluation": {*MATHEMATICS, "vitedu.data", "vitedu.engine", "vitedu.models", "vitedu.recipes"},
+    "vitedu.commands": {"once"},
     "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
@@ -83,7 +87,9 @@ MAY_IMPORT_LATE = {
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "pygments"},
-    "vitedu.cli": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
+    "vitedu.evaluation": {"torch"},
+    "vitedu.commands": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.evaluation", "vitedu.recipes", "vitedu.show"},
+    "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
 }
 
 

@@ -17,6 +17,8 @@ HELP = """vitedu COMMAND ...
   recipes [RECIPE]                     the names of all recipes, or one of them in full
   runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs
   export FOLDER --out FILE             the weights of a run's last checkpoint as .safetensors or .npz
+  predict FROM photo.jpg ... [--out PICTURE.png]      what photographs show, by name
+  evaluate FROM --data DATA [--out FOLDER]            accuracy with a standard error; --table FOLDER: one table of many
   plan ...                             memory, time and cost of a run before it is paid for
   prepare ...                          shrink a data set once, so that it is read faster ever after
 
@@ -174,8 +176,21 @@ def _prepare(arguments):
         print(f"  {line}")
 
 
+def _predict(arguments):
+    from .commands.predict import predict
+
+    return predict(arguments)
+
+
+def _evaluate(arguments):
+    from .commands.evaluate import evaluate
+
+    return evaluate(arguments)
+
+
 _COMMANDS = {
     "train": _train, "recipes": _recipes, "runs": _runs, "export": _export, "plan": _plan, "prepare": _prepare,
+    "predict": _predict, "evaluate": _evaluate,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -90,13 +90,13 @@ TORCH_NAMES = {
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
-            *("check", "compute", "data", "engine", "figures", "formulas", "paper", "paper_tables", "plan", "recipes"),
-            "show",
+            *("check", "compute", "data", "engine", "evaluation", "figures", "formulas", "paper", "paper_tables"),
+            *("plan", "recipes", "show"),
         )
     },
     "symbols.may_look": "values on a GPU are not looked at",
     **{f"__init__.{name}": "see `estimators` above" for name in ("FewShotRidge", "ViTClassifier")},
-    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "weights")},
+    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "load", "weights")},
     **{
         f"weights.{name}": "reads other libraries' files too"
         for name in (
@@ -110,6 +110,7 @@ TORCH_NAMES = {
         )
     },
     "pretrained.from_pretrained": "reads other libraries' files too",
+    "pretrained.about_pretrained": "reads other libraries' files too",
     "pretrained.released_url": "downloads",
 }
 
