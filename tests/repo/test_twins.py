@@ -87,7 +87,8 @@ TORCH_NAMES = {
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
-            *("check", "compute", "data", "engine", "figures", "formulas", "paper_tables", "plan", "recipes", "show"),
+            *("check", "compute", "data", "engine", "figures", "formulas", "paper", "paper_tables", "plan", "recipes"),
+            "show",
         )
     },
     "symbols.may_look": "values on a GPU are not looked at",

@@ -141,6 +141,14 @@ def test_the_hub(model, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file: str(tmp_path / "folder" / file))
     assert_same(from_pretrained("owner/model"), model)
 
+    def without_preprocessor(name, file):
+        if file == "preprocessor_config.json":  # as in repositories of timm
+            raise huggingface_hub.errors.LocalEntryNotFoundError(file)
+        return str(tmp_path / "folder" / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", without_preprocessor)
+    assert_same(from_pretrained("owner/model"), model)
+
     def fails(name, file):
         raise OSError("offline")
 

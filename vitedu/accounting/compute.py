@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 from vitedu_numpy.models.names import named_config
 
+from ..paper import JFT_IMAGES, TABLE_1, TABLE_6
 from .formulas import macs_by_part, parameters_by_part
-from .paper_tables import JFT_IMAGES, TABLE_1, TABLE_6
 
 __all__ = ["Compute", "Row", "count", "exaflops", "measure", "on_meta", "table_1", "table_6"]
 

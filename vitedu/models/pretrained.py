@@ -6,14 +6,20 @@ the Hugging Face hub.  Only numbers are read: pickled files, which can run anyth
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import zipfile
+from contextlib import suppress
+from math import isqrt
 from pathlib import Path
+
+import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 
+from ..weights.folding import fold_normalization, has_layer_scale, refuse_other_parts
 from ..weights.huggingface import (
     file_names,
     from_huggingface,
@@ -28,9 +34,12 @@ from .create import build
 
 __all__ = ["from_pretrained", "released_url"]
 
+_log = logging.getLogger(__name__)
+
 SHIPPED = ("vit_cifar10",)  # trained here, and part of the package: see shipped/*.md
 _STORE = "https://storage.googleapis.com"
 _OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight"}  # ViT, BiT, hybrid
+_PREPROCESSOR = "preprocessor_config.json"  # how transformers prepares images; timm says it in config.json
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 
 
@@ -39,8 +48,9 @@ def from_pretrained(
     num_classes=None,
     image_size=None,
     drop_pre_logits=False,
-    method="linear",
+    method=None,
     heads=None,
+    fold_normalization=True,
     rng=None,
     **changes,
 ):
@@ -50,24 +60,31 @@ def from_pretrained(
     file of ours, of transformers or timm, or a folder with one and its config.json; the name of a file that the authors
     released, such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
     "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
-    which logs a warning for all that it changes in the weights; heads: only for a file of timm that does not tell;
-    rng: as in `build`.
+    which logs a warning for all that it changes in the weights; method is None for "linear", for DINOv2 its authors'
+    "cubic-offset"; heads: only for a file of timm that does not tell; rng: as in `build`.
+
+    Images are in [-1, 1].  Where a folder says that its ViT was trained on images normalised otherwise, that goes into
+    the projection of patches, exactly, with a line in the log; fold_normalization=False: it does not, and images must
+    come normalised as the folder says.  LayerScale is folded too.  Features: `model(images, record)`, and then
+    record["pooled"] (B, D) is the class token after the last norm, record["encoded"] (B, T, D) are all tokens.
 
     Raises OSError where a file cannot be opened or fetched (ConnectionError then says how to get it by hand),
     ValueError where it holds no model, or not one that fits, TypeError for a setting that cannot be changed.
     """
-    path, source = _locate(path_or_id), os.fspath(path_or_id)
+    path, source, usual = _locate(path_or_id), os.fspath(path_or_id), "linear"
+    told = (num_classes, image_size, heads, fold_normalization)
     if os.path.isdir(path):
-        settings = read_json(os.path.join(path, "config.json"))
+        settings, preprocessor = read_json(os.path.join(path, "config.json")), os.path.join(path, _PREPROCESSOR)
+        preprocessor = read_json(preprocessor) if os.path.exists(preprocessor) else {}
         path = os.path.join(path, "model.safetensors")
-        state, config = _open_safetensors(path, settings, num_classes, image_size, heads)
+        state, config, usual = _open_safetensors(path, settings, preprocessor, *told)
     elif path.lower().endswith(_PICKLES):
         raise ValueError(f"{path} is a pickle, which can run anything while it is read; expected .npz or .safetensors")
     elif path.endswith(".npz") or zipfile.is_zipfile(path):
         state, config = open_npz(path, num_classes, image_size)
     else:
-        state, config = _open_safetensors(path, {}, num_classes, image_size, heads)
-    task = num_classes, image_size, drop_pre_logits, method
+        state, config, usual = _open_safetensors(path, {}, {}, *told)
+    task = num_classes, image_size, drop_pre_logits, method or usual
     state, config = adapt(state, config, source, resize_state, *task, **changes)
     with without_drawing():
         model = build(config, rng)
@@ -75,22 +92,66 @@ def from_pretrained(
     return model
 
 
-def _open_safetensors(path, settings, num_classes, image_size, heads):
-    """(state, config) of a file of ours, of transformers or of timm, told apart by its keys."""
+def _open_safetensors(path, settings, preprocessor, num_classes, image_size, heads, fold):
+    """(state, config, usual method) of a file of ours, of transformers or of timm, told apart by its keys."""
     arrays, metadata = read_safetensors(path)
     own = settings_in(metadata, path)
     if own is not None and not arrays.keys().isdisjoint(_OUR_NAMES):
-        return arrays, own
+        return arrays, own, "linear"
+    refuse_other_parts(arrays, path)
     if "patch_embed.proj.weight" in arrays or "stem.conv.weight" in arrays:
         config = timm_config(arrays, settings, path, own, num_classes, image_size, heads)
-        return from_timm(with_head(arrays, timm_layout(config), path), config, path), config
-    arrays = file_names(arrays)
-    if "vit.embeddings.cls_token" in arrays or "bit.embedder.convolution.weight" in arrays:
+        state = from_timm(with_head(arrays, timm_layout(config), path), config, path)
+        pixels = _mean_and_std(settings.get("pretrained_cfg"), "mean", "std")
+    else:
+        arrays = file_names(arrays)
+        if not {"vit.embeddings.cls_token", "bit.embedder.convolution.weight"} & arrays.keys():
+            found = sorted(arrays)[:3]
+            raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {found}")
         if not settings and own is None:
             raise ValueError(f"{path}: its settings stand in a config.json; give the folder of both")
         config = huggingface_config(arrays, settings or huggingface_settings(own), path, own, num_classes)
-        return from_huggingface(with_head(arrays, huggingface_layout(config), path), config, path), config
-    raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {sorted(arrays)[:3]}")
+        state = from_huggingface(with_head(arrays, huggingface_layout(config), path), config, path)
+        pixels = _mean_and_std(preprocessor, "image_mean", "image_std")
+    scaled = has_layer_scale(arrays)
+    if own is None:  # else it was written here, for images in [-1, 1]
+        state = _for_our_pixels(state, config, pixels, path, fold, scaled)
+    # LayerScale and a position for the class token: trained by DINOv2's code.  DeiT-III has none for that token.
+    return state, config, "cubic-offset" if scaled and _class_token_has_position(arrays) else "linear"
+
+
+def _class_token_has_position(arrays) -> bool:
+    """Whether the rows of the positions are those of a square grid and one more."""
+    positions = arrays.get("pos_embed", arrays.get("vit.embeddings.position_embeddings"))
+    rows = np.shape(positions)[-2] if np.ndim(positions) >= 2 else 0
+    return rows > 1 and isqrt(rows - 1) ** 2 == rows - 1
+
+
+def _mean_and_std(settings, mean, std):
+    """What images are normalised with, as a folder says it, or None if it does not."""
+    if not isinstance(settings, dict) or settings.get("do_normalize") is False:
+        return None
+    found = settings.get(mean), settings.get(std)
+    return None if None in found else found
+
+
+def _for_our_pixels(state, config, pixels, path, fold, scaled) -> dict:
+    """The state for images in [-1, 1], that is, for a mean and a standard deviation of 1/2; else a line in the log."""
+    if pixels is None:
+        if scaled:  # DINOv2, DeiT-III: never trained on images in [-1, 1]
+            text = "%s: nothing here says how its images were normalised (usually with ImageNet's mean and std, after "
+            _log.warning(text + "scaling to [0, 1]); give it images normalised so", path)
+        return state
+    if all(value == [0.5] * config.channels for value in map(_as_list, pixels)):
+        return state
+    if fold and type(config).__name__ == "ViTConfig":
+        return fold_normalization(state, *pixels, config.channels, path)
+    _log.warning("%s was trained on images normalised with mean %s and std %s; give it such", path, *pixels)
+    return state
+
+
+def _as_list(value):
+    return list(value) if isinstance(value, (list, tuple)) else value
 
 
 # ---- where files are -----------------------------------------------------------------------------------------------
@@ -154,9 +215,12 @@ def _fetch_released(name, url) -> str:
 def _fetch_from_hub(name) -> str:
     try:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
 
         for file in ("config.json", "model.safetensors"):
             path = hf_hub_download(name, file)
+        with suppress(EntryNotFoundError):  # not in every repository
+            hf_hub_download(name, _PREPROCESSOR)
     except Exception as error:
         reason = str(error).rstrip(".")
         raise ConnectionError(

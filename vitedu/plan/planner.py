@@ -12,8 +12,8 @@ from vitedu_numpy.validate import check_choices, is_count, is_number, require
 
 from ..accounting.compute import exaflops
 from ..accounting.formulas import macs_by_part, parameters_by_part
-from ..accounting.paper_tables import JFT_IMAGES, TPU_CORE_DAYS
 from ..models import named_config
+from ..paper import JFT_IMAGES, TABLE_2
 from ..recipes import Recipe, get_recipe, list_recipes
 from ..recipes.paper import IMAGENET, IMAGENET21K, NUM_IMAGES
 from .gpus import GPUS
@@ -207,13 +207,14 @@ def _divisor(share, largest) -> int:
 
 def paper_utilisation() -> dict[str, float]:
     """Recipe -> part of a TPUv3 core's peak that the paper's core-days (Table 2) mean, by our count of its FLOPs."""
-    runs = {
-        "vit_h14-jft": TPU_CORE_DAYS["ViT-H/14"],
-        "vit_l16-jft": TPU_CORE_DAYS["ViT-L/16"],
-        "vit_l16-imagenet21k": 230,
+    runs = {  # recipe -> its model and data in Table 2
+        "vit_h14-jft": ("ViT-H/14", "JFT-300M"),
+        "vit_l16-jft": ("ViT-L/16", "JFT-300M"),
+        "vit_l16-imagenet21k": ("ViT-L/16", "ImageNet-21k"),
     }
     found = {}
-    for name, core_days in runs.items():
+    for name, (printed, pretrained_on) in runs.items():
+        core_days = TABLE_2.row(name=printed, pretrained_on=pretrained_on).core_days
         recipe, data = get_recipe(name), name.split("-")[1]
         macs = sum(macs_by_part(recipe.model).values())
         flops = 1e18 * exaflops(macs, recipe.epochs, NUM_IMAGES[data])

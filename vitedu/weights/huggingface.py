@@ -2,7 +2,8 @@
 
 Its axes are PyTorch's, as ours; only names differ, and q, k, v are three matrices.  Files keep the names of its first
 versions, and its newer ones translate while loading: both are read, the first are written.  Its constants stand in
-`config.json`: erf GELU and a layer norm eps of 1e-12 unless it says otherwise; for BiT in its code.
+`config.json`: erf GELU and a layer norm eps of 1e-12 unless it says otherwise; for BiT in its code.  A `Dinov2Model` is
+read as a ViT, its LayerScale folded (`folding.py`).
 
 Only in PyTorch.  Shapes: `D` width, `M` hidden width of the MLP, `P` patch side, `C` channels, `T` tokens, `K` classes.
 """
@@ -21,6 +22,7 @@ from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
 from vitedu_numpy.weights.official import units
 
+from .folding import fold_layer_scale, refuse_other_parts
 from .safe import write_safetensors
 
 __all__ = [
@@ -42,6 +44,16 @@ _NEW_NAMES = {
     r"\blayers\.(\d+)\.mlp\.fc1\.": r"encoder.layer.\1.intermediate.dense.",
     r"\blayers\.(\d+)\.mlp\.fc2\.": r"encoder.layer.\1.output.dense.",
     r"\blayers\.(\d+)\.layernorm_": r"encoder.layer.\1.layernorm_",
+    # DINOv2's, in files and in memory
+    r"^dinov2\.": "",
+    r"\bencoder\.layer\.(\d+)\.norm1\.": r"encoder.layer.\1.layernorm_before.",
+    r"\bencoder\.layer\.(\d+)\.norm2\.": r"encoder.layer.\1.layernorm_after.",
+    r"\bencoder\.layer\.(\d+)\.attention\.q_proj\.": r"encoder.layer.\1.attention.attention.query.",
+    r"\bencoder\.layer\.(\d+)\.attention\.k_proj\.": r"encoder.layer.\1.attention.attention.key.",
+    r"\bencoder\.layer\.(\d+)\.attention\.v_proj\.": r"encoder.layer.\1.attention.attention.value.",
+    r"\bencoder\.layer\.(\d+)\.attention\.o_proj\.": r"encoder.layer.\1.attention.output.dense.",
+    r"\bencoder\.layer\.(\d+)\.mlp\.fc1\.": r"encoder.layer.\1.intermediate.dense.",
+    r"\bencoder\.layer\.(\d+)\.mlp\.fc2\.": r"encoder.layer.\1.output.dense.",
 }
 
 
@@ -113,8 +125,9 @@ def to_huggingface(named, config) -> dict[str, np.ndarray]:
 
 
 def from_huggingface(arrays, config, source="arrays") -> dict[str, np.ndarray]:
-    """The reverse, from files of older or newer versions.  Errors as in `from_official`."""
-    return from_layout(file_names(arrays), huggingface_layout(config), source)
+    """The reverse, from files of older or newer versions, LayerScale folded.  Errors as in `from_timm`."""
+    refuse_other_parts(arrays, source)
+    return from_layout(fold_layer_scale(file_names(arrays), source), huggingface_layout(config), source)
 
 
 def file_names(arrays) -> dict:
@@ -138,6 +151,7 @@ def huggingface_config(arrays, settings, source="arrays", own=None, num_classes=
     own: the config in the file's metadata, for what `config.json` has no place for; num_classes: where there is no
     head.  Raises ValueError for a setting that our models do not have.
     """
+    refuse_other_parts(arrays, source)
     arrays = file_names(arrays)
     is_bit = any(key.startswith("bit.") for key in arrays)
     head = "classifier.1.weight" if is_bit else "classifier.weight"
@@ -152,7 +166,10 @@ def huggingface_config(arrays, settings, source="arrays", own=None, num_classes=
 
 
 def _vit_settings(arrays, s, own, K):
-    _fixed(s, model_type=(None, "vit"), qkv_bias=(True,), hidden_act=tuple(_GELU))
+    _fixed(s, model_type=(None, "vit", "dinov2"), qkv_bias=(True,), hidden_act=tuple(_GELU))
+    dinov2 = s.get("model_type") == "dinov2"
+    if dinov2 and "classifier.weight" in arrays:
+        raise ValueError("its classifier reads class token and mean of the patches at once; expected a Dinov2Model")
     D, C, P, _ = arrays["vit.embeddings.patch_embeddings.projection.weight"].shape
     layers = {int(m[1]) for key in arrays if (m := re.match(r"vit\.encoder\.layer\.(\d{1,6})\.", key))}
     _fixed(s, num_hidden_layers=(None, len(layers)), hidden_size=(None, D), patch_size=(None, P, [P, P]))
@@ -161,7 +178,7 @@ def _vit_settings(arrays, s, own, K):
         image_size=s.get("image_size", 224), patch_size=P, width=D, depth=len(layers), channels=C,
         heads=s.get("num_attention_heads", 12), mlp_dim=len(arrays["vit.encoder.layer.0.intermediate.dense.bias"]),
         num_classes=K, representation_size=None if pooler is None else len(pooler),
-        gelu=_GELU[s.get("hidden_act", "gelu")], layernorm_eps=s.get("layer_norm_eps", 1e-12),
+        gelu=_GELU[s.get("hidden_act", "gelu")], layernorm_eps=s.get("layer_norm_eps", 1e-6 if dinov2 else 1e-12),
         dropout=s.get("hidden_dropout_prob", 0.0), attention_dropout=s.get("attention_probs_dropout_prob", 0.0),
         head_bias=getattr(own, "head_bias", 0.0),
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Position embeddings for another resolution (Sec. 3.2).  Taught in notebooks/13_weights.ipynb.
 
 A model trained on a grid of 14 x 14 patches can read larger images: every patch is treated as before, only there are
-more of them, so E_pos needs more rows.  They are interpolated on the grid.  Four good libraries do it in three
-different ways; the authors' is `method="linear"`: corner patches keep their vectors.
+more of them, so E_pos needs more rows.  They are interpolated on the grid.  Good libraries do it in five different
+ways; the authors' is `method="linear"`: corner patches keep their vectors.
 
 Shapes: `gh gw` grid, `N = gh gw`, `T` tokens, `D` width.
 """
@@ -25,6 +25,8 @@ def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, me
     """
     E_pos = torch.as_tensor(E_pos)
     check_positions(E_pos.shape, old_grid, new_grid, has_class_token, method)
+    if tuple(old_grid) == tuple(new_grid):
+        return E_pos.clone()
     (gh, gw), first = old_grid, int(has_class_token)
     # In float64, which Apple's GPUs have not: float32 would place the new patches to 7 digits only.
     grid = E_pos[first:].cpu().double().reshape(1, gh, gw, -1).permute(0, 3, 1, 2)  # (1, D, gh, gw)
@@ -37,8 +39,11 @@ def _interpolate(grid, size, method):
     if method == "nearest":  # in whole numbers: `F.interpolate` rounds in float32 and misses some
         y, x = (torch.arange(new) * old // new for old, new in zip(grid.shape[2:], size, strict=True))
         return grid[:, :, y][..., x]
-    mode = "bicubic" if method == "cubic" else "bilinear"
-    return F.interpolate(grid, size, mode=mode, align_corners=method == "linear")
+    if method == "cubic-offset":
+        scale = [(new + 0.1) / old for new, old in zip(size, grid.shape[2:], strict=True)]
+        return F.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False)
+    mode, antialias = "bicubic" if "cubic" in method else "bilinear", method == "cubic-antialias"
+    return F.interpolate(grid, size, mode=mode, align_corners=method == "linear", antialias=antialias)
 
 
 def resize_state(state, old, new, method: str = "linear"):

@@ -1,7 +1,8 @@
 """ViT, hybrids and BiT as the `timm` library names them.  Taught in notebooks/13_weights.ipynb.
 
 Its axes are PyTorch's, as ours, and q, k, v one matrix: only names differ.  Its constants are not in the files: erf
-GELU, layer norm eps 1e-6, group norm eps 1e-5, and 1e-8 under the root of a filter's variance.
+GELU, layer norm eps 1e-6, group norm eps 1e-5, and 1e-8 under the root of a filter's variance.  DeiT-III and DINOv2
+have LayerScale too, which is folded (`folding.py`).
 
 Only in PyTorch.  Shapes: `D` width, `M` hidden width of the MLP, `P` patch side, `C` channels, `T` tokens, `K` classes.
 """
@@ -19,6 +20,7 @@ from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
 from vitedu_numpy.weights.loading import say_image_size
 from vitedu_numpy.weights.official import units
 
+from .folding import fold_layer_scale, refuse_other_parts
 from .safe import write_safetensors
 
 __all__ = ["from_timm", "save_timm", "timm_config", "timm_layout", "to_timm"]
@@ -32,9 +34,12 @@ _CONSTANTS = {
     "HybridConfig": {"gelu": "erf", "layernorm_eps": 1e-6, "groupnorm_eps": 1e-5, "standardize_eps": 1e-7},
     "BiTConfig": {"groupnorm_eps": 1e-5, "standardize_eps": 1e-8},
 }
-_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}  # by width, of the paper's and the authors' models
+_HEADS = {192: 3, 384: 6, 512: 8, 768: 12, 1024: 16, 1280: 16}  # by width; 512: DeiT-III's "medium"
 # Architectures with these names and constants; others, under the same names of arrays, have another GELU.
-_KNOWN = r"(vit|deit)_(tiny|small|base|large|huge)_(patch\d+|r\d*_s\d+(_p\d+)?)_\d+|resnetv2_\d+x\d_bit"
+_KNOWN = (
+    r"(vit|deit)_(tiny|small|base|large|huge)_(patch\d+|r\d*_s\d+(_p\d+)?)_\d+|resnetv2_\d+x\d_bit"
+    r"|deit3_(small|medium|base|large|huge)_patch\d+_\d+|vit_(small|base|large)_patch14_dinov2"
+)
 
 
 def timm_layout(config) -> list[Entry]:
@@ -122,8 +127,9 @@ def to_timm(named, config) -> dict[str, np.ndarray]:
 
 
 def from_timm(arrays, config, source="arrays") -> dict[str, np.ndarray]:
-    """The reverse.  Errors as in `from_official`."""
-    return from_layout(_with_class_position(arrays), timm_layout(config), source)
+    """The reverse, LayerScale folded.  Errors as in `from_official`, and for parts that our models have not."""
+    refuse_other_parts(arrays, source)
+    return from_layout(fold_layer_scale(_with_class_position(arrays), source), timm_layout(config), source)
 
 
 def _with_class_position(arrays) -> dict:
@@ -143,6 +149,7 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
     settings: its `config.json` as a dict, or {}; own: the config in the file's metadata, or None; heads: where neither
     says them and the width is not one of the paper's.  Raises ValueError for what our models do not have.
     """
+    refuse_other_parts(arrays, source)
     arguments, architecture = settings.get("model_args") or {}, settings.get("architecture")
     if architecture is not None and not re.fullmatch(_KNOWN, str(architecture)):
         raise ValueError(f"{source}: architecture={architecture!r} is not known to compute as our models do")

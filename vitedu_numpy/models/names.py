@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 
 from ..config import DIGITS_VIT, BiTConfig, HybridConfig, ViTConfig
 
-__all__ = ["list_models", "named_config"]
+__all__ = ["list_models", "named_config", "registered_name"]
 
 # width, depth, heads, MLP width.  B, L, H: Table 1.  Ti and S are not in the paper: the authors' configurations.
 _VIT_SIZES = {
@@ -69,15 +69,21 @@ def list_models() -> list[str]:
     return list(_CONFIGS)
 
 
+def registered_name(name: str) -> str:
+    """The short name for any spelling: "R50+ViT-B/16" and "R50x1+ViT-B/16" are "r50_b16".  Errors as `named_config`."""
+    short = _ALIASES.get(name, name) if isinstance(name, str) else None
+    if short not in _CONFIGS:
+        raise ValueError(f"name={name!r} is not a registered model; list_models() has {', '.join(_CONFIGS)}")
+    return short
+
+
 def named_config(name: str, num_classes: int | None = None, image_size=None, **overrides):
     """The settings of a named model, with some changed: a `ViTConfig`, `HybridConfig` or `BiTConfig`.
 
     num_classes and image_size default to the model's own (1000 and 224 for the paper's).  Raises ValueError for an
     unknown name or a field out of its range, TypeError for a field that the model does not have.
     """
-    config = _CONFIGS.get(_ALIASES.get(name, name)) if isinstance(name, str) else None
-    if config is None:
-        raise ValueError(f"name={name!r} is not a registered model; list_models() has {', '.join(_CONFIGS)}")
+    config = _CONFIGS[registered_name(name)]
     overrides |= {k: v for k, v in (("num_classes", num_classes), ("image_size", image_size)) if v is not None}
     known = [f.name for f in fields(config)]
     unknown = [field for field in overrides if field not in known]

@@ -1,8 +1,8 @@
 """Position embeddings for another resolution (Sec. 3.2).  Taught in notebooks/13_weights.ipynb.
 
 A model trained on a grid of 14 x 14 patches can read larger images: every patch is treated as before, only there are
-more of them, so E_pos needs more rows.  They are interpolated on the grid.  Four good libraries do it in three
-different ways; the authors' is `method="linear"`: corner patches keep their vectors.
+more of them, so E_pos needs more rows.  They are interpolated on the grid.  Good libraries do it in five different
+ways; the authors' is `method="linear"`: corner patches keep their vectors.
 
 Shapes: `gh gw` grid, `N = gh gw`, `T` tokens, `D` width.
 """
@@ -19,29 +19,34 @@ __all__ = ["interpolation_matrix", "resize_positions", "resize_state"]
 def interpolation_matrix(old: int, new: int, method: str = "linear") -> np.ndarray:
     """M (new, old), float64: new values = M @ old values along one axis.  Every row sums to 1."""
     i = np.arange(new)
+    if method == "cubic-antialias":
+        wider = max(old / new, 1.0)
+        M = _cubic(abs((i[:, None] + 0.5) * old / new - (np.arange(old) + 0.5)) / wider, a=-0.5)
+        return M / M.sum(axis=1, keepdims=True)  # beyond the border there is nothing: the others weigh more
     if method == "linear":
         x = i * ((old - 1) / (new - 1) if new > 1 else 0.0)
     elif method == "nearest":
         x = i * old // new
     else:  # place of a new centre, measured in old patches from the first old centre
-        x = (i + 0.5) * old / new - 0.5
+        x = (i + 0.5) * old / (new + 0.1 if method == "cubic-offset" else new) - 0.5
     if method == "half-pixel":
         x = np.clip(x, 0, old - 1)
     left = np.floor(x)
-    reach = range(-1, 3) if method == "cubic" else range(2)
+    cubic = method in ("cubic", "cubic-offset")
+    reach = range(-1, 3) if cubic else range(2)
     M = np.zeros((new, old))
     for offset in reach:
         distance = np.abs(x - (left + offset))
         neighbour = np.clip(left + offset, 0, old - 1).astype(int)  # beyond the border, the border's vector
-        M[i, neighbour] += _cubic(distance) if method == "cubic" else np.maximum(1 - distance, 0)
+        M[i, neighbour] += _cubic(distance) if cubic else np.maximum(1 - distance, 0)
     return M
 
 
 def _cubic(d, a=-0.75):
-    """Keys' kernel: weight of a neighbour at distance d < 2."""
+    """Keys' kernel: weight of a neighbour at distance d."""
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, far)
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
 
 
 def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, method: str = "linear"):
@@ -52,6 +57,8 @@ def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, me
     """
     E_pos = np.asarray(E_pos)
     check_positions(E_pos.shape, old_grid, new_grid, has_class_token, method)
+    if tuple(old_grid) == tuple(new_grid):
+        return E_pos.copy()
     (gh, gw), first = old_grid, int(has_class_token)
     M_y, M_x = (interpolation_matrix(old, new, method) for old, new in zip(old_grid, new_grid, strict=True))
     grid = E_pos[first:].reshape(gh, gw, -1)

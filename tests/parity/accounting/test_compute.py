@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import vitedu_numpy.config
 from vitedu.accounting.compute import count, exaflops, measure, on_meta, table_1, table_6
 from vitedu.accounting.formulas import macs_by_part, parameters_by_part, vit_activations
-from vitedu.accounting.paper_tables import JFT_IMAGES, TABLE_1, TABLE_6
 from vitedu.models import build, named_config
 from vitedu.models.seq2seq import Transformer
+from vitedu.paper import JFT_IMAGES, TABLE_1, TABLE_6
 from vitedu_numpy.config import BiTConfig, HybridConfig, TransformerConfig, ViTConfig
 
 VIT = ViTConfig((12, 20), 4, width=24, depth=3, heads=4, mlp_dim=36, num_classes=7)

@@ -86,11 +86,38 @@ def test_other_interpolations_are_pytorchs(method, mode, rng):
     np.testing.assert_allclose(interpolation_matrix(7, 11, method) @ line, theirs, **TOLERANCE)
 
 
+@pytest.mark.parametrize(("old", "new"), [(37, 16), (37, 40), (16, 37)])
+def test_the_offset_of_dinov2(old, new, rng):
+    """Its call, with a scale factor instead of a size: on the way from 37 to 16 patches up to 1.3 from `cubic`."""
+    grid = rng.standard_normal((1, 3, old, old))
+    scale = (new + 0.1) / old
+    theirs = F.interpolate(torch.from_numpy(grid), scale_factor=(scale, scale), mode="bicubic")
+    ours = in_both(grid[0].reshape(3, -1).T, (old, old), (new, new), False, method="cubic-offset")
+    np.testing.assert_allclose(ours.T.reshape(3, new, new), theirs[0].numpy(), **TOLERANCE)
+
+
+@pytest.mark.parametrize(("old", "new"), [(37, 16), (37, 40), (16, 37), (2, 1), (5, 2)])
+def test_antialias(old, new, rng):
+    """timm's call: the kernel grows with the step, so every old vector counts."""
+    grid = rng.standard_normal((1, 3, old, old))
+    theirs = F.interpolate(torch.from_numpy(grid), (new, new), mode="bicubic", antialias=True)
+    ours = in_both(grid[0].reshape(3, -1).T, (old, old), (new, new), False, method="cubic-antialias")
+    np.testing.assert_allclose(ours.T.reshape(3, new, new), theirs[0].numpy(), **TOLERANCE)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_grid_changes_nothing(method, rng):
+    E_pos = rng.standard_normal((1 + 12, 3))
+    assert np.array_equal(in_both(E_pos, (3, 4), (3, 4), method=method), E_pos)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_properties(method):
     for old, new in ((3, 8), (8, 3), (5, 5), (1, 4)):
         M = interpolation_matrix(old, new, method)
         np.testing.assert_allclose(M.sum(axis=1), 1, **TOLERANCE)  # equal vectors stay equal
+        if method == "cubic-offset":
+            continue  # its grid of new + 0.1 patches begins where the old one does, and ends elsewhere
         if old == new:
             np.testing.assert_allclose(M, np.eye(old), **TOLERANCE)  # the same grid: nothing happens
         if method != "nearest":  # which always rounds down
