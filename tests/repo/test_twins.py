@@ -25,6 +25,7 @@ NUMPY_MODULES = {
 }
 TORCH_MODULES = {
     "cli": "the command line",
+    "folding": "parts that only PyTorch libraries' files have",
     "huggingface": "a PyTorch library's layout",
     "many": "vmap carries it out",
     "muon": "an optimiser beyond the paper's, for GPUs",

@@ -83,7 +83,8 @@ def set_constants(model, config) -> None:
         "StdConv": ("eps", "standardize_eps"),
     }
     for _, module in model.named_modules():
-        kind = type(module).__name__
+        kinds = [kind.__name__ for kind in type(module).__mro__]  # a FrugalStdConv is a StdConv
+        kind = next((kind for kind in kinds if kind in attributes or kind == "MaxPool"), None)
         if kind in attributes:
             attribute, field = attributes[kind]
             setattr(module, attribute, getattr(config, field))
