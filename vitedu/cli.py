@@ -14,6 +14,8 @@ __all__ = ["main"]
 HELP = """vitedu COMMAND ...
 
   train RECIPE --out FOLDER [--data DATA] [--any.field VALUE]   train, or go on; under torchrun on many processes
+  finetune FROM --out FOLDER [--recipe RECIPE] [--data DATA] [--grid]   carry weights over to another data set
+  probe FROM --data DATA               few-shot accuracies of a trained model's features
   recipes [RECIPE]                     the names of all recipes, or one of them in full
   runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs
   export FOLDER --out FILE             the weights of a run's last checkpoint as .safetensors or .npz
@@ -98,14 +100,29 @@ def _train(arguments):
         print(", ".join(f"{name} {value:.4f}" for name, value in results.items()) or "done")
 
 
+def _finetune(arguments):
+    from .commands.finetune import finetune
+
+    return finetune(arguments)
+
+
+def _probe(arguments):
+    from .commands.probe import probe
+
+    return probe(arguments)
+
+
 def _recipes(arguments):
-    from .recipes import format_recipe, get_recipe, list_recipes
+    from .recipes import format_recipe, get_finetuning, get_recipe, list_finetunings, list_recipes
 
     if not arguments:
         for name in list_recipes():
             print(f"{name:32s} {get_recipe(name).notes.source}")
+        print("\nfor `vitedu finetune FROM --recipe NAME`:")
+        for name in list_finetunings():
+            print(f"{name:32s} {get_finetuning(name).notes.source}")
     for name in arguments:
-        print(format_recipe(get_recipe(name)))
+        print(format_recipe(get_finetuning(name) if name in list_finetunings() else get_recipe(name)))
 
 
 def _runs(arguments):
@@ -189,9 +206,17 @@ def _evaluate(arguments):
 
 
 _COMMANDS = {
-    "train": _train, "recipes": _recipes, "runs": _runs, "export": _export, "plan": _plan, "prepare": _prepare,
-    "predict": _predict, "evaluate": _evaluate,
-}  # fmt: skip
+    "train": _train,
+    "finetune": _finetune,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "probe": _probe,
+    "recipes": _recipes,
+    "runs": _runs,
+    "export": _export,
+    "plan": _plan,
+    "prepare": _prepare,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,6 +1,6 @@
-"""Learning rate over time: linear warm-up, then linear or cosine decay.  Taught in notebooks/07_vit_numpy.ipynb.
+"""Learning rate over time: linear warm-up, then a decay.  Taught in notebooks/07_vit_numpy.ipynb.
 
-The same text stands in both packages (a test compares them); plain floats, nothing to import.
+Plain floats, nothing to import; both packages use it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,21 @@ from math import cos, pi
 __all__ = ["learning_rate"]
 
 
-def learning_rate(step, *, base, total_steps, warmup_steps=0, decay="cosine", end=0.0):
+def learning_rate(step, *, base, total_steps, warmup_steps=0, decay="cosine", end=0.0, milestones=()):
     """The learning rate of update number `step` = 0, 1, ..., total_steps - 1.
 
     With p = (step - warmup) / (total - warmup), held in [0, 1]:
-    cosine: base (1 + cos(pi p)) / 2;   linear: end + (base - end) (1 - p);   none: base.
+    cosine: base (1 + cos(pi p)) / 2;   linear: end + (base - end) (1 - p);   none: base;
+    stair: base / 10^n, where n of the milestones, given as parts of total_steps, are behind (BiT: 0.3, 0.6, 0.9).
     Then times min(1, step / warmup), so with warm-up the very first update has rate 0, as in the official code.
     """
-    if decay not in ("cosine", "linear", "none"):
-        raise ValueError(f"decay={decay!r} is not allowed; decay must be 'cosine', 'linear' or 'none'")
+    if decay not in ("stair", "cosine", "linear", "none"):
+        raise ValueError(f"decay={decay!r} is not allowed; decay must be 'stair', 'cosine', 'linear' or 'none'")
     p = (step - warmup_steps) / max(total_steps - warmup_steps, 1)
     p = min(max(p, 0.0), 1.0)
-    rate = {"cosine": base * (1 + cos(pi * p)) / 2, "linear": end + (base - end) * (1 - p), "none": base}[decay]
+    behind = sum(step > round(part * total_steps) for part in milestones)  # at a milestone itself not yet
+    rate = {
+        "cosine": base * (1 + cos(pi * p)) / 2, "linear": end + (base - end) * (1 - p), "none": base,
+        "stair": base / 10**behind,
+    }[decay]  # fmt: skip
     return rate * min(1.0, step / warmup_steps) if warmup_steps else rate

@@ -22,6 +22,7 @@ SMALL = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
 RECIPE = DataRecipe()
 AUGREG = replace(RECIPE, randaugment_layers=2, randaugment_magnitude=10)
 PAD = DataRecipe(crop="pad", pad=4, eval_resize=None)
+BIT = DataRecipe(crop="resize", train_resize=60, eval_resize=None)
 
 
 def jpeg(pixels=PHOTO) -> bytes:
@@ -31,7 +32,7 @@ def jpeg(pixels=PHOTO) -> bytes:
 
 
 def every_transform():
-    for recipe in (RECIPE, AUGREG, PAD, replace(PAD, randaugment_layers=1), replace(RECIPE, crop="none")):
+    for recipe in (RECIPE, AUGREG, PAD, replace(PAD, randaugment_layers=1), replace(RECIPE, crop="none"), BIT):
         for shape in ((3, 48, 40), (1, 24, 24)):
             yield training_transform(recipe, shape)
             yield evaluation_transform(replace(recipe, eval_resize=recipe.eval_resize and 64), shape)
@@ -102,6 +103,33 @@ def test_randaugment_comes_after_the_flip_and_uses_the_same_generator():
     rng, other = sample_rng(2, 9), sample_rng(2, 9)
     expected = augmented.augment(plain(PHOTO, rng).transpose(1, 2, 0), rng)
     assert np.array_equal(augmented(PHOTO, other), expected.transpose(2, 0, 1))
+
+
+# ---- BiT's ----------------------------------------------------------------------------------------------------------
+
+
+def test_resize_crop_by_definition():
+    """The whole image to 60 x 60, a window drawn row first, then a flip; in evaluation straight to 48 x 40."""
+    transform = training_transform(BIT, (3, 48, 40))
+    square = crops.resize(PHOTO, (60, 60)).copy()
+    for position in range(20):
+        rng = sample_rng(4, position)
+        top, left = rng.integers(0, 13), rng.integers(0, 21)
+        expected = square[top : top + 48, left : left + 40]
+        expected = expected[:, ::-1] if rng.random() < 0.5 else expected
+        assert np.array_equal(transform(PHOTO, sample_rng(4, position)), expected.transpose(2, 0, 1))
+    assert np.array_equal(
+        evaluation_transform(BIT, (3, 48, 40))(PHOTO), crops.resize(PHOTO, (48, 40)).transpose(2, 0, 1)
+    )
+
+
+def test_resize_crop_needs_room():
+    with pytest.raises(ValueError, match=r"train_resize=60 is not allowed for images of \(64, 64\)"):
+        training_transform(BIT, (3, 64, 64))
+    with pytest.raises(ValueError, match="train_resize=None is not allowed; train_resize must be given with crop="):
+        DataRecipe(crop="resize")
+    with pytest.raises(ValueError, match="train_resize=60 is not allowed"):
+        DataRecipe(train_resize=60)
 
 
 # ---- small images ---------------------------------------------------------------------------------------------------

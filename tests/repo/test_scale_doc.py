@@ -20,7 +20,7 @@ from vitedu import cli
 from vitedu.models import list_models
 from vitedu.plan import PlanRequest, format_plan, plan
 from vitedu.plan.memory import Counted
-from vitedu.recipes import flatten, get_recipe, list_recipes
+from vitedu.recipes import FineTuning, flatten, get_recipe, list_finetunings, list_recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "scale.md"
@@ -89,6 +89,8 @@ def test_commands_are_understood(arguments, understand, capsys):
     assert found == 0 or not isinstance(found, int), capsys.readouterr().err
     if arguments[0] == "train":
         assert arguments[1] in list_recipes()
+    if arguments[0] == "finetune":
+        assert found[1]["recipe"].name in list_finetunings()
 
 
 def test_a_wrong_command_would_be_noticed(understand, capsys):
@@ -137,7 +139,8 @@ def spans() -> list[str]:
 def test_fields_exist():
     known = {name.replace("_", "-") for kind in ("vit_digits", "bit_cifar10") for name in flatten(get_recipe(kind))}
     known |= {"top", "again", "by-number", "convention"}  # of predict and evaluate
-    known |= {"data", "out", "half", "csv"} | {f.name.replace("_", "-") for f in fields(PlanRequest)}
+    known |= {"data", "out", "half", "csv", "grid"} | {f.name.replace("_", "-") for f in fields(FineTuning)}
+    known |= {f.name.replace("_", "-") for f in fields(PlanRequest)}
     known |= {"data.no-streaming"}
     torchrun = {option for action in get_args_parser()._actions for option in action.option_strings}
     for span in spans():

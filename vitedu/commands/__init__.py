@@ -1,1 +1,1 @@
-"""The larger commands of `vitedu`, one a file: a function that takes the words behind the command's name."""
+"""Commands of `vitedu`, a file each; `cli.py` has the table of all.  A command reads its arguments and calls a room."""

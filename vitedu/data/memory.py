@@ -7,7 +7,7 @@ import numpy as np
 from .decode import open_image
 from .sample import Sample, UnreadableImage
 
-__all__ = ["Arrays", "decode_all"]
+__all__ = ["Arrays", "decode_all", "first_size"]
 
 LARGEST_SIDE = 64  # pixels: what counts as small when `in_memory` is left open,
 LARGEST_TOTAL = 10**9  # and bytes that all images together may take then
@@ -58,7 +58,7 @@ def decode_all(source, name: str, required: bool):
     """
     from tqdm import tqdm
 
-    H, W = _size(source, name)
+    H, W = first_size(source, name)
     if not required and (max(H, W) > LARGEST_SIDE or len(source) * H * W * 3 > LARGEST_TOTAL):
         return source
 
@@ -85,8 +85,8 @@ def decode_all(source, name: str, required: bool):
     return Arrays(images, labels, name, source.class_names, broken)
 
 
-def _size(source, name) -> tuple[int, int]:
-    """Height and width of the first image that can be read."""
+def first_size(source, name) -> tuple[int, int]:
+    """Height and width of the first image that can be read.  Raises ValueError where none of the first 64 can."""
     for sample in source.read(np.arange(min(len(source), 64))):
         try:
             image = open_image(sample.data)

@@ -15,7 +15,9 @@ from .crops import inception_crop, resize, resize_small_and_crop
 from .decode import open_image
 from .randaugment import RandAugment
 
-__all__ = ["CentralCrop", "InceptionCrop", "PadCrop", "Square", "evaluation_transform", "training_transform"]
+__all__ = [
+    "CentralCrop", "InceptionCrop", "PadCrop", "ResizeCrop", "Square", "evaluation_transform", "training_transform",
+]  # fmt: skip
 
 
 def training_transform(recipe, shape, exact: bool = True):
@@ -29,6 +31,8 @@ def training_transform(recipe, shape, exact: bool = True):
         augment = RandAugment(recipe.randaugment_layers, recipe.randaugment_magnitude)
     if recipe.crop == "inception":
         return InceptionCrop(shape, recipe.min_area, recipe.flip, augment, exact)
+    if recipe.crop == "resize":
+        return ResizeCrop(shape, recipe.train_resize, recipe.flip, augment)
     if recipe.crop == "pad":
         return PadCrop(shape, recipe.pad, recipe.flip, augment)
     return Square(shape, recipe.flip, augment)
@@ -65,6 +69,21 @@ class Square:
 
     def __call__(self, data, rng=None):
         return _finish(_whole_image(data, self.shape), self, rng)
+
+
+class ResizeCrop:
+    """The whole image to a square of `large` pixels, its aspect lost, then a random crop (BiT); a flip, RandAugment."""
+
+    def __init__(self, shape, large: int, flip: bool = True, augment=None):
+        if large < max(shape[1:]):
+            raise ValueError(f"train_resize={large} is not allowed for images of {shape[1:]}; it must not be smaller")
+        self.shape, self.large, self.flip, self.augment = shape, large, flip, augment
+
+    def __call__(self, data, rng):
+        (C, H, W), large = self.shape, self.large
+        pixels = _whole_image(data, (C, large, large))
+        top, left = rng.integers(0, large - H + 1), rng.integers(0, large - W + 1)
+        return _finish(pixels[top : top + H, left : left + W], self, rng)
 
 
 class CentralCrop:

@@ -2,5 +2,6 @@
 
 `train.py` is the loop.  What it calls: `distributed.py` (processes, DDP, FSDP2), `objective.py` (the loss),
 `optimizer.py` (update and learning rate), `average.py` (EMA), `checkpoints.py`, `evaluate.py`, `report.py` (what one
-sees), `export.py`, `runs.py` (curves compared).  Taught in notebooks/14_pretraining.ipynb.
+sees), `export.py`, `runs.py` (curves compared), `start.py` (weights to begin from).  On top of it: `finetune.py`, and
+`probe.py` for frozen features.  Taught in notebooks/14_pretraining.ipynb.
 """

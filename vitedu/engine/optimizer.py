@@ -38,7 +38,7 @@ def rate_at(step: int, recipe, total_steps: int) -> float:
     """The learning rate of update number `step`."""
     return learning_rate(
         step, base=recipe.learning_rate, total_steps=total_steps, warmup_steps=recipe.warmup_steps, decay=recipe.decay,
-        end=recipe.linear_end,
+        end=recipe.linear_end, milestones=recipe.milestones,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| recipe.json | the final recipe: this file is enough to repeat the run |
+| recipe.json | the final recipe, and a digest of the weights it begins from: enough to repeat the run |
 | classes.json | the names of the classes in the order of their numbers, where the data set tells them |
 | versions.json | of Python and the packages |
 | metrics.jsonl | one line per report |
@@ -23,6 +23,7 @@ from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
 from vitedu_numpy.weights.files import replacing
 
 from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
+from ..weights.safe import read_json
 
 __all__ = ["check_classes", "open_run", "read_classes", "read_precision", "read_recipe", "versions", "write_json"]
 
@@ -31,22 +32,30 @@ _MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
 
 
 def open_run(
-    folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str], classes=None
-) -> None:
+    folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str], classes=None,
+    begun_from: str = "",
+) -> None:  # fmt: skip
     """Write what is run into a new folder; in an old one, see that it is the same run.
 
     precision: what was taken, where the recipe leaves it open; facts: what else stands in versions.json; classes: the
-    names that number the labels, None where the data do not tell.  Only `run.*`, how it is carried out, and the notes
-    may have changed.  Raises ValueError that names every other difference.
+    names that number the labels, None where the data do not tell; begun_from: the digest of the weights that it begins
+    from, "" for new ones.  Only `run.*`, how it is carried out, the notes, and where data and weights lie may have
+    changed.  Raises ValueError that names every other difference.
     """
     folder = Path(folder)
     if (folder / "recipe.json").exists():
         old, old_images = read_recipe(folder)
-        before, now = (flatten(r) | {"images in the data set": n} for r, n in ((old, old_images), (recipe, num_images)))
+        old_start = read_json(folder / "recipe.json").get("begun_from", "")
+        before, now = (
+            flatten(r) | {"images in the data set": n, "the digest of the weights it begins from": digest}
+            for r, n, digest in ((old, old_images, old_start), (recipe, num_images, begun_from))
+        )
         changed = [
             f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
             for name in sorted({*before, *now})
-            if not name.startswith(("run.", "notes.", "data.dataset")) and before.get(name) != now.get(name)
+            if not name.startswith(("run.", "notes.", "data.dataset"))
+            and name != "start"
+            and before.get(name) != now.get(name)
         ]
         if changed:
             raise ValueError(
@@ -58,6 +67,7 @@ def open_run(
         folder.mkdir(parents=True, exist_ok=True)
         record = {"model_kind": type(recipe.model).__name__, "num_images": num_images, "data": dataset}
         record["precision"] = precision
+        record |= {"begun_from": begun_from} if begun_from else {}
         write_json(folder / "recipe.json", {**record, "recipe": asdict(recipe)})
         where = {"processes": world.size, "device": str(world.device)}
         write_json(folder / "versions.json", versions() | where | facts)

@@ -30,6 +30,7 @@ from .precision import choose_precision
 from .report import Report
 from .run_folder import open_run, read_classes
 from .runs import draw, read_run
+from .start import begin_from
 
 __all__ = ["train"]
 
@@ -53,10 +54,12 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         if run.few_shot_every:
             check_labels(train_source, eval_source)
 
-        # ---- model: the same first weights on every process, whatever their number --------------------------------
+        # ---- model: the same first weights on every process, whatever their number: drawn, or those of `start` -----
         precision, why = choose_precision(out, recipe, world)
         dtype = torch.float64 if precision == "float64" else torch.float32
-        model = make_model(recipe).to(world.device, dtype)
+        model = make_model(recipe)
+        begun_from = begin_from(model, recipe)
+        model = model.to(world.device, dtype)
         if run.channels_last:
             model = model.to(memory_format=torch.channels_last)
         net = parallelise(model, run, world)
@@ -70,7 +73,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
         facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
         classes = one_form(train_source.class_names) if recipe.objective == "classify" else None
-        open_run(out, recipe, dataset, len(train_source), world, precision, facts, classes)
+        open_run(out, recipe, dataset, len(train_source), world, precision, facts, classes, begun_from)
         checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every, classes=classes)
         start = checkpoints.load_latest(model, optimizer, average)
         best = peak * world.size / flops_per_image(recipe)  # images/s
@@ -171,6 +174,11 @@ def check_classes(recipe, source, dataset) -> None:
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")
+    if recipe.start is not None and len(source) < recipe.batch_size:
+        raise ValueError(
+            f"batch_size={recipe.batch_size} is not allowed: {dataset!r} has {len(source)} images to train on, and one "
+            f"would come twice in a batch; batch_size must not be larger"
+        )
 
 
 def make_order(source, recipe):

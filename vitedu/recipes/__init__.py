@@ -1,11 +1,16 @@
-"""Recipes by name: the paper's Table 3, the authors' AugReg settings, and some for a laptop."""
+"""Recipes by name: the paper's Table 3, the authors' AugReg settings, some for a laptop; fine-tuning."""
 
 from .augreg import AUGREG
+from .finetune import FineTuning, finetuning_for, get_finetuning, list_finetunings
+from .hyper_rule import HyperRule, hyper_rule
 from .laptop import LAPTOP
 from .paper import PAPER
 from .recipe import DataRecipe, Execution, Notes, Recipe, flatten, format_recipe
 
-__all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "flatten", "format_recipe", "get_recipe", "list_recipes"]
+__all__ = [
+    "DataRecipe", "Execution", "FineTuning", "HyperRule", "Notes", "Recipe", "finetuning_for", "flatten",
+    "format_recipe", "get_finetuning", "get_recipe", "hyper_rule", "list_finetunings", "list_recipes",
+]  # fmt: skip
 
 _RECIPES = {recipe.name: recipe for recipe in [*LAPTOP, *PAPER, *AUGREG]}
 

@@ -33,7 +33,10 @@ class DataRecipe:
     eval_split: str = "validation"  # "": no evaluation
     hold_out: int = 0  # so many images of the training split (chosen by a fixed seed) are kept for evaluation instead
     train_images: int | None = None  # use only so many of the training images; None: all
-    crop: str = "inception"  # "inception": random area and aspect; "pad": pad and crop; "none": resize alone
+    # "inception": random area and aspect; "pad": pad and crop; "resize": to a square of `train_resize`, then crop, as
+    # BiT does; "none": resize alone
+    crop: str = "inception"
+    train_resize: int | None = None  # pixels, for crop="resize"
     pad: int = 4  # pixels of border for crop="pad"
     min_area: float = 0.05  # least part of the image that an inception crop keeps
     flip: bool = True  # left and right change places with probability 1/2
@@ -46,14 +49,16 @@ class DataRecipe:
     lanes: int = 64  # streaming: chunks read side by side; at least as many as processes times workers
 
     def __post_init__(self):
-        check_choices(self, crop=("inception", "pad", "none"))
+        check_choices(self, crop=("inception", "pad", "resize", "none"))
         for name in ("hold_out", "pad", "randaugment_layers", "randaugment_magnitude"):
             require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
         for name in ("window", "lanes"):
             require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
-        for name in ("train_images", "eval_resize"):
+        for name in ("train_images", "train_resize", "eval_resize"):
             value = getattr(self, name)
             require(value is None or is_count(value), name, value, "a positive integer or None")
+        goes = (self.train_resize is None) != (self.crop == "resize")
+        require(goes, "train_resize", self.train_resize, f"given with crop='resize', and None else; crop={self.crop!r}")
         require(is_number(self.mixup) and self.mixup >= 0, "mixup", self.mixup, "a number >= 0")
         area = self.min_area
         require(is_number(area) and 0 < area <= 1, "min_area", area, "a number in (0, 1]")
@@ -117,7 +122,8 @@ class Recipe:
     optimizer: str = "adam"  # "adam": decoupled weight decay; "sgd": momentum 0.9
     learning_rate: float = 1e-3
     warmup_steps: int = 10_000
-    decay: str = "linear"  # "linear", "cosine", "none"
+    decay: str = "linear"  # "linear", "cosine", "none", "stair": a tenth from each milestone on
+    milestones: tuple[float, ...] = ()  # for "stair": parts of the run
     linear_end: float = 0.0  # learning rate at the end of a linear decay
     weight_decay: float = 0.1  # decoupled, times the learning rate, on weight matrices only
     clip_norm: float | None = 1.0  # global gradient norm; None: never clip
@@ -125,6 +131,9 @@ class Recipe:
     label_smoothing: float = 0.0
     ema: float | None = None  # decay of the averaged weights, e.g. 0.9999; None: no averaging
     seed: int = 0  # first weights, order of the data, augmentation, dropout
+    # Weights to begin from, in place of new ones: a file, a run's folder, a name or hub id, as in `from_pretrained`.
+    # The head starts at zero, positions are interpolated to the model's grid.
+    start: str | None = None
 
     def __post_init__(self):
         check_choices(
@@ -132,7 +141,7 @@ class Recipe:
             objective=("classify", "masked_patches"),
             masked_target=("mean_color", "downsized", "l2"),
             optimizer=("adam", "sgd"),
-            decay=("linear", "cosine", "none"),
+            decay=("linear", "cosine", "none", "stair"),
             loss=("softmax", "sigmoid"),
         )
         epochs, steps = self.epochs, self.steps
@@ -147,6 +156,11 @@ class Recipe:
         for name, value in (("weight_decay", wd), ("linear_end", self.linear_end)):
             require(is_number(value) and value >= 0, name, value, "a number >= 0")
         require(clip is None or (is_number(clip) and clip > 0), "clip_norm", clip, "a positive number or None")
+        check_milestones(self)
+        start = self.start
+        require(start is None or (isinstance(start, str) and start), "start", start, "a name, a path, or None")
+        if start is not None:
+            require(self.objective == "classify", "objective", self.objective, f"'classify' with start={start!r}")
         smooth = self.label_smoothing
         require(is_number(smooth) and 0 <= smooth < 1, "label_smoothing", smooth, "a number in [0, 1)")
         require(ema is None or (is_number(ema) and 0 < ema < 1), "ema", ema, "a number in (0, 1) or None")
@@ -166,6 +180,17 @@ class Recipe:
         if self.steps is not None:
             return self.steps
         return max(1, round(self.epochs * num_images / self.batch_size))
+
+
+def check_milestones(recipe) -> None:
+    """Raise ValueError unless the milestones grow from 0 to 1, and are there for a stair alone; make them a tuple."""
+    stops = tuple(recipe.milestones)
+    object.__setattr__(recipe, "milestones", stops)  # a list, where they were read from a file
+    if recipe.decay != "stair":
+        require(stops == (), "milestones", stops, f"() for decay={recipe.decay!r}")
+        return
+    grow = stops and all(is_number(m) and a < m < 1 for a, m in zip((0, *stops), stops, strict=False))
+    require(grow, "milestones", stops, "parts of the run that grow, each between 0 and 1, for decay='stair'")
 
 
 def flatten(config, prefix: str = "") -> dict[str, object]:

@@ -1,0 +1,47 @@
+"""`vitedu probe FROM --data DATA`: how good are frozen features?  Described in docs/scale.md."""
+
+# No `from __future__ import annotations` here: the annotations are values that tyro reads.
+
+__all__ = ["probe"]
+
+
+def probe(arguments):
+    """Read the arguments, probe, print one line per number."""
+    import tyro
+
+    from ..recipes import Execution
+
+    def probe(
+        start: tyro.conf.Positional[str],
+        *,
+        data: str,
+        train_split: str = "train",
+        eval_split: str = "test",
+        train_images: int | None = None,
+        image_size: int | None = None,
+        shots: tuple[int, ...] = (1, 5, 10),
+        seeds: tuple[int, ...] = (0, 1, 2),
+        out: str = "",
+        run: Execution = Execution(micro_batch=128),  # noqa: B008 (frozen)
+    ):
+        """Accuracies of a linear classifier on what the head of a trained model reads; the model is not changed.
+
+        Args:
+            start: a run's folder, a file, a name such as vit_cifar10, or a hub id.
+            data: hub name or folder.
+            train_split: where the images to learn from are.
+            eval_split: where those to be judged on are.
+            train_images: use only so many of the training images.
+            image_size: pixels; None: those of the weights.
+            shots: images of each class.
+            seeds: choices of those images.
+            out: a .json file for the numbers.
+            run: where and how features are computed.
+        """
+        return locals()
+
+    found = tyro.cli(probe, args=arguments, prog="vitedu probe")
+    from ..engine.probe import format_probe
+    from ..engine.probe import probe as carry_out
+
+    print(format_probe(carry_out(**found)))

@@ -1,0 +1,73 @@
+"""How good are the features of a frozen model?  Sec. 4.1's few-shot accuracy, for any weights and any data set.
+
+Described in docs/scale.md.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from ..data.open import open_source
+from ..data.transforms import evaluation_transform
+from ..models.pretrained import from_pretrained
+from ..recipes import DataRecipe, Execution
+from ..transfer.fewshot import few_shot_accuracy
+from .distributed import parallelise, processes
+from .evaluate import check_labels, extract_features
+from .run_folder import write_json
+from .start import weights_at
+
+__all__ = ["format_probe", "probe"]
+
+
+def probe(
+    start: str,
+    data: str,
+    train_split: str = "train",
+    eval_split: str = "test",
+    train_images: int | None = None,
+    image_size: int | None = None,
+    shots=(1, 5, 10),
+    seeds=(0, 1, 2),
+    out: str = "",
+    run: Execution | None = None,
+) -> dict[str, list[float]]:
+    """{"5-shot": [accuracy with each seed's images], ...} of the features that the head of `start` reads.
+
+    start: as `from_pretrained` takes it, or a run's folder; data: a hub name or a folder; images are resized to the
+    model's square.  out: a .json file for the numbers.  Raises ValueError where a class has too few images, or the
+    labels are not known beforehand.
+    """
+    run = run or Execution()
+    recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
+    with processes(run) as world:
+        sources = open_source(data, train_split, train_images=train_images), open_source(data, eval_split)
+        labels, truth = check_labels(*sources)
+        # The number of classes is for a file without a head; which head there is has no say in what it reads.
+        model = from_pretrained(weights_at(start), sources[0].num_classes, image_size)
+        dtype = torch.float64 if run.precision == "float64" else torch.float32
+        model = model.to(world.device, dtype)
+        net = parallelise(model, run, world)
+        transform = evaluation_transform(recipe, (model.config.channels, *model.config.image_hw))
+        autocast = partial(torch.autocast, world.device.type, torch.bfloat16, enabled=run.precision == "bf16")
+        features, test_features = (
+            extract_features(net, model, source, np.arange(len(source)), transform, world, run, autocast, dtype)
+            for source in sources
+        )
+        accuracy = few_shot_accuracy(features, labels, test_features, truth, shots=tuple(shots), seeds=tuple(seeds))
+        results = {f"{k}-shot": [float(value) for value in values] for k, values in accuracy.items()}
+        if out and world.is_first:
+            write_json(out, {"start": str(start), "data": data, "seeds": list(seeds), "accuracy": results})
+    return results
+
+
+def format_probe(results) -> str:
+    """A line per number: the mean over seeds, and their standard deviation where there is more than one."""
+    lines = []
+    for name, values in results.items():
+        spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+        lines.append(f"{name:10s} {100 * np.mean(values):.1f}{spread} %")
+    return "\n".join(lines)
