@@ -20,14 +20,16 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     ("vitedu_numpy",),
     ("vitedu_numpy.layers", "vitedu_numpy.weights"),
-    ("vitedu_numpy.models", "vitedu_numpy.training", "vitedu_numpy.transfer"),
+    ("vitedu_numpy.models", "vitedu_numpy.training"),
+    ("vitedu_numpy.transfer",),
     ("vitedu", "vitedu.data", "vitedu.paper"),
     ("vitedu.layers", "vitedu.weights", "vitedu.show"),
-    ("vitedu.models", "vitedu.training", "vitedu.transfer"),
-    ("vitedu.accounting",),
+    ("vitedu.models", "vitedu.training"),
+    ("vitedu.accounting", "vitedu.transfer"),
     ("vitedu.recipes", "vitedu.check"),
     ("vitedu.plan",),
     ("vitedu.engine",),
+    ("vitedu.evaluation",),
     ("vitedu.commands",),
     ("vitedu.cli",),
 )
@@ -36,7 +38,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
     *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
-    *(f"weights.{name}" for name in ("contents", "files", "grids", "layout", "loading", "official")),
+    *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
     *("training.batches", "transfer.shots"),
 )
 
@@ -48,13 +50,13 @@ MAY_IMPORT = {
     "vitedu_numpy.weights": {"numpy", "vitedu_numpy"},
     "vitedu_numpy.models": {"numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.weights"},
     "vitedu_numpy.training": {"numpy", "vitedu_numpy", "vitedu_numpy.layers"},
-    "vitedu_numpy.transfer": {"numpy", "vitedu_numpy"},
+    "vitedu_numpy.transfer": {"numpy", "vitedu_numpy", "vitedu_numpy.training"},
     "vitedu": MATHEMATICS,
     "vitedu.layers": {*MATHEMATICS, "vitedu"},
     "vitedu.weights": {*MATHEMATICS, "vitedu"},
     "vitedu.models": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
     "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
-    "vitedu.transfer": {*MATHEMATICS, "vitedu"},
+    "vitedu.transfer": {*MATHEMATICS, "sklearn", "vitedu", "vitedu.training"},  # sklearn: only in `estimators`
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models", "vitedu.paper"},
     "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
     "vitedu.paper": {"numpy"},
@@ -64,12 +66,13 @@ MAY_IMPORT = {
         *MATHEMATICS, "tqdm", "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.plan", "vitedu.recipes",
         "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
+    "vitedu.evaluation": {*MATHEMATICS, "vitedu.data", "vitedu.engine", "vitedu.models", "vitedu.recipes"},
+    "vitedu.commands": {"once"},
     "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
         "vitedu_numpy.transfer", "vitedu_numpy.weights",
     },
-    "vitedu.commands": set(),
     "vitedu.cli": set(),
 }  # fmt: skip
 # ... and what only inside a function, where it is loaded when it is needed.
@@ -77,13 +80,15 @@ MAY_IMPORT_LATE = {
     "vitedu.check": {"torch", "vitedu.accounting", "vitedu.layers", "vitedu.models", "vitedu.training", "vitedu"},
     "vitedu.weights": {"safetensors"},
     "vitedu.models": {"huggingface_hub"},
+    "vitedu.transfer": {"vitedu.models", "vitedu_numpy.models", "vitedu_numpy.training"},  # `estimators` train both
     "vitedu.data": {
         *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
     },
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "pygments"},
-    "vitedu.commands": {"tyro", "vitedu.engine", "vitedu.recipes"},
+    "vitedu.evaluation": {"torch"},
+    "vitedu.commands": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.evaluation", "vitedu.recipes", "vitedu.show"},
     "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
 }
 

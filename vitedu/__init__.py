@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 # module -> the names that it defines; loaded at first use.
 _DEFINES = {
     "module": ("Module",),
+    "evaluation.load": ("load",),
     "layers.attention": ("MultiHeadAttention",),
     "layers.dropout": ("Dropout",),
     "layers.layernorm": ("LayerNorm",),
@@ -40,7 +41,11 @@ _DEFINES = {
     "models.vit": ("PreLogits", "ViT"),
     "training.loop": ("evaluate", "fit"),
     "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
+    "transfer.estimators": ("FewShotRidge", "ViTClassifier"),
     "transfer.fewshot": ("few_shot_accuracy",),
+    "transfer.knn": ("knn_accuracy",),
+    "transfer.probe": ("linear_probe",),
+    "transfer.sweep": ("few_shot_sweep",),
     "weights": ("from_official", "to_official"),
     "weights.resize": ("resize_positions",),
 }
@@ -48,7 +53,8 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 
 # modules that are asked for by a short name -> where they stand
 _MODULES = {
-    "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "figures": "show.figures",
+    "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "evaluation": "evaluation",
+    "figures": "show.figures",
     "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip

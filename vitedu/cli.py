@@ -19,6 +19,8 @@ HELP = """vitedu COMMAND ...
   recipes [RECIPE]                     the names of all recipes, or one of them in full
   runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs
   export FOLDER --out FILE             the weights of a run's last checkpoint as .safetensors or .npz
+  predict FROM photo.jpg ... [--out PICTURE.png]      what photographs show, by name
+  evaluate FROM --data DATA [--out FOLDER]            accuracy with a standard error; --table FOLDER: one table of many
   plan ...                             memory, time and cost of a run before it is paid for
   prepare ...                          shrink a data set once, so that it is read faster ever after
 
@@ -191,9 +193,23 @@ def _prepare(arguments):
         print(f"  {line}")
 
 
+def _predict(arguments):
+    from .commands.predict import predict
+
+    return predict(arguments)
+
+
+def _evaluate(arguments):
+    from .commands.evaluate import evaluate
+
+    return evaluate(arguments)
+
+
 _COMMANDS = {
     "train": _train,
     "finetune": _finetune,
+    "evaluate": _evaluate,
+    "predict": _predict,
     "probe": _probe,
     "recipes": _recipes,
     "runs": _runs,

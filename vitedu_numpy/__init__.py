@@ -29,6 +29,9 @@ from .training.loop import evaluate, fit
 from .training.optim import SGD, Adam, clip_by_global_norm
 from .training.parallel import DataParallel
 from .transfer.fewshot import few_shot_accuracy
+from .transfer.knn import knn_accuracy
+from .transfer.probe import linear_probe
+from .transfer.sweep import few_shot_sweep
 from .weights import from_official, to_official
 from .weights.resize import resize_positions
 
@@ -38,7 +41,7 @@ __all__ = [
     "Dropout", "Encoder", "Hybrid", "HybridConfig", "LayerNorm", "Linear", "MaskedPatchViT", "Module",
     "MultiHeadAttention", "Parameter", "PatchEmbedding", "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer",
     "TransformerConfig", "ViT", "ViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm",
-    "create_model", "evaluate", "few_shot_accuracy", "fit", "from_npz", "from_official", "greedy_decode",
-    "learning_rate", "list_models", "losses", "make_block", "make_encoder", "named_config", "numerical_gradient",
-    "relative_error", "resize_positions", "to_official",
+    "create_model", "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz", "from_official",
+    "greedy_decode", "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses", "make_block",
+    "make_encoder", "named_config", "numerical_gradient", "relative_error", "resize_positions", "to_official",
 ]  # fmt: skip

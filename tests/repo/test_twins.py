@@ -21,10 +21,13 @@ NUMPY_MODULES = {
     "conv_chunked": "PyTorch's convolutions are quick already",
     "parallel": "PyTorch has data parallelism of its own",
     "blas": "torch.set_num_threads",
+    "solvers": "a lesson on NumPy's solvers",
     **{module.rpartition(".")[2]: "stands once: docs/house.py" for module in STAND_ONCE},
 }
 TORCH_MODULES = {
     "cli": "the command line",
+    "folding": "parts that only PyTorch libraries' files have",
+    "estimators": "scikit-learn's way in, to both packages",
     "huggingface": "a PyTorch library's layout",
     "many": "vmap carries it out",
     "muon": "an optimiser beyond the paper's, for GPUs",
@@ -87,12 +90,13 @@ TORCH_NAMES = {
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
-            *("check", "compute", "data", "engine", "figures", "formulas", "paper", "paper_tables", "plan", "recipes"),
-            "show",
+            *("check", "compute", "data", "engine", "evaluation", "figures", "formulas", "paper", "paper_tables"),
+            *("plan", "recipes", "show"),
         )
     },
     "symbols.may_look": "values on a GPU are not looked at",
-    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "weights")},
+    **{f"__init__.{name}": "see `estimators` above" for name in ("FewShotRidge", "ViTClassifier")},
+    **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "load", "weights")},
     **{
         f"weights.{name}": "reads other libraries' files too"
         for name in (
@@ -106,6 +110,7 @@ TORCH_NAMES = {
         )
     },
     "pretrained.from_pretrained": "reads other libraries' files too",
+    "pretrained.about_pretrained": "reads other libraries' files too",
     "pretrained.released_url": "downloads",
 }
 

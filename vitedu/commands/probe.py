@@ -21,10 +21,12 @@ def probe(arguments):
         image_size: int | None = None,
         shots: tuple[int, ...] = (1, 5, 10),
         seeds: tuple[int, ...] = (0, 1, 2),
+        neighbors: tuple[int, ...] = (20,),
+        linear: bool = True,
         out: str = "",
         run: Execution = Execution(micro_batch=128),  # noqa: B008 (frozen)
     ):
-        """Accuracies of a linear classifier on what the head of a trained model reads; the model is not changed.
+        """Accuracies of classifiers on what the head of a trained model reads; the model is not changed.
 
         Args:
             start: a run's folder, a file, a name such as vit_cifar10, or a hub id.
@@ -35,6 +37,8 @@ def probe(arguments):
             image_size: pixels; None: those of the weights.
             shots: images of each class.
             seeds: choices of those images.
+            neighbors: numbers of nearest neighbours that vote.
+            linear: logistic regression on all training images, too.
             out: a .json file for the numbers.
             run: where and how features are computed.
         """

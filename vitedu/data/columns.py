@@ -9,7 +9,7 @@ import numpy as np
 
 from .sample import Sample
 
-__all__ = ["Columns", "Rows", "find_columns"]
+__all__ = ["Columns", "Rows", "find_columns", "with_names_of_files"]
 
 # In the order in which they are taken where a table has several.
 IMAGES = ("image", "img", "jpg", "jpeg", "png", "webp")
@@ -33,6 +33,34 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
     image = _choose("image", image, images, IMAGES, [], features, name)
     label = _choose("label", label, labels, LABELS, with_names, features, name)
     return Columns(image, label, list(features[label].names) if label in with_names else None)
+
+
+def with_names_of_files(columns: Columns, schemas) -> Columns:
+    """The columns, with the class names that the files of this split say themselves.     schemas: (file, Arrow schema)
+
+    `datasets` takes the names of a folder from the first file of its first split, and then reads the numbers of every
+    other file by them.  Raises ValueError where two files of a split have different lists.
+    """
+    from datasets import Features
+
+    found = {}  # list of names -> the first file that has it
+    different = {(schema.metadata or {}).get(b"huggingface"): (file, schema) for file, schema in schemas}
+    for text, (file, schema) in different.items():
+        names = getattr(Features.from_arrow_schema(schema).get(columns.label), "names", None) if text else None
+        if names:
+            found.setdefault(tuple(names), file)
+    if len(found) > 1:
+        (one, first), (other, second) = list(found.items())[:2]
+        place = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+        raise ValueError(
+            f"{first} and {second} number their classes differently: class {place} is {_name(one, place)} in one and "
+            f"{_name(other, place)} in the other.  Write both with one list of names"
+        )
+    return columns._replace(class_names=list(next(iter(found)))) if found else columns
+
+
+def _name(names, place) -> str:
+    return repr(names[place]) if place < len(names) else "nothing"
 
 
 def _choose(kind, wanted, possible, known, sure, features, name):

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from .classes import one_form
 from .retry import Retry
 from .sample import Sample
 
@@ -23,7 +24,8 @@ def split_folders(folder: str) -> dict[str, str]:
 
 
 class ImageFiles:
-    """The image files of class folders, sorted by class and name; the classes are the sorted folder names.
+    """The image files of class folders, sorted by class and name; the classes are the sorted names of folders that
+    hold any.  Folders called `.x`, `@x` or `__x` are no classes, and are not looked into.
 
     A file is a chunk of its own: nothing is gained by reading neighbours together.  Raises ValueError where there are
     no such files.
@@ -31,16 +33,20 @@ class ImageFiles:
 
     def __init__(self, folder: str, retry: Retry | None = None):
         self.folder, self.retry = folder, retry or Retry()
-        self.class_names = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
-        files, labels = [], []
-        for label, name in enumerate(self.class_names):
+        found = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not is_hidden(e.name))
+        files, labels, self.class_names = [], [], []
+        for name in found:
             inside = []
-            for where, _, names in os.walk(os.path.join(folder, name)):
+            for where, folders, names in os.walk(os.path.join(folder, name)):
+                folders[:] = [f for f in folders if not is_hidden(f)]
                 inside += [os.path.relpath(os.path.join(where, n), folder) for n in names if is_image(n)]
-            files += sorted(inside)
-            labels += [label] * len(inside)
+            if inside:
+                files += sorted(inside)
+                labels += [len(self.class_names)] * len(inside)
+                self.class_names.append(name)
         if not files:
             raise ValueError(f"data={folder!r} has no image files in class folders, such as {folder}/cat/1.jpg")
+        self.class_names = one_form(self.class_names)
         self.files = np.array([os.fsencode(file) for file in files])  # one block of memory, quick to hand to workers
         self.labels = np.array(labels, np.int64)
         self.chunks = np.ones(len(files), np.int64)
@@ -63,6 +69,11 @@ class ImageFiles:
 
 def is_image(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+
+
+def is_hidden(folder: str) -> bool:
+    """What editors, file servers and archives leave behind: .ipynb_checkpoints, @eaDir, __MACOSX."""
+    return folder.startswith((".", "@", "__"))
 
 
 def _content(path) -> bytes:

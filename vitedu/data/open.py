@@ -14,6 +14,7 @@ import os
 
 import numpy as np
 
+from .classes import renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
 from .order import fixed_permutation
@@ -40,16 +41,19 @@ def open_source(
     image_column: str | None = None,
     label_column: str | None = None,
     retry: Retry | None = None,
+    class_names=None,
 ):
     """The source of one split: `len(source)`, `.read(ids)`, `.chunks`, `.class_names`, `.num_classes` (None: unknown).
 
     streaming: read shards chunk by chunk where they are, instead of fetching them and mapping them into memory first.
     hold_out, part: that many images, chosen once for all, are part="eval"; the others are part="train", the first
     `train_images` of which (in a fixed random order) are used.  in_memory: decode all images now; None: if they are
-    small (at most 64 x 64 pixels, 1 GB) and not streamed.
+    small (at most 64 x 64 pixels, 1 GB) and not streamed.  class_names: the list that numbers the classes, that of the
+    training split; where this split names its own (folders, label names of a table), they are looked up there.
 
-    Raises ValueError naming the argument `data` for a name, folder or split that does not exist, ConnectionError where
-    the hub is needed and cannot be reached, ShardError (an OSError) for a file that stays missing.
+    Raises ValueError naming the argument `data` for a name, folder or split that does not exist, and for a class that
+    `class_names` lacks; ConnectionError where the hub is needed and cannot be reached, ShardError (an OSError) for a
+    file that stays missing.
     """
     if part not in ("train", "eval"):
         raise ValueError(f"part={part!r} is not allowed; part must be 'train' or 'eval'")
@@ -60,6 +64,7 @@ def open_source(
         source = _digits(split)
     else:
         source = _locate(dataset, split, streaming, image_column, label_column, retry)
+    source = renumbered(source, class_names, f"data={dataset!r}, split {split!r}")
     _require_labels(source, dataset, split)
     if hold_out or train_images is not None:
         source = part_of(source, _chosen(len(source), hold_out, part, train_images))
@@ -141,7 +146,7 @@ def _open_built(builder, name, split, streaming, image, label, retry):
 
 def _streamed(files, name, features, image, label, retry):
     from .arrow import ArrowShards, arrow_schema
-    from .columns import find_columns
+    from .columns import find_columns, with_names_of_files
     from .parquet import ParquetShards
     from .tar import TarShards
 
@@ -154,8 +159,9 @@ def _streamed(files, name, features, image, label, retry):
     if kinds == {"arrow"}:
         from datasets import Features
 
-        features = features or Features.from_arrow_schema(arrow_schema(files[0]))
-        columns = find_columns(features, name, image, label)
+        schemas = [(file, arrow_schema(file)) for file in files]
+        columns = find_columns(features or Features.from_arrow_schema(schemas[0][1]), name, image, label)
+        columns = with_names_of_files(columns, schemas)
         return Chunked(ArrowShards(files, columns), columns.class_names, retry)
     endings = sorted({os.path.splitext(f)[1] or f for f in files})
     raise ValueError(
@@ -165,10 +171,13 @@ def _streamed(files, name, features, image, label, retry):
 
 
 def _mapped(builder, files, name, split, image, label, retry):
-    from .columns import find_columns
-    from .parquet import check_parquet, is_remote
+    from .arrow import arrow_schema
+    from .columns import find_columns, with_names_of_files
+    from .parquet import is_remote, parquet_schemas
 
-    check_parquet(f for f in files if f.endswith(".parquet") and not is_remote(f))  # a message with the file's name
+    here = [f for f in files if not is_remote(f)]
+    schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
+    schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
     try:
         retry(builder.download_and_prepare, name)  # to a memory-mapped file in the cache of `datasets`, once
         dataset = builder.as_dataset(split=split)
@@ -177,7 +186,8 @@ def _mapped(builder, files, name, split, image, label, retry):
     except Exception as error:
         reason = error.__cause__ or error
         raise ValueError(f"data={name!r}, split {split!r} could not be read: {reason}") from error
-    return Table(dataset, find_columns(dataset.features, name, image, label), f"{name}, {split}")
+    columns = find_columns(dataset.features, name, image, label)
+    return Table(dataset, with_names_of_files(columns, schemas), f"{name}, {split}")
 
 
 def _open_saved(folder, split, streaming, image, label, retry):
@@ -237,7 +247,7 @@ def _require_labels(source, dataset, split):
     if len(source) == 0:
         raise ValueError(f"data={dataset!r}, split {split!r} holds no images")
     label = source.read([0])[0].label
-    if isinstance(source, Chunked):
+    if hasattr(source, "close"):  # what is read in shards
         source.close()
     if label < 0:
         raise ValueError(f"data={dataset!r}, split {split!r} has no labels (they are negative); choose another split")

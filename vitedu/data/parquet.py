@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from .columns import Rows, find_columns
+from .columns import Rows, find_columns, with_names_of_files
 from .retry import Retry
 
-__all__ = ["ParquetShards", "check_parquet"]
+__all__ = ["ParquetShards", "parquet_schemas"]
 
 
 def is_remote(file: str) -> bool:
@@ -39,7 +39,8 @@ class ParquetShards:
             from datasets import Features
 
             features = Features.from_arrow_schema(footers[0].schema.to_arrow_schema())
-        self.columns = find_columns(features, name, image, label)
+        schemas = ((file, footer.schema.to_arrow_schema()) for file, footer in zip(self.files, footers, strict=True))
+        self.columns = with_names_of_files(find_columns(features, name, image, label), schemas)
         groups = [(f, g) for f, footer in enumerate(footers) for g in range(footer.num_row_groups)]
         self.groups = np.array(groups, np.int32).reshape(-1, 2)  # (chunks, 2): file, row group in it
         self.lengths = np.array([footers[f].row_group(g).num_rows for f, g in groups], np.int64)
@@ -72,10 +73,9 @@ class ParquetShards:
         return self.footers[file]
 
 
-def check_parquet(files) -> None:
-    """Raises ValueError that names the first file which is no parquet, or cut short."""
-    for file in files:
-        _read_footer(file)
+def parquet_schemas(files) -> list:
+    """[(file, its Arrow schema), ...].  Raises ValueError naming the first file that is no parquet, or cut short."""
+    return [(file, _read_footer(file).schema.to_arrow_schema()) for file in files]
 
 
 def _read_footer(file):

@@ -156,8 +156,9 @@ class Subset:
         self.source, self.class_names, self.num_classes = source, source.class_names, source.num_classes
         ends = np.cumsum(source.chunks)
         self.chunks = np.diff(np.searchsorted(self.ids, ends), prepend=0)
-        if isinstance(source, Chunked):
-            source.expected = self.chunks
+        shards = getattr(source, "source", source)  # within other labels
+        if isinstance(shards, Chunked):
+            shards.expected = self.chunks
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -173,12 +174,12 @@ class Subset:
 
     def set_room(self, chunks: int) -> None:
         """As in `Chunked`; for other sources nothing."""
-        if isinstance(self.source, Chunked):
+        if hasattr(self.source, "set_room"):
             self.source.set_room(chunks)
 
     def prefetch(self, ids) -> None:
         """As in `Chunked`; for other sources nothing."""
-        if isinstance(self.source, Chunked):
+        if hasattr(self.source, "prefetch"):
             self.source.prefetch(self.ids[ids])
 
 

@@ -22,6 +22,8 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 
+from .run_folder import check_classes, read_classes, write_json
+
 __all__ = ["CheckpointError", "Checkpoints"]
 
 _ERRORS = (Exception, CheckpointException)  # PyTorch's own is a BaseException, which a plain `except` lets pass
@@ -34,10 +36,12 @@ class CheckpointError(RuntimeError):
 class Checkpoints:
     """The checkpoints of one run.
 
-    folder: where they are; keep: how many of the newest stay; keep_every: steps whose multiples stay for ever.
+    folder: where they are; keep: how many of the newest stay; keep_every: steps whose multiples stay for ever; classes:
+    names of the classes, a classes.json in each checkpoint.
     """
 
-    def __init__(self, folder, world, keep: int = 2, keep_every: int | None = None, tidy: bool = True):
+    def __init__(self, folder, world, keep: int = 2, keep_every: int | None = None, tidy: bool = True, classes=None):
+        self.classes = classes
         self.folder, self.world, self.keep, self.keep_every = Path(folder), world, keep, keep_every
         self.pending = None  # (what is being written, its step)
         # The thread that writes talks to the other processes at the same time as training does: on a line of its own.
@@ -92,6 +96,8 @@ class Checkpoints:
             future.result()
             if self.world.is_first:
                 # The last file that is written is the list of all others, so here everything is there.
+                if self.classes:
+                    write_json(self.path(step).with_suffix(".tmp") / "classes.json", list(self.classes))
                 os.replace(self.path(step).with_suffix(".tmp"), self.path(step))
                 _flush_folder(self.folder)
                 self._prune()
@@ -122,10 +128,12 @@ class Checkpoints:
     def load_latest(self, model, optimizer, average) -> int:
         """Read the newest checkpoint into model, optimiser (None: leave it out) and average; return its step, or 0.
 
-        A damaged checkpoint is named, and the one before is read.  Raises CheckpointError where none can be read.
+        A damaged checkpoint is named, and the one before is read.  Raises CheckpointError where none can be read,
+        ValueError where it was written with another list of classes.
         """
         failures = []
         for step in reversed(self.steps()):
+            check_classes(read_classes(self.path(step)), self.classes, str(self.path(step)))
             state = _state(model, optimizer, average, step)
             try:
                 dcp.load(state, checkpoint_id=str(self.path(step)), process_group=self.line)

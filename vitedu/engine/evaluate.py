@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from vitedu_numpy.transfer.shots import choose_shots
 
@@ -13,7 +14,7 @@ from ..data.loader import Loader
 from ..transfer import fewshot
 from .objective import as_floats
 
-__all__ = ["check_labels", "evaluate_few_shot", "evaluate_run", "extract_features"]
+__all__ = ["check_labels", "evaluate_few_shot", "evaluate_run", "evaluate_scores", "extract_features"]
 
 
 class InOrder:
@@ -66,6 +67,33 @@ def evaluate_run(net, objective, source, transform, world, run, autocast, batch_
     if count == 0:
         raise ValueError("no image of the evaluation set could be read")
     return {"eval_loss": loss / count, "eval_accuracy": right / count}
+
+
+def evaluate_scores(net, judge, source, ids, transform, world, run, autocast, dtype, batch_size=512):
+    """({metric: images that are right}, images that could be read, a line for each that could not).
+
+    judge: (logits (b, K), labels (b,)) -> {metric: (b,) bool}; ids: the images that count.  Raises FloatingPointError
+    where a logit is not finite, ValueError where no image could be read.
+    """
+    sums, images, problems = {}, 0, []
+    shown = None if world.is_first else True  # None: on a terminal alone
+    with _evaluating(net), tqdm(total=len(ids), unit="image", disable=shown, leave=False) as bar:
+        for batch in _batches(source, ids, transform, world, run, batch_size):
+            problems += batch.problems[: int((~batch.valid & torch.from_numpy(batch.positions < len(ids))).sum())]
+            valid = batch.valid.to(world.device)
+            with autocast():
+                logits = net(as_floats(batch.images, world.device, dtype))
+            logits, labels = logits.double()[valid], batch.labels.to(world.device)[valid]
+            if not torch.isfinite(logits).all():
+                raise FloatingPointError("the model gives NaN or infinity for an image; its weights are broken")
+            for metric, right in judge(logits, labels).items():
+                sums[metric] = sums.get(metric, 0) + right.sum()
+            images += len(labels)
+            bar.update(len(valid) * world.size)
+    count = world.count(images)
+    if count == 0:
+        raise ValueError("no image of the evaluation set could be read")
+    return {metric: world.count(int(right)) for metric, right in sums.items()}, count, problems
 
 
 def extract_features(net, model, source, ids, transform, world, run, autocast, dtype, batch_size=512) -> torch.Tensor:

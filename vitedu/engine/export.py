@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from vitedu_numpy.weights.about import About
 from vitedu_numpy.weights.loading import save_npz
 
 from ..models import build
@@ -16,9 +17,14 @@ from ..weights.safe import save_safetensors
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import processes
-from .run_folder import read_precision, read_recipe
+from .run_folder import read_classes, read_precision, read_recipe
 
-__all__ = ["export_model", "export_run", "make_model"]
+__all__ = ["export_model", "export_run", "make_model", "preparation_of"]
+
+
+def preparation_of(data_recipe) -> dict:
+    """What `evaluation_transform` does to images, as it stands in a file."""
+    return {"eval_resize": None if data_recipe.crop == "pad" else data_recipe.eval_resize}
 
 
 def make_model(recipe):
@@ -30,11 +36,12 @@ def make_model(recipe):
     return build(recipe.model, recipe.seed)
 
 
-def export_model(model, average, recipe, path, world, dtype=np.float32) -> None:
+def export_model(model, average, recipe, path, world, dtype=np.float32, classes=None) -> None:
     """Gather the weights (the averaged ones, where there are any) on the first process and write them to `path`.
 
     A name that ends in .npz gives the authors' layout, .safetensors our own names; `from_pretrained` reads both.  What
-    masked patches have trained becomes a ViT with a new, zero head.
+    masked patches have trained becomes a ViT with a new, zero head.  classes: their names, which go into the file, as
+    does the preparation of images for evaluation.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     with average.in_place_of(model):
@@ -44,10 +51,11 @@ def export_model(model, average, recipe, path, world, dtype=np.float32) -> None:
         whole.load_state_dict(state)
         if recipe.objective == "masked_patches":
             whole = whole.classifier(recipe.seed)
+        about = About(classes, preparation_of(recipe.data))
         if str(path).endswith(".npz"):
-            save_npz(whole.float(), path)
+            save_npz(whole.float(), path, about=about)
         else:
-            save_safetensors(whole, path, dtype)
+            save_safetensors(whole, path, dtype, about)
     world.barrier()
 
 
@@ -66,5 +74,5 @@ def export_run(folder, path, dtype=np.float32) -> int:
         step = checkpoints.load_latest(model, None, average)
         if step == 0:
             raise ValueError(f"folder={str(folder)!r} holds no checkpoint")
-        export_model(model, average, recipe, path, world, dtype)
+        export_model(model, average, recipe, path, world, dtype, read_classes(folder))
     return step

@@ -1,4 +1,4 @@
-"""How good are the features of a frozen model?  Sec. 4.1's few-shot accuracy, for any weights and any data set.
+"""How good are the features of a frozen model?  Few-shot (Sec. 4.1), nearest neighbours, a linear classifier.
 
 Described in docs/scale.md.
 """
@@ -15,6 +15,8 @@ from ..data.transforms import evaluation_transform
 from ..models.pretrained import from_pretrained
 from ..recipes import DataRecipe, Execution
 from ..transfer.fewshot import few_shot_accuracy
+from ..transfer.knn import knn_accuracy
+from ..transfer.probe import linear_probe
 from .distributed import parallelise, processes
 from .evaluate import check_labels, extract_features
 from .run_folder import write_json
@@ -32,14 +34,18 @@ def probe(
     image_size: int | None = None,
     shots=(1, 5, 10),
     seeds=(0, 1, 2),
+    neighbors=(20,),
+    linear: bool = True,
     out: str = "",
     run: Execution | None = None,
 ) -> dict[str, list[float]]:
-    """{"5-shot": [accuracy with each seed's images], ...} of the features that the head of `start` reads.
+    """Accuracies by classifier, {"5-shot": [with each seed's images], "20-NN": [one], "linear": [one]}, on what the head
+    of `start` reads.
 
     start: as `from_pretrained` takes it, or a run's folder; data: a hub name or a folder; images are resized to the
-    model's square.  out: a .json file for the numbers.  Raises ValueError where a class has too few images, or the
-    labels are not known beforehand.
+    model's square.  neighbors: how many vote, see `transfer/knn.py`; linear: logistic regression on all training
+    images, its strength chosen on a tenth of them.  out: a .json file for the numbers.  Raises ValueError where a class
+    has too few images, or the labels are not known beforehand.
     """
     run = run or Execution()
     recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
@@ -59,6 +65,12 @@ def probe(
         )
         accuracy = few_shot_accuracy(features, labels, test_features, truth, shots=tuple(shots), seeds=tuple(seeds))
         results = {f"{k}-shot": [float(value) for value in values] for k, values in accuracy.items()}
+        data_of_both = features, labels, test_features, truth
+        if neighbors:
+            found = knn_accuracy(*data_of_both, k=tuple(neighbors))
+            results |= {f"{k}-NN": [value] for k, value in found.items()}
+        if linear:
+            results["linear"] = [linear_probe(*data_of_both)["accuracy"]]
         if out and world.is_first:
             write_json(out, {"start": str(start), "data": data, "seeds": list(seeds), "accuracy": results})
     return results

@@ -3,6 +3,7 @@
 | file | what |
 |---|---|
 | recipe.json | the final recipe, and a digest of the weights it begins from: enough to repeat the run |
+| classes.json | the names of the classes in the order of their numbers, where the data set tells them |
 | versions.json | of Python and the packages |
 | metrics.jsonl | one line per report |
 | curves.png | loss, accuracy, learning rate |
@@ -24,21 +25,22 @@ from vitedu_numpy.weights.files import replacing
 from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
 from ..weights.safe import read_json
 
-__all__ = ["open_run", "read_precision", "read_recipe", "write_json"]
+__all__ = ["check_classes", "open_run", "read_classes", "read_precision", "read_recipe", "versions", "write_json"]
 
 _PACKAGES = ("vitedu", "torch", "numpy", "datasets", "pyarrow", "pillow", "simplejpeg", "opencv-python-headless")
 _MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
 
 
 def open_run(
-    folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str], begun_from: str = ""
-) -> None:
+    folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str], classes=None,
+    begun_from: str = "",
+) -> None:  # fmt: skip
     """Write what is run into a new folder; in an old one, see that it is the same run.
 
-    precision: what was taken, where the recipe leaves it open; facts: what else stands in versions.json; begun_from:
-    the digest of the weights that it begins from, "" for new ones.  Only `run.*`, how it is carried out, the notes,
-    and where data and weights lie may have changed.  Raises ValueError that names every other
-    difference.
+    precision: what was taken, where the recipe leaves it open; facts: what else stands in versions.json; classes: the
+    names that number the labels, None where the data do not tell; begun_from: the digest of the weights that it begins
+    from, "" for new ones.  Only `run.*`, how it is carried out, the notes, and where data and weights lie may have
+    changed.  Raises ValueError that names every other difference.
     """
     folder = Path(folder)
     if (folder / "recipe.json").exists():
@@ -59,6 +61,7 @@ def open_run(
             raise ValueError(
                 f"out={str(folder)!r} holds another run; give another folder, or undo: {'; '.join(changed)}"
             )
+        check_classes(read_classes(folder), classes, f"out={str(folder)!r}")
     world.barrier()
     if world.is_first:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +70,9 @@ def open_run(
         record |= {"begun_from": begun_from} if begun_from else {}
         write_json(folder / "recipe.json", {**record, "recipe": asdict(recipe)})
         where = {"processes": world.size, "device": str(world.device)}
-        write_json(folder / "versions.json", _versions() | where | facts)
+        write_json(folder / "versions.json", versions() | where | facts)
+        if classes:
+            write_json(folder / "classes.json", list(classes))
     world.barrier()
 
 
@@ -82,6 +87,32 @@ def read_recipe(folder) -> tuple[Recipe, int]:
         return Recipe(**parts), int(found["num_images"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} does not hold the recipe of a run: {error}") from error
+
+
+def read_classes(folder) -> list[str] | None:
+    """The class names of a run's folder or a checkpoint's; None where they are not known.  Errors as above."""
+    path = Path(folder) / "classes.json"
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, list) or not found or not all(isinstance(name, str) for name in found):
+            raise ValueError("expected a list of names")
+        return found
+    except ValueError as error:
+        raise ValueError(f"{path} does not hold class names: {error}") from error
+
+
+def check_classes(before, now, what: str) -> None:
+    """Raise ValueError that begins with `what` where two lists of class names differ; None: nothing is known."""
+    if not before or not now or list(before) == list(now):
+        return
+    k = next((k for k, (a, b) in enumerate(zip(before, now, strict=False)) if a != b), min(len(before), len(now)))
+    was, is_now = (repr(names[k]) if k < len(names) else "nothing" for names in (before, now))
+    raise ValueError(
+        f"{what} was trained with other classes: class {k} was {was}, is {is_now} ({len(before)} classes then, "
+        f"{len(now)} now); give the data of then, or another folder"
+    )
 
 
 def read_precision(folder) -> str | None:
@@ -103,7 +134,7 @@ def write_json(path, value) -> None:
         Path(temporary).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in _PACKAGES:
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..data.classes import one_form
 from ..data.loader import Loader
 from ..data.open import open_source
 from ..data.order import Shuffled, Streamed
@@ -27,7 +28,7 @@ from .optimizer import clip_gradients, make_optimizer, rate_at
 from .peak import flops_per_image, peak_flops
 from .precision import choose_precision
 from .report import Report
-from .run_folder import open_run
+from .run_folder import open_run, read_classes
 from .runs import draw, read_run
 from .start import begin_from
 
@@ -71,11 +72,16 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         # ... and how fast that could be at best; the first process alone reports it.
         peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
         facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
-        open_run(out, recipe, dataset, len(train_source), world, precision, facts, begun_from=begun_from)
-        checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every)
+        classes = one_form(train_source.class_names) if recipe.objective == "classify" else None
+        open_run(out, recipe, dataset, len(train_source), world, precision, facts, classes, begun_from)
+        checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every, classes=classes)
         start = checkpoints.load_latest(model, optimizer, average)
         best = peak * world.size / flops_per_image(recipe)  # images/s
         report = Report(out, world, total_steps, start, recipe.batch_size, best)
+        if classes and len(classes) < recipe.model.num_classes:
+            report.say(
+                f"{dataset!r} has {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
+            )
         if run.precision == "auto":
             report.say(f"precision {precision}: {why}")
         if start:
@@ -131,7 +137,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
                 if save:
                     checkpoints.save(done, model, optimizer, average)
             checkpoints.finish()
-            export_model(model, average, recipe, out / "model.safetensors", world)
+            export_model(model, average, recipe, out / "model.safetensors", world, classes=read_classes(out))
         finally:
             checkpoints.close()
             report.close()
@@ -149,26 +155,10 @@ def open_data(recipe, dataset: str):
         raise ValueError("data='' is not allowed: this recipe names no data set; give a hub name or a folder")
     opened = partial(open_source, dataset, streaming=recipe.streaming)
     training = opened(recipe.train_split, hold_out=recipe.hold_out, part="train", train_images=recipe.train_images)
+    names = training.class_names  # of this split: they number the classes of every other
     if recipe.hold_out:
         return training, opened(recipe.train_split, hold_out=recipe.hold_out, part="eval")
-    evaluation = opened(recipe.eval_split) if recipe.eval_split else None
-    if evaluation is not None:
-        check_names(training, evaluation, recipe, dataset)
-    return training, evaluation
-
-
-def check_names(training, evaluation, recipe, dataset) -> None:
-    """Raise ValueError where the two splits have other classes: the same label would mean two things."""
-    names = training.class_names, evaluation.class_names
-    if None in names or list(names[0]) == list(names[1]):
-        return
-    ours, theirs = map(set, names)
-    only = [f"only {split!r} has {sorted(more)[:3]}" for split, more in
-            ((recipe.train_split, ours - theirs), (recipe.eval_split, theirs - ours)) if more]  # fmt: skip
-    raise ValueError(
-        f"data={dataset!r} is not allowed: the classes of {recipe.train_split!r} and {recipe.eval_split!r} must have "
-        f"the same names in the same order; {'; '.join(only) or 'their order differs'}"
-    )
+    return training, opened(recipe.eval_split, class_names=names) if recipe.eval_split else None
 
 
 def draw_curves(out: Path) -> None:

@@ -6,6 +6,7 @@ the Hugging Face hub.  Only numbers are read: pickled files, which can run anyth
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -17,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
+from vitedu_numpy.weights.about import About, about_in
+from vitedu_numpy.weights.files import read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 
 from ..weights.folding import fold_normalization, has_layer_scale, refuse_other_parts
@@ -28,11 +31,11 @@ from ..weights.huggingface import (
     huggingface_settings,
 )
 from ..weights.resize import resize_state
-from ..weights.safe import read_json, read_safetensors, settings_in
+from ..weights.safe import read_json, read_metadata, read_safetensors, settings_in
 from ..weights.timm import from_timm, timm_config, timm_layout
 from .create import build
 
-__all__ = ["from_pretrained", "released_url"]
+__all__ = ["about_pretrained", "from_pretrained", "released_url"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +60,9 @@ def from_pretrained(
     """Build the model that a file holds, and load it: `from_pretrained("ViT-B_16", num_classes=10, image_size=384)`.
 
     path_or_id: "vit_cifar10", a small ViT that comes with this package; an .npz file of the authors; a .safetensors
-    file of ours, of transformers or timm, or a folder with one and its config.json; the name of a file that the authors
-    released, such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
+    file of ours, of transformers or timm, or a folder with one and its config.json; the folder of a run of `vitedu
+    train` that is finished, or was exported to its model.safetensors; the name of a file that the authors released,
+    such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
     "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
     which logs a warning for all that it changes in the weights; method is None for "linear", for DINOv2 its authors'
     "cubic-offset"; heads: only for a file of timm that does not tell; rng: as in `build`.
@@ -71,7 +75,7 @@ def from_pretrained(
     Raises OSError where a file cannot be opened or fetched (ConnectionError then says how to get it by hand),
     ValueError where it holds no model, or not one that fits, TypeError for a setting that cannot be changed.
     """
-    path, source, usual = _locate(path_or_id), os.fspath(path_or_id), "linear"
+    path, source, usual = _weights_of_run(_locate(path_or_id)), os.fspath(path_or_id), "linear"
     told = (num_classes, image_size, heads, fold_normalization)
     if os.path.isdir(path):
         settings, preprocessor = read_json(os.path.join(path, "config.json")), os.path.join(path, _PREPROCESSOR)
@@ -154,6 +158,43 @@ def _as_list(value):
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
+def about_pretrained(path_or_id, num_classes: int) -> About:
+    """What the same file, or the folder of it, says of the classes and of how images are prepared.
+
+    num_classes: outputs of its head.  Raises what `from_pretrained` raises, and ValueError where a text does not fit.
+    """
+    path = _weights_of_run(_locate(path_or_id))
+    if os.path.isdir(path):
+        own = about_in(read_metadata(os.path.join(path, "model.safetensors")), path, num_classes)
+        theirs = _about_in_folder(path, num_classes)
+        return About(own.classes or theirs.classes, own.preparation or theirs.preparation)
+    if path.endswith(".npz") or zipfile.is_zipfile(path):
+        return about_in(read_texts(path), path, num_classes)
+    return about_in(read_metadata(path), path, num_classes)
+
+
+def _about_in_folder(folder, num_classes) -> About:
+    """From the config.json of transformers or timm, and the preprocessor_config.json that may lie beside it."""
+    settings = read_json(os.path.join(folder, "config.json"))
+    images = settings.get("pretrained_cfg")
+    beside = os.path.join(folder, _PREPROCESSOR)
+    images = read_json(beside) if images is None and os.path.exists(beside) else images
+    images = images if isinstance(images, dict) else {}
+    size, side, preparation = images.get("size"), images.get("input_size"), {}
+    if images.get("do_center_crop") and isinstance(size, dict):
+        preparation = {"eval_resize": size.get("shortest_edge")}
+    elif isinstance(side, list) and isinstance(crop := images.get("crop_pct"), float) and 0 < crop < 1:
+        preparation = {"eval_resize": int(side[-1] / crop)}
+    names = settings.get("label_names") or images.get("label_names") or settings.get("id2label")
+    if isinstance(names, dict):
+        names = [names.get(str(k)) for k in range(len(names))]
+    is_list = isinstance(names, list) and len(names) == num_classes and all(isinstance(n, str) for n in names)
+    if not is_list or len({*names}) < len(names) or all(re.fullmatch(r"LABEL_\d+", name) for name in names):
+        names = None  # transformers numbers classes that nobody has named
+    texts = {"vitedu/classes": names, "vitedu/preparation": preparation}
+    return about_in({key: json.dumps(value) for key, value in texts.items() if value}, folder, num_classes)
+
+
 # ---- where files are -----------------------------------------------------------------------------------------------
 
 
@@ -170,6 +211,23 @@ def released_url(name):
     if re.fullmatch(r"BiT-[SM]-R\d+x\d(-ILSVRC2012)?", name):
         return f"{_STORE}/bit_models/{name}.npz"
     return None
+
+
+def _weights_of_run(path) -> str:
+    """The weights in the folder of a run; any other path as it is."""
+    if not os.path.isdir(path) or not os.path.exists(os.path.join(path, "recipe.json")):
+        return path
+    weights = os.path.join(path, "model.safetensors")
+    if os.path.exists(weights):
+        return weights
+    folder = os.path.join(path, "checkpoints")
+    steps = sorted(n for n in os.listdir(folder) if re.fullmatch(r"step_\d+", n)) if os.path.isdir(folder) else []
+    if steps:
+        raise ValueError(
+            f"{path} is the folder of a run that is not finished: its last checkpoint is {steps[-1]}; go on with it, "
+            f"or run `vitedu export {path} --out {weights}` first"
+        )
+    raise ValueError(f"{path} is the folder of a run that is not finished, and it holds no checkpoint yet")
 
 
 def _locate(path_or_id) -> str:

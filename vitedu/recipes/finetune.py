@@ -18,10 +18,11 @@ from difflib import get_close_matches
 
 from vitedu_numpy.validate import is_count, is_number, require
 
+from ..paper import TABLE_4
 from .hyper_rule import hyper_rule
 from .recipe import DataRecipe, Execution, Notes, Recipe
 
-__all__ = ["TABLE_4", "FineTuning", "finetuning_for", "get_finetuning", "list_finetunings"]
+__all__ = ["FineTuning", "finetuning_for", "get_finetuning", "list_finetunings"]
 
 
 @dataclass(frozen=True)
@@ -99,15 +100,16 @@ class FineTuning:
         return Recipe(model=model, start=start, loss="softmax", **{name: getattr(self, name) for name in same})
 
 
-# name -> (images, steps, learning rates, part held out to choose one, without a search, warm-up).
-TABLE_4 = {
-    "imagenet": (DataRecipe("imagenet1k", "train", "validation"), 20_000, (0.003, 0.01, 0.03, 0.06), 0.01, 0.03, 500),
-    "cifar10": (DataRecipe("cifar10", "train", "test"), 10_000, (0.001, 0.003, 0.01, 0.03), 0.02, 0.003, 500),
-    "cifar100": (DataRecipe("cifar100", "train", "test"), 10_000, (0.001, 0.003, 0.01, 0.03), 0.02, 0.01, 500),
-    "pets": (DataRecipe("pets", "train", "test"), 500, (0.001, 0.003, 0.01, 0.03), 0.1, 0.003, 100),
-    "flowers": (DataRecipe("flowers", "train", "test"), 500, (0.001, 0.003, 0.01, 0.03), 0.1, 0.003, 100),
-    "vtab": (DataRecipe("", "train", "test"), 2_500, (0.01,), 0.2, 0.01, 500),
+# name -> (its name in Table 4, images, learning rate without a search, warm-up).
+_DATA = {
+    "imagenet": ("ImageNet", DataRecipe("imagenet1k", "train", "validation"), 0.03, 500),
+    "cifar10": ("CIFAR-10", DataRecipe("cifar10", "train", "test"), 0.003, 500),
+    "cifar100": ("CIFAR-100", DataRecipe("cifar100", "train", "test"), 0.01, 500),
+    "pets": ("Pets", DataRecipe("pets", "train", "test"), 0.003, 100),
+    "flowers": ("Flowers", DataRecipe("flowers", "train", "test"), 0.003, 100),
+    "vtab": ("VTAB", DataRecipe("", "train", "test"), 0.01, 500),
 }
+_VTAB_DEV_PART = 0.2  # 200 of the 1000 images of a task
 _EXPECTED = {
     "imagenet": "B/16 from ImageNet-21k 83.97 % (Table 5)",
     "cifar10": "B/16 from ImageNet-21k 98.95 % (Table 5)",
@@ -119,7 +121,8 @@ _EXPECTED = {
 
 
 def _table_4(name) -> FineTuning:
-    data, steps, rates, dev_part, learning_rate, warmup = TABLE_4[name]
+    printed, data, learning_rate, warmup = _DATA[name]
+    row, common = TABLE_4.row(dataset=printed), TABLE_4.common
     source = "Table 4 (Dosovitskiy et al. 2021); warm-up and the rate without --grid: the authors' code"
     if name == "vtab":
         source += "; for each of 19 tasks of 1000 images, named by --data"
@@ -127,11 +130,16 @@ def _table_4(name) -> FineTuning:
         name=name,
         data=replace(data, eval_resize=None),  # straight to the square, as vision_transformer does
         notes=Notes(source, _EXPECTED[name], "TPUv3"),
-        rates=rates,
-        dev_part=dev_part,
-        steps=steps,
+        image_size=common["image_size"],
+        rates=row.learning_rates,
+        dev_part=common["held_out"].get(printed, _VTAB_DEV_PART),
+        steps=row.steps,
+        batch_size=common["batch_size"],
         learning_rate=learning_rate,
         warmup_steps=warmup,
+        decay=common["decay"],
+        weight_decay=common["weight_decay"],
+        clip_norm=common["clip_norm"],
     )
 
 
@@ -175,7 +183,7 @@ _DIGITS = FineTuning(
 _ALL = {
     recipe.name: recipe
     for recipe in (
-        *map(_table_4, TABLE_4),
+        *map(_table_4, _DATA),
         _table_2(512, "L/16: 87.76 % from JFT, 85.30 % from ImageNet-21k (Table 2)"),
         _table_2(518, "H/14: 88.55 % from JFT (Table 2)"),
         _HYPER_RULE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["curve", "grid_lines", "image", "matrix"]
+__all__ = ["bars", "curve", "grid_lines", "image", "matrix", "save_predictions"]
 
 
 def image(ax, x, title: str = "") -> None:
@@ -37,3 +37,39 @@ def curve(ax, y, label: str = "", smooth: int = 1, xlabel: str = "step", ylabel:
     y = y[: len(y) // smooth * smooth].reshape(-1, smooth).mean(axis=1)
     ax.plot(np.arange(len(y)) * smooth, y, label=label, **options)
     ax.set(xlabel=xlabel, ylabel=ylabel)
+
+
+def bars(ax, names, probabilities) -> None:
+    """Draw probabilities as bars, the first on top, each with its name."""
+    places = np.arange(len(names))
+    ax.barh(places, probabilities, color="0.6")
+    ax.set(yticks=places, xlim=(0, 1), xlabel="probability")
+    ax.set_yticklabels(names)
+    ax.invert_yaxis()
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+
+
+def save_predictions(pixels, predictions, path) -> None:
+    """Draw each photograph beside the bars of its classes and write the picture to `path`, whole or not at all.
+
+    pixels: (H, W, 3) uint8 each; predictions: (title, names, probabilities) each.
+    """
+    import os
+
+    from matplotlib.figure import Figure  # without pyplot: nothing is shown, no window system is looked for
+
+    n = len(pixels)
+    figure = Figure(figsize=(7, 2.4 * n), layout="constrained")
+    axes = figure.subplots(n, 2, squeeze=False, width_ratios=(1, 1.4))
+    for (left, right), x, (title, names, probabilities) in zip(axes, pixels, predictions, strict=True):
+        image(left, np.moveaxis(x, -1, 0) / 127.5 - 1, os.path.basename(title))
+        bars(right, names, probabilities)
+    root, ending = os.path.splitext(path)
+    temporary = f"{root}.{os.getpid()}.tmp{ending}"
+    try:
+        figure.savefig(temporary, dpi=100)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)

@@ -16,8 +16,8 @@ from vitedu_numpy.transfer.shots import check_l2, check_labels, choose_all
 from vitedu_numpy.weights.layout import as_array
 
 __all__ = [
-    "CONSTANT", "L2", "eigen_ridge", "eigen_suffices", "few_shot_accuracy", "fit_and_score", "predict", "ridge",
-    "svd_ridge", "whiten", "whitening",
+    "CONSTANT", "L2", "check_data", "check_features", "eigen_ridge", "eigen_suffices", "few_shot_accuracy",
+    "fit_and_score", "predict", "ridge", "svd_ridge", "whiten", "whitening",
 ]  # fmt: skip
 
 CONSTANT = 100.0  # the last column: so large that the penalty on its weight, which is the bias, hardly counts
@@ -49,7 +49,7 @@ def svd_ridge(features, targets):
 
     X = U diag(s) V^T, so X^T X = V diag(s^2) V^T;  left = V,  e = s^2,  right = V^T X^T Y = diag(s) U^T Y.
     """
-    X, Y = features.double(), targets.double()
+    X, Y = features, targets
     U, s, Vt = torch.linalg.svd(X, full_matrices=False)  # (N, r), (r,), (r, D), r the smaller of N and D
     return Vt.T, s**2, s[:, None] * (U.T @ Y)  # (D, r), (r,), (r, K)
 
@@ -63,7 +63,7 @@ def eigen_ridge(features, targets, form=None):
     """
     if form not in (None, "primal", "dual"):
         raise ValueError(f"form={form!r} is not allowed; form must be 'primal', 'dual' or None")
-    X, Y = features.double(), targets.double()
+    X, Y = features, targets
     N, D = X.shape
     if form == "primal" or (form is None and N >= D):
         e, Q = torch.linalg.eigh(X.T @ X)  # (D,), (D, D)
@@ -92,7 +92,8 @@ def ridge(features, targets, l2):
     several = isinstance(l2, (list, tuple))
     strengths = [check_l2(value) for value in (l2 if several else [l2])]
     solvers = [eigen_ridge if eigen_suffices(features, strength) else svd_ridge for strength in strengths]
-    parts = {solver: solver(features, targets) for solver in set(solvers)}
+    X, Y = features.double(), targets.double()
+    parts = {solver: solver(X, Y) for solver in set(solvers)}
     weights = []
     for strength, solver in zip(strengths, solvers, strict=True):
         left, e, right = parts[solver]
@@ -129,12 +130,8 @@ def few_shot_accuracy(
     are not floating point and labels that are not integers; ValueError for shapes that do not fit, NaN, a single class,
     test labels of other classes, and a class with fewer training images than `shots` asks for.
     """
-    x, x_test = _check_features(train_features, "train_features"), _check_features(test_features, "test_features")
-    labels = check_labels(as_array(train_labels), "train_labels", len(x))
-    truth = check_labels(as_array(test_labels), "test_labels", len(x_test))
+    x, labels, x_test, truth = check_data(train_features, train_labels, test_features, test_labels)
     strength = check_l2(l2)
-    if x_test.shape[1] != x.shape[1]:
-        raise ValueError(f"test_features has {x_test.shape[1]} columns, train_features {x.shape[1]}; expected as many")
     chosen, K = choose_all(labels, truth, shots, seeds)
     labels, truth = torch.from_numpy(labels).to(x.device), torch.from_numpy(truth).to(x_test.device)
 
@@ -148,7 +145,20 @@ def few_shot_accuracy(
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 
-def _check_features(features, name):
+def check_data(train_features, train_labels, test_features, test_labels):
+    """The four arguments of everything that is measured on features, checked: (N, D), (N,), (N_test, D), (N_test,)."""
+    x, x_test = check_features(train_features, "train_features"), check_features(test_features, "test_features")
+    labels = check_labels(as_array(train_labels), "train_labels", len(x))
+    truth = check_labels(as_array(test_labels), "test_labels", len(x_test))
+    if x_test.shape[1] != x.shape[1]:
+        raise ValueError(f"test_features has {x_test.shape[1]} columns, train_features {x.shape[1]}; expected as many")
+    if bool((x == x[0]).all()):
+        raise ValueError("train_features are the same for every image; expected features that differ")
+    return x, labels, x_test, truth
+
+
+def check_features(features, name):
+    """Features (N, D), finite floating-point numbers."""
     features = torch.as_tensor(features)
     if not features.is_floating_point():
         raise TypeError(f"{name} has dtype {features.dtype}; expected floating point")

@@ -5,6 +5,7 @@ authors' .npz files.  `huggingface.py`, `timm.py` and `safe.py` are the other tw
 and loads.
 """
 
+from vitedu_numpy.weights.about import About
 from vitedu_numpy.weights.contents import config_of
 from vitedu_numpy.weights.files import read_npz
 from vitedu_numpy.weights.loading import load_npz, save_npz
@@ -15,7 +16,7 @@ from .safe import save_safetensors
 from .timm import from_timm, save_timm, to_timm
 
 __all__ = [
-    "config_of", "from_huggingface", "from_official", "from_timm", "load_npz", "official_layout",
+    "About", "config_of", "from_huggingface", "from_official", "from_timm", "load_npz", "official_layout",
     "read_npz", "save_huggingface", "save_npz", "save_safetensors", "save_timm", "to_huggingface", "to_official",
     "to_timm",
 ]  # fmt: skip

@@ -12,10 +12,11 @@ from dataclasses import asdict
 import numpy as np
 
 from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.weights.about import about_texts
 from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import as_array
 
-__all__ = ["read_json", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
+__all__ = ["read_json", "read_metadata", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
 
 _CONFIGS = {"ViTConfig": ViTConfig, "HybridConfig": HybridConfig, "BiTConfig": BiTConfig}
 
@@ -42,21 +43,39 @@ def read_safetensors(path):
     return arrays, metadata
 
 
-def write_safetensors(path, arrays, config) -> None:
-    """Write arrays at exactly `path`, complete or not at all, with our settings in the file's metadata."""
+def read_metadata(path) -> dict[str, str]:
+    """The texts of a safetensors file, without its arrays.  Errors as in `read_safetensors`."""
+    from safetensors import safe_open
+
+    path = os.fspath(path)
+    with open(path, "rb"):
+        pass
+    try:
+        with safe_open(path, framework="np") as file:
+            return file.metadata() or {}
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
+
+
+def write_safetensors(path, arrays, config, about=None) -> None:
+    """Write arrays at exactly `path`, complete or not at all, with our settings in the file's metadata.
+
+    about: an `About` (class names, preparation of images), which goes there too.
+    """
     from safetensors.numpy import save_file
 
     settings = json.dumps({"kind": type(config).__name__, **asdict(config)})
     with replacing(path) as temporary:
-        save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings})
+        save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings, **about_texts(about)})
         os.umask(umask := os.umask(0))
         os.chmod(temporary, 0o666 & ~umask)  # as any other file; the library would let nobody else read it
 
 
-def save_safetensors(model, path, dtype=np.float32) -> None:
+def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     """Write a model under its own names, with its settings; `from_pretrained(path)` builds it again.
 
-    dtype: np.float16 halves the file.  Raises ValueError, naming the parameter, where a number does not fit into it.
+    dtype: np.float16 halves the file; about: as in `write_safetensors`.  Raises ValueError, naming the parameter, where
+    a number does not fit into it.
     """
     arrays = {}
     for name, value in model.state_dict().items():
@@ -65,7 +84,7 @@ def save_safetensors(model, path, dtype=np.float32) -> None:
             arrays[name] = exact.astype(dtype)
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name!r} holds a number that does not fit into dtype={np.dtype(dtype).name}")
-    write_safetensors(path, arrays, model.config)
+    write_safetensors(path, arrays, model.config, about)
 
 
 def settings_in(metadata, source):

@@ -1,15 +1,19 @@
-"""Which images few-shot accuracy is measured on, and what makes no sense.  Taught in notebooks/14_pretraining.ipynb.
+"""Which images transfer is measured on, and what makes no sense.  Taught in notebooks/14_pretraining.ipynb.
 
 No mathematics, so it stands once: both packages choose the same images and refuse the same input.
 """
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
-from ..validate import is_number, require
+from ..validate import is_count, is_number, require
 
-__all__ = ["check_l2", "check_labels", "choose_all", "choose_shots"]
+__all__ = ["check_l2", "check_labels", "check_neighbors", "choose_all", "choose_shots", "count_classes", "hold_out"]
+
+_log = logging.getLogger(__name__)  # as warnings: seen in a notebook and on a terminal without any setting up
 
 
 def choose_shots(labels, shots, seed):
@@ -35,17 +39,22 @@ def choose_shots(labels, shots, seed):
 def choose_all(train_labels, test_labels, shots, seeds):
     """({(shots, seed): positions of images}, number of classes): every choice is made before any work.
 
-    Raises as `choose_shots`, and ValueError for shots or seeds that are no list, a single class, and test labels of
-    other classes.
+    Raises as `choose_shots` and `count_classes`, and ValueError for shots or seeds that are no list.
     """
+    K = count_classes(train_labels, test_labels)
+    for name, value in (("shots", shots), ("seeds", seeds)):
+        require(isinstance(value, (tuple, list, range)) and len(value) > 0, name, value, "a list of integers")
+    return {(k, seed): choose_shots(train_labels, k, seed) for k in shots for seed in seeds}, K
+
+
+def count_classes(train_labels, test_labels) -> int:
+    """K.  Raises ValueError for a single class, and for test labels of other classes."""
     K = int(train_labels.max()) + 1
     if K < 2:
         raise ValueError("train_labels holds one class; expected 2 or more")
     if test_labels.max() >= K:
         raise ValueError(f"test_labels run to {test_labels.max()}; train_labels allow 0..{K - 1}")
-    for name, value in (("shots", shots), ("seeds", seeds)):
-        require(isinstance(value, (tuple, list, range)) and len(value) > 0, name, value, "a list of integers")
-    return {(k, seed): choose_shots(train_labels, k, seed) for k in shots for seed in seeds}, K
+    return K
 
 
 def check_labels(labels, name, count=None):
@@ -60,6 +69,31 @@ def check_labels(labels, name, count=None):
     if labels.min() < 0:
         raise ValueError(f"{name} run from {labels.min()}; expected 0 ... K - 1")
     return labels.astype(np.int64)
+
+
+def check_neighbors(k, count):
+    """The numbers of neighbours, rising; says which ask for more than the `count` images there are."""
+    require(
+        isinstance(k, (tuple, list, range)) and len(k) > 0 and all(map(is_count, k)), "k", k, "a list of integers >= 1"
+    )
+    more = sorted(n for n in set(k) if n > count)
+    if more:
+        _log.warning("k=%s: there are %d training images, so all of them vote", ", ".join(map(str, more)), count)
+    return sorted(set(k))
+
+
+def hold_out(labels, part, seed):
+    """(kept, held out): positions, `part` of each class (rounded) chosen by the seed; one of each is always kept."""
+    require(is_number(part) and 0 < part < 1, "held_out", part, "a number between 0 and 1")
+    require(is_count(seed, 0), "seed", seed, "an integer >= 0")
+    rng, held = np.random.default_rng(seed), []
+    for c in np.unique(labels):
+        images = rng.permutation(np.where(labels == c)[0])
+        held.append(images[: min(round(part * len(images)), len(images) - 1)])
+    held = np.sort(np.concatenate(held))
+    if not len(held):
+        raise ValueError(f"held_out={part} of {len(labels)} images leaves none to choose on")
+    return np.setdiff1d(np.arange(len(labels)), held), held
 
 
 def check_l2(l2):

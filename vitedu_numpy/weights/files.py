@@ -13,9 +13,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .about import TEXTS
 from .official import weights_prefix
 
-__all__ = ["read_npz", "replacing"]
+__all__ = ["read_npz", "read_texts", "replacing"]
 
 
 def read_npz(path) -> dict[str, np.ndarray]:
@@ -37,8 +38,16 @@ def read_npz(path) -> dict[str, np.ndarray]:
         for key in keys:
             if key.startswith(prefix):
                 with _naming(f"{path}: key {key!r}"):
-                    arrays[key] = _numbers(members[key], is_text=key == "vitedu/config")
+                    arrays[key] = _numbers(members[key], is_text=key in TEXTS)
     return arrays
+
+
+def read_texts(path) -> dict[str, str]:
+    """The texts of an .npz file (`about.TEXTS`), without its numbers.  Errors as in `read_npz`."""
+    path = os.fspath(path)
+    with open(path, "rb") as file, _naming(path):
+        members = np.load(file, allow_pickle=False)
+        return {key: str(members[key]) for key in TEXTS if key in members.files}
 
 
 @contextmanager

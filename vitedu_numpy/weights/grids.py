@@ -12,10 +12,9 @@ __all__ = ["METHODS", "check_positions", "resized_state"]
 # linear: corners on corners, as the authors' call of scipy.ndimage.zoom(order=1) means it.  (For a few sizes, 8 to 26
 # rows for one, its rounding puts the last row outside the grid and returns zeros; that is not copied.)
 # half-pixel: linear between patch centres; cubic: the same with Keys' cubic kernel, a = -0.75 (PyTorch, transformers);
-# cubic-offset: cubic, but for a grid of new + 0.1 patches, as DINOv2's code says it to be sure of its rounding;
-# cubic-antialias: a = -0.5, and on the way to a smaller grid the kernel is as much wider (timm);
-# nearest: no new vectors.
-METHODS = ("linear", "half-pixel", "cubic", "cubic-offset", "cubic-antialias", "nearest")
+# nearest: no new vectors.  cubic-offset: cubic, but for a grid of new + 0.1 patches, as DINOv2's code has it to be sure
+# of its rounding; cubic-antialias: a = -0.5, and on the way to a smaller grid the kernel is as much wider (timm).
+METHODS = ("linear", "half-pixel", "cubic", "nearest", "cubic-offset", "cubic-antialias")
 
 
 def check_grids(old_grid, new_grid, method) -> None:

@@ -16,6 +16,7 @@ from math import inf
 import numpy as np
 
 from ..config import HybridConfig
+from .about import about_texts
 from .contents import SETTINGS, config_of, grid_of, kind_of, settings_of
 from .files import read_npz, replacing
 from .layout import as_array
@@ -30,11 +31,12 @@ TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "head_bias")  # 
 _KINDS = {"ViTConfig": "ViT", "HybridConfig": "hybrid", "BiTConfig": "BiT"}
 
 
-def save_npz(model, path, naming="old") -> None:
+def save_npz(model, path, naming="old", about=None) -> None:
     """Write a ViT, hybrid or BiT as the authors would: exactly at `path`, complete or not at all.
 
-    naming: as in `to_official`.  Settings that the arrays do not tell, or other constants than the authors', go in as
-    text.  Raises OSError where nothing can be written; what was there before is then still there.
+    naming: as in `to_official`; about: an `About`, as text.  Settings that the arrays do not tell, or other constants
+    than the authors', go in as text too.  Raises OSError where nothing can be written; what was there before is then
+    still there.
     """
     arrays, settings = to_official(model.state_dict(), model.config, naming), asdict(model.config)
     try:
@@ -43,6 +45,7 @@ def save_npz(model, path, naming="old") -> None:
         told = False
     if not told:
         arrays[SETTINGS] = np.array(json.dumps({"kind": type(model.config).__name__, **settings}))
+    arrays |= {key: np.array(text) for key, text in about_texts(about).items()}
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)  # to an open file: given a name, NumPy would add .npz to it
 
@@ -83,7 +86,8 @@ def set_constants(model, config) -> None:
         "StdConv": ("eps", "standardize_eps"),
     }
     for _, module in model.named_modules():
-        kind = type(module).__name__
+        kinds = [kind.__name__ for kind in type(module).__mro__]  # a FrugalStdConv is a StdConv
+        kind = next((kind for kind in kinds if kind in attributes or kind == "MaxPool"), None)
         if kind in attributes:
             attribute, field = attributes[kind]
             setattr(module, attribute, getattr(config, field))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .about import TEXTS
 from .layout import Entry, as_array, from_layout, same, to_layout
 
 __all__ = [
@@ -174,7 +175,8 @@ def from_official(arrays, config, source="arrays") -> dict[str, np.ndarray]:
     Raises ValueError, which begins with `source`, for keys or shapes that do not fit `config`.
     """
     arrays, called = canonical(arrays, source)
-    arrays.pop("vitedu/config", None)
+    for key in TEXTS:
+        arrays.pop(key, None)
     alone = {}
     for key in list(arrays):
         if key.startswith("vitedu/") and _has_no_place(key.removeprefix("vitedu/"), config):

@@ -18,27 +18,24 @@ __all__ = ["interpolation_matrix", "resize_positions", "resize_state"]
 
 def interpolation_matrix(old: int, new: int, method: str = "linear") -> np.ndarray:
     """M (new, old), float64: new values = M @ old values along one axis.  Every row sums to 1."""
+    if method in ("cubic-offset", "cubic-antialias"):
+        return _cubic_of_others(old, new, method)
     i = np.arange(new)
-    if method == "cubic-antialias":
-        wider = max(old / new, 1.0)
-        M = _cubic(abs((i[:, None] + 0.5) * old / new - (np.arange(old) + 0.5)) / wider, a=-0.5)
-        return M / M.sum(axis=1, keepdims=True)  # beyond the border there is nothing: the others weigh more
     if method == "linear":
         x = i * ((old - 1) / (new - 1) if new > 1 else 0.0)
     elif method == "nearest":
         x = i * old // new
     else:  # place of a new centre, measured in old patches from the first old centre
-        x = (i + 0.5) * old / (new + 0.1 if method == "cubic-offset" else new) - 0.5
+        x = (i + 0.5) * old / new - 0.5
     if method == "half-pixel":
         x = np.clip(x, 0, old - 1)
     left = np.floor(x)
-    cubic = method in ("cubic", "cubic-offset")
-    reach = range(-1, 3) if cubic else range(2)
+    reach = range(-1, 3) if method == "cubic" else range(2)
     M = np.zeros((new, old))
     for offset in reach:
         distance = np.abs(x - (left + offset))
         neighbour = np.clip(left + offset, 0, old - 1).astype(int)  # beyond the border, the border's vector
-        M[i, neighbour] += _cubic(distance) if cubic else np.maximum(1 - distance, 0)
+        M[i, neighbour] += _cubic(distance) if method == "cubic" else np.maximum(1 - distance, 0)
     return M
 
 
@@ -47,6 +44,19 @@ def _cubic(d, a=-0.75):
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
     return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def _cubic_of_others(old, new, method):
+    """DINOv2's and timm's: see `METHODS`."""
+    i = np.arange(new)[:, None]
+    if method == "cubic-antialias":
+        wider = max(old / new, 1.0)
+        M = _cubic(abs((i + 0.5) * old / new - 0.5 - np.arange(old)) / wider, a=-0.5)
+        return M / M.sum(axis=1, keepdims=True)  # beyond the border there is nothing, and the others weigh more
+    M = _cubic(abs((i + 0.5) * old / (new + 0.1) - 0.5 - np.arange(-2, old + 2)))
+    M[:, 2] += M[:, :2].sum(axis=1)  # beyond the border, the border's vector
+    M[:, -3] += M[:, -2:].sum(axis=1)
+    return M[:, 2:-2]
 
 
 def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, method: str = "linear"):

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import vitedu_numpy.config
 from vitedu.accounting.compute import count, exaflops, measure, on_meta, table_1, table_6
 from vitedu.accounting.formulas import macs_by_part, parameters_by_part, vit_activations
+from vitedu.layers.conv import StdConv
 from vitedu.models import build, named_config
 from vitedu.models.seq2seq import Transformer
 from vitedu.paper import JFT_IMAGES, TABLE_1, TABLE_6
@@ -157,7 +158,7 @@ def test_without_the_border_only_products_with_pixels_count(config):
         expected += int(products.sum()) * module.weight.shape[0] * module.weight.shape[1]
 
     for module in model.modules():
-        if type(module).__name__ == "StdConv":
+        if isinstance(module, StdConv):
             module.register_forward_hook(count_ones)
     model(images(config, 1, "cpu"))
     resnet = {part: n for part, n in macs_by_part(config, border=False).items() if part[:4] in ("root", "stag")}

@@ -1,0 +1,129 @@
+"""`vitedu evaluate FROM --data DATA`: accuracy with a standard error, one file a cell; a table of many cells."""
+
+# No `from __future__ import annotations` here: the annotations are values that tyro reads.
+import os
+import sys
+from typing import Literal
+
+__all__ = ["evaluate"]
+
+
+def evaluate(arguments) -> int:
+    """Returns 0 if every cell could be computed, else 1."""
+    import tyro
+
+    def evaluate(
+        models: tyro.conf.Positional[tuple[str, ...]] = (),
+        *,
+        data: tuple[str, ...] = (),
+        split: str = "",
+        folder: str = "",
+        labels: str = "",
+        convention: Literal["all", "mapped"] = "all",
+        by_number: bool = False,
+        out: str = "",
+        again: bool = False,
+        table: str = "",
+        streaming: bool = False,
+        precision: Literal["float32", "bf16"] = "float32",
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        batch_size: int = 256,
+        workers: int = 0,
+    ):
+        """How often models are right on data sets, with standard errors; or, with --table, one table of many results.
+
+        Args:
+            models: runs' folders, files of weights, names such as vit_cifar10, or hub names.
+            data: a name (imagenet1k, imagenet_real, imagenet_v2, objectnet, cifar10, cifar100, pets, flowers, digits),
+                a hub name or a folder; several give a cell for each.
+            split: of the data; the paper's for a name, else "validation".
+            folder: where the images of a name are.
+            labels: real.json for imagenet_real, the mapping to ImageNet for objectnet.
+            convention: objectnet: the arg max over all 1000 classes, or over those that are mapped.
+            by_number: compare class numbers, where names differ or are not known.
+            out: a folder; each cell becomes a file there, and one that is there is not computed again.
+            again: compute cells again that are there.
+            table: a folder of cells: print them as one table, and write table.md and table.csv beside them.
+            streaming: read shards in order, without fetching them first.
+            precision: float32, or bf16 under autocast, which changes a few answers.
+            device: auto: a GPU where there is one.
+            batch_size: images at once.
+            workers: processes that read and decode.
+        """
+        return locals()
+
+    found = tyro.cli(evaluate, args=arguments, prog="vitedu evaluate")
+    if found["table"]:
+        return _table(found["table"])
+    if not found["models"] or not found["data"]:
+        print("usage: vitedu evaluate FROM ... --data DATA ... [--out FOLDER]; or --table FOLDER", file=sys.stderr)
+        return 2
+    from ..evaluation.cell import evaluate_cell
+    from ..evaluation.load import load
+    from ..recipes import Execution
+
+    run = Execution(device=found["device"], precision=found["precision"], workers=found["workers"],
+                    micro_batch=found["batch_size"])  # fmt: skip
+    first = int(os.environ.get("RANK", 0)) == 0
+    failed = False
+    for source in found["models"]:
+        model = None
+        for data in found["data"]:
+            try:
+                model = model or load(source)
+                cell = evaluate_cell(
+                    model, data, found["split"] or None, name=_name(source), folder=found["folder"] or None,
+                    labels=found["labels"] or None, convention=found["convention"], by_number=found["by_number"],
+                    out=found["out"] or None, again=found["again"], streaming=found["streaming"], run=run,
+                    batch_size=found["batch_size"],
+                )  # fmt: skip
+            except (ValueError, OSError, ArithmeticError) as error:
+                if len(found["models"]) * len(found["data"]) == 1:
+                    raise
+                print(f"vitedu: {source}, {data}: {error}", file=sys.stderr)
+                failed = True
+                continue
+            for line in cell.get("problems", ())[:5]:
+                print(f"vitedu: not counted: {line}", file=sys.stderr)
+            if first:
+                print(format_cell(cell), flush=True)
+    return int(failed)
+
+
+def format_cell(cell) -> str:
+    """One line: `vit_cifar10 on cifar10, test: top1 75.32 ± 0.43 % of 10000 images`."""
+    numbers = ", ".join(
+        f"{metric} {100 * found['value']:.2f} ± {100 * found['standard_error']:.2f} %"
+        for metric, found in cell["metrics"].items()
+    )
+    data, left = cell["data"], []
+    left += [f"{data['unreadable']} could not be read"] if data["unreadable"] else []
+    others = data["left_out"] - data["unreadable"]
+    left += [f"{others} do not count"] if others else []
+    done = "" if cell["computed"] else f"; was there: {cell['path']}"
+    extra = f" ({', '.join(left)})" if left else ""
+    where = f"{cell['model']['name']} on {data['name']}, {data['split']}"
+    return f"{where}: {numbers} of {cell['n']} images{extra}; classes {data['classes']}{done}"
+
+
+def _name(source: str) -> str:
+    """What to call a model: the last part of its path, without the ending of a file."""
+    name = os.path.basename(os.path.normpath(source))
+    if name == "model.safetensors":
+        name = os.path.basename(os.path.dirname(os.path.abspath(source)))
+    return name.removesuffix(".safetensors").removesuffix(".npz")
+
+
+def _table(folder) -> int:
+    from vitedu_numpy.weights.files import replacing
+
+    from ..evaluation.table import csv_table, markdown_table, read_cells
+
+    cells = read_cells(folder)
+    metrics = sorted({metric for cell in cells for metric in cell["metrics"]})
+    text = "\n".join(markdown_table(cells, metric) for metric in metrics)
+    print(text, end="")
+    for name, content in (("table.md", text), ("table.csv", csv_table(cells))):
+        with replacing(os.path.join(folder, name)) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            file.write(content)
+    return 0

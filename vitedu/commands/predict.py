@@ -1,0 +1,50 @@
+"""`vitedu predict FROM photo.jpg ...`: what photographs show."""
+
+# No `from __future__ import annotations` here: the annotations are values that tyro reads.
+import sys
+
+__all__ = ["predict"]
+
+
+def predict(arguments) -> int:
+    """Returns 0 if every image could be read, else 1; the others are predicted all the same."""
+    import tyro
+
+    def predict(
+        model: tyro.conf.Positional[str], images: tyro.conf.Positional[list[str]], *, top: int = 5, out: str = ""
+    ):
+        """The likeliest classes of images, by name.
+
+        Args:
+            model: a run's folder, a file of weights, a name such as vit_cifar10, or a hub name.
+            images: image files.
+            top: so many classes of each.
+            out: where to draw the images with bars; its ending says the format.
+        """
+        return model, images, top, out
+
+    source, paths, top, out = tyro.cli(predict, args=arguments, prog="vitedu predict")
+    from ..data.sample import UnreadableImage
+    from ..evaluation.load import load
+
+    model, found = load(source), []
+    for path in paths:
+        try:
+            found.append(model.predict(path, top))
+        except OSError as error:
+            print(f"vitedu: {path}: {error.strerror or error}", file=sys.stderr)
+        except UnreadableImage as error:
+            print(f"vitedu: {error}", file=sys.stderr)
+        else:
+            print(found[-1])
+    if out and found:
+        from ..data.decode import decode
+        from ..show.figures import save_predictions
+
+        pixels = []
+        for prediction in found:
+            with open(prediction.image, "rb") as file:
+                pixels.append(decode(file.read()))
+        save_predictions(pixels, [(p.image, p.names, p.probabilities) for p in found], out)
+        print(f"picture: {out}")
+    return 0 if len(found) == len(paths) else 1

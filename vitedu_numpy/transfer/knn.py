@@ -1,0 +1,66 @@
+"""k nearest neighbours on a frozen model's features, weighted as DINO does (Caron et al. 2021, arXiv:2104.14294).
+
+Nothing is fitted: the k training images that look most alike vote, each with exp(cosine / temperature).
+
+Shapes: `N` images, `D` features, `K` classes, `k` neighbours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..validate import is_number, require
+from .fewshot import check_data
+from .shots import check_neighbors, count_classes
+
+__all__ = ["NEIGHBORS", "TEMPERATURE", "knn_accuracy", "knn_classes", "nearest", "normalize"]
+
+NEIGHBORS = (10, 20, 100, 200)
+TEMPERATURE = 0.07
+CHUNK = 1024  # test images at a time: their similarities to all training images are (CHUNK, N)
+
+
+def normalize(features):
+    """x / ||x||: rows of length 1, so that products are cosines; a row of zeros stays.     (N, D) -> (N, D)"""
+    x = np.asarray(features, np.float64)
+    return x / np.sqrt((x**2).sum(axis=1, keepdims=True)).clip(min=1e-12)
+
+
+def nearest(features, test_features, k):
+    """(cosine, position) of the k training images most like each test image, most alike first.     two (N_test, k)"""
+    cosine = test_features @ features.T  # (N_test, N)
+    near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]  # in no order
+    order = np.argsort(-np.take_along_axis(cosine, near, 1), axis=1)  # (N_test, k)
+    near = np.take_along_axis(near, order, 1)
+    return np.take_along_axis(cosine, near, 1), near
+
+
+def knn_classes(features, labels, test_features, num_classes, k=NEIGHBORS, temperature=TEMPERATURE):
+    """{k: the class with the most votes (N_test,)}: vote of a neighbour = exp(cosine / temperature), for its class.
+
+    features (N, D), labels (N,).  A k above N: all N vote, and a message says so.
+    """
+    require(is_number(temperature) and temperature > 0, "temperature", temperature, "a positive number")
+    rising, found = check_neighbors(k, len(features)), []
+    train, most = normalize(features), min(max(k), len(features))
+    for start in range(0, len(test_features), CHUNK):
+        cosine, near = nearest(train, normalize(test_features[start : start + CHUNK]), most)
+        vote, neighbor = np.exp(cosine / temperature), labels[near]  # (C, k), (C, k)
+        votes, row, counted = np.zeros((len(cosine), num_classes)), np.arange(len(cosine)), 0
+        for n in rising:  # the 20 nearest are the 10 nearest and ten more
+            for j in range(counted, min(n, most)):
+                votes[row, neighbor[:, j]] += vote[:, j]
+            counted = min(n, most)
+            found.append((n, votes.argmax(axis=1)))
+    return {n: np.concatenate([classes for m, classes in found if m == n]) for n in k}
+
+
+def knn_accuracy(train_features, train_labels, test_features, test_labels, k=NEIGHBORS, temperature=TEMPERATURE):
+    """{k: part of the test images whose neighbours are right}.
+
+    Raises TypeError and ValueError as `few_shot_accuracy`, and ValueError for k that is no list of positive integers.
+    """
+    x, labels, x_test, truth = check_data(train_features, train_labels, test_features, test_labels)
+    K = count_classes(labels, truth)
+    classes = knn_classes(x, labels, x_test, K, k, temperature)
+    return {n: float((found == truth).mean()) for n, found in classes.items()}
