@@ -39,7 +39,7 @@ def probe(
     out: str = "",
     run: Execution | None = None,
 ) -> dict[str, list[float]]:
-    """Accuracies by classifier, {"5-shot": [with each seed's images], "20-NN": [one], "linear": [one]}, on what the head
+    """Accuracies, {"5-shot": [with each seed's images], "20-NN": [one], "linear": [one]}, on what the head
     of `start` reads.
 
     start: as `from_pretrained` takes it, or a run's folder; data: a hub name or a folder; images are resized to the
