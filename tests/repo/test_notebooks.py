@@ -277,11 +277,7 @@ def taught_in() -> dict[str, set[str]]:
 
 
 # Modules whose notebook is still to be written: this only shrinks.
-TO_COME = {
-    *("vitedu/training/many.py", "vitedu/training/muon.py", "vitedu/transfer/estimators.py"),
-    *(f"{package}/transfer/{name}.py" for package in ("vitedu_numpy", "vitedu") for name in ("knn", "lbfgs", "probe")),
-    *("vitedu_numpy/transfer/solvers.py", "vitedu_numpy/transfer/sweep.py", "vitedu/transfer/sweep.py"),
-}
+TO_COME = {"vitedu/training/many.py", "vitedu/training/muon.py"}
 
 
 def test_every_module_of_the_mathematics_is_taught_somewhere():

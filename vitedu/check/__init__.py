@@ -9,6 +9,7 @@ from .catalogue.block import *  # noqa: F403
 from .catalogue.compute import *  # noqa: F403
 from .catalogue.conv import *  # noqa: F403
 from .catalogue.encoder import *  # noqa: F403
+from .catalogue.fewshot import *  # noqa: F403
 from .catalogue.finetuning import *  # noqa: F403
 from .catalogue.heads import *  # noqa: F403
 from .catalogue.hybrid import *  # noqa: F403

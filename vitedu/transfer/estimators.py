@@ -1,4 +1,5 @@
 """scikit-learn's way in: least squares on a frozen model's features, and a whole ViT, as its estimators.
+Taught in notebooks/16_fewshot.ipynb.
 
     cross_val_score(vitedu.FewShotRidge(), features, labels)
     GridSearchCV(vitedu.ViTClassifier(), {"steps": [200, 800], "learning_rate": [1e-3, 3e-3]}).fit(images, labels)

@@ -1,4 +1,4 @@
-"""Few-shot accuracy: least squares on a frozen model's features (Sec. 4.1).  Taught in notebooks/14_pretraining.ipynb.
+"""Few-shot accuracy: least squares on a frozen model's features (Sec. 4.1).  Taught in notebooks/16_fewshot.ipynb.
 
 A few images per class, +1 and -1 as targets, one linear map with its exact solution.  Nothing is trained, so it can be
 had while a model is being trained.  As `fewshot_lsr` of google-research/big_vision, but in float64 throughout: with the

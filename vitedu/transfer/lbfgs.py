@@ -1,4 +1,5 @@
 """L-BFGS: the least value of a smooth function of many numbers (Nocedal & Wright, Numerical Optimization, Alg. 7.5).
+Taught in notebooks/16_fewshot.ipynb.
 
 Newton's step is -H^-1 g, H the second derivatives.  L-BFGS never builds H: from its last steps s and what each did to
 the gradient, y, it multiplies a vector by an estimate of H^-1, at the cost of a few products of vectors.

@@ -1,4 +1,4 @@
-"""A linear probe: logistic regression on a frozen model's features.
+"""A linear probe: logistic regression on a frozen model's features.  Taught in notebooks/16_fewshot.ipynb.
 
 loss = mean over N of the softmax cross-entropy of x W^T + b, + l2 / 2 ||W||^2.  It has one minimum; `fit_logistic` goes
 there with all images at once.  `fit_sgd` is what DINO's papers do: SGD with momentum, a cosine, no penalty, so the

@@ -1,4 +1,5 @@
 """k nearest neighbours on a frozen model's features, weighted as DINO does (Caron et al. 2021, arXiv:2104.14294).
+Taught in notebooks/16_fewshot.ipynb.
 
 Nothing is fitted: the k training images that look most alike vote, each with exp(cosine / temperature).
 

@@ -1,4 +1,4 @@
-"""Which images transfer is measured on, and what makes no sense.  Taught in notebooks/14_pretraining.ipynb.
+"""Which images transfer is measured on, and what makes no sense.  Taught in notebooks/16_fewshot.ipynb.
 
 No mathematics, so it stands once: both packages choose the same images and refuse the same input.
 """

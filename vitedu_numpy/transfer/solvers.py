@@ -1,4 +1,5 @@
 """Ridge regression the long way: four solvers, each as its equation, and what each of them loses.
+Taught in notebooks/16_fewshot.ipynb.
 
 W = (X^T X + l2)^-1 X^T Y  (primal, a system of D x D)  =  X^T (X X^T + l2)^-1 Y  (dual, N x N).     X (N, D), Y (N, K)
 
