@@ -28,6 +28,7 @@ FILES = {
     "layers/relu.py", "layers/softmax.py", "layers/sublayers.py", "layers/symbols.py", "models/bit.py",
     "models/encoder.py", "models/hybrid.py", "models/masked.py", "models/seq2seq.py", "models/variants.py",
     "models/vit.py", "module.py", "training/losses.py", "training/parallel.py", "training/sequence_loss.py",
+    "transfer/probe.py",
 }  # fmt: skip
 
 

@@ -194,7 +194,7 @@ class Whole:
         for module in self.model.modules():
             if hasattr(module, "recompute"):
                 module.recompute = False  # memory is plentiful here
-            if type(module).__name__ == "StochasticDepth":  # at rate 0, too: so that all blocks have the same code
+            if type(module).__name__ == "StochasticDepth":  # the first block, at rate 0, has none, and other code
                 paths.append(module)
         # Stochastic depth is drawn as the images' augmentation is, by (seed, position), and written to where the
         # modules look for a given mask.
@@ -207,7 +207,7 @@ class Whole:
         self.average = Average(self.model, AVERAGE)
         self.viewer = ViT(config, 0).to(device).eval()  # has the weights that are evaluated, and is never compiled
         self.inputs, self.compiled = self._inputs, compiled
-        if compiled:  # block by block: all have the same code, which is compiled once
+        if compiled:  # block by block: all but the first have the same code, which is compiled once
             self.inputs = torch.compile(self._inputs, dynamic=False)
             for block in self.model.encoder.blocks:
                 block.compile(dynamic=False)
