@@ -137,7 +137,10 @@ def test_stopped_from_outside(how, kit, tmp_path):
     run = kit(right=((), "pass"), fast=((), f"open({str(started)!r}, 'w').write(str(os.getpid())); time.sleep(600)"))
     run.write_text(run.read_text().replace("lambda seconds: 20", "lambda seconds: 600"))
     command = [sys.executable, str(run), "--out", str(tmp_path / "out")]
+    # A shell that starts something in the background has it ignore Ctrl-C, and so what that starts.  Not here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    signal.signal(signal.SIGINT, before)
     try:
         while not (started.exists() and started.read_text()):
             assert process.poll() is None
