@@ -140,8 +140,7 @@ def ratios(rounds: int, threads: int) -> None:
 
 def where_time_goes() -> None:
     """Time inside each layer function, one thread, one batch in chunks."""
-    from vitedu_numpy.layers import attention, layernorm, linear, patches
-    from vitedu_numpy.models import encoder
+    from vitedu_numpy.layers import attention, layernorm, linear, mlp, patches
 
     spent: dict[str, float] = {}
 
@@ -157,7 +156,7 @@ def where_time_goes() -> None:
     names = {
         linear: ("linear", "linear_backward"), patches: ("linear", "linear_backward"),
         attention: ("attention", "attention_backward"), layernorm: ("layernorm", "layernorm_backward"),
-        encoder: ("gelu", "gelu_backward"),
+        mlp: ("gelu_blocked", "gelu_backward"),
     }  # fmt: skip
     originals = [(module, f, getattr(module, f)) for module, fs in names.items() for f in fs]
     model = vn.ViT(CONFIG, 0)
