@@ -31,6 +31,8 @@ from vitedu.engine.average import Average
 from vitedu.training.losses import softmax_cross_entropy
 from vitedu.training.muon import Muon, adam_state
 
+from .card import peak_flops
+
 NEEDS: tuple[str, ...] = ()  # pyarrow and Pillow where data is given, safetensors to write the weights
 
 # The size of ViT-Lite-7/4 (Hassani et al. 2021, arXiv:2104.05704), of which 91.4 and 93.6 % have been published.
@@ -46,7 +48,6 @@ LONGEST = 300.0  # seconds of one seed
 WEIGHT_DECAY, CLIP_NORM, LABEL_SMOOTHING, AVERAGE = 0.05, 1.0, 0.1, 0.999
 WARM_UP = 0.05  # part of all steps
 UNMIXED = 0.1  # part of all steps, at the end, without mixup and cutmix
-PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense bfloat16, multiply and add counted as two
 
 
 def run(*, device: str, seconds: float, small: bool, data: str | None, write) -> None:
@@ -443,7 +444,7 @@ def device_name(device) -> str:
 
 def peak(device) -> float | None:
     """The most operations per second in bfloat16 that the maker names, None where it is not known here."""
-    return next((value for name, value in PEAKS.items() if name in device_name(device)), None)
+    return peak_flops(device_name(device))[0] if device.type == "cuda" else None
 
 
 def read_data(folder: str | None, small: bool):

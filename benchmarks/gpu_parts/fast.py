@@ -12,7 +12,6 @@ computes only what the head reads is not subtracted.  Memory: the most that tens
 from __future__ import annotations
 
 import gc
-import os
 import statistics
 import time
 from contextlib import contextmanager
@@ -24,8 +23,10 @@ import torch.nn.functional as F
 import vitedu
 from vitedu import compute, losses, weights
 from vitedu.engine.distributed import allow_variants, blocks
-from vitedu.plan import GPUS, PlanRequest, plan
+from vitedu.plan import PlanRequest, plan
 from vitedu.recipes import DataRecipe, Execution, Recipe
+
+from .card import peak_flops
 
 NEEDS = ()
 GIB = 2**30
@@ -250,19 +251,7 @@ class Candidate:
             raise ValueError(f"the loss of {whose}, {setting} is {self.loss}")
 
 
-# ---- what the card is said to do, and what a plan says -------------------------------------------------------------
-
-
-def peak_flops(name: str) -> tuple[float | None, str]:
-    """bfloat16 FLOP/s of the card by its name, and where the number is from; VITEDU_GPU_PEAK (1e12) overrides."""
-    given = os.environ.get("VITEDU_GPU_PEAK")
-    if given:
-        return 1e12 * float(given), "--peak"
-    words = name.lower().replace("geforce rtx ", "rtx").replace("-", " ")
-    for key, gpu in GPUS.items():
-        if all(word in words for word in key.split("-")):
-            return 1e12 * gpu.bf16, f"{key} in vitedu plan"
-    return None, "unknown: give --peak"
+# ---- what a plan says ------------------------------------------------------------------------------------------------
 
 
 def predicted_gib(entry: Entry, size: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 from contextlib import nullcontext
@@ -15,15 +14,16 @@ import torch
 
 from vitedu import from_pretrained
 
-PART = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu_parts" / "cifar10.py"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def cifar10():
-    spec = importlib.util.spec_from_file_location("gpu_part_cifar10", PART)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def cifar10(monkeypatch):
+    """The part, imported as the kit does."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from gpu_parts import cifar10
+
+    return cifar10
 
 
 def test_the_whole_part(cifar10, tmp_path, monkeypatch):
