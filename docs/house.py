@@ -37,7 +37,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
-    *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
+    *("config", "contract", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
     *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
     *("training.batches", "transfer.shots"),
 )
@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
     "vitedu.transfer": {*MATHEMATICS, "sklearn", "vitedu", "vitedu.training"},  # sklearn: only in `estimators`
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models", "vitedu.paper"},
-    "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
+    "vitedu.data": {"numpy", "once", "torch"},  # torch at the top: only in what runs on the device
     "vitedu.paper": {"numpy"},
     "vitedu.recipes": {"once", "vitedu.accounting", "vitedu.paper"},
     "vitedu.plan": {"numpy", "once", "vitedu.accounting", "vitedu.models", "vitedu.paper", "vitedu.recipes"},

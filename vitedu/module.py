@@ -6,6 +6,8 @@ stricter, and takes NumPy arrays too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import nn
@@ -24,6 +26,8 @@ class Module(nn.Module):
         Raises KeyError for a missing or extra name (unless strict=False), ValueError for a wrong shape or a value that
         is not a finite real number; the model is then as it was before.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict is a {type(state_dict).__name__}; expected a dict of name -> array or tensor")
         own = self.state_dict()
         missing = [name for name in own if name not in state_dict]
         extra = [name for name in state_dict if name not in own]

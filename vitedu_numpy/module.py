@@ -8,6 +8,7 @@ PyTorch, so one state loads into both packages.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -84,6 +85,8 @@ class Module:
         Everything is checked before anything is written.  Raises KeyError for a missing or extra name, ValueError
         for a wrong shape, or a value that is not a finite real number; the model is then as it was before.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state is a {type(state).__name__}; expected a dict of name -> array")
         parameters = dict(self.named_parameters())
         missing = [name for name in parameters if name not in state]
         extra = [name for name in state if name not in parameters]

@@ -5,10 +5,15 @@ Taught in notebooks/00_map.ipynb.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
+from numbers import Real
+
+import numpy as np
 
 __all__ = [
-    "check_choices", "check_counts", "check_dtype", "check_positive", "check_rates", "is_count", "is_number", "require",
+    "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags", "check_integers", "check_max_norm",
+    "check_momentum", "check_not_negative", "check_positive", "check_range", "check_rates", "check_smoothing",
+    "is_count", "is_number", "is_real", "require",
 ]  # fmt: skip
 
 
@@ -59,3 +64,70 @@ def check_rates(config, *names: str) -> None:
     for name in names:
         rate = getattr(config, name)
         require(is_number(rate) and 0 <= rate < 1, name, rate, "a number in [0, 1)")
+
+
+def check_flags(config, *names: str) -> None:
+    """Fields that must be True or False: "no" would count as true."""
+    for name in names:
+        require(isinstance(getattr(config, name), bool), name, getattr(config, name), "True or False")
+
+
+def is_real(value) -> bool:
+    """As `is_number`, for an argument that need not go into a file: NumPy's numbers are numbers too."""
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+
+
+def check_not_negative(**values) -> None:
+    """Arguments that must be numbers >= 0."""
+    for name, value in values.items():
+        require(is_real(value) and value >= 0, name, value, "a number in [0, inf)")
+
+
+def check_momentum(**values) -> None:
+    """Arguments that must be in [0, 1): each is the part of an old mean that a new one keeps."""
+    for name, value in values.items():
+        require(is_real(value) and 0 <= value < 1, name, value, "a number in [0, 1)")
+
+
+def check_betas(betas) -> None:
+    """Adam's two decays, of the mean and of the mean square."""
+    is_pair = isinstance(betas, (tuple, list)) and len(betas) == 2
+    require(is_pair, "betas", betas, "two numbers in [0, 1)")
+    check_momentum(beta1=betas[0], beta2=betas[1])
+
+
+def check_smoothing(num_classes, label_smoothing) -> None:
+    """The number of classes, and the part of a target that is spread over all of them."""
+    require(is_count(num_classes), "num_classes", num_classes, "a positive integer")
+    check_momentum(label_smoothing=label_smoothing)
+
+
+def check_integers(labels, num_classes) -> np.ndarray:
+    """Labels as an array of integers.  Raises TypeError for texts, floats, truth values."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
+    return labels
+
+
+def check_max_norm(max_norm) -> None:
+    """A length to which gradients are shortened: a negative one would turn them round."""
+    is_length = max_norm == inf or (is_real(max_norm) and max_norm > 0)
+    require(is_length, "max_norm", max_norm, "a positive number, or infinity for no clipping")
+
+
+# The largest size of a normalised pixel: [-1, 1] for our own models, -2.2 ... 2.7 after ImageNet's mean and deviation.
+# Bytes made floats go up to 255, and a model would take them without a word.
+LARGEST_PIXEL = 32
+
+
+def check_range(images) -> None:
+    """Refuse NaN, infinity, and images in 0 ... 255 instead of [-1, 1].  images: an array or a tensor."""
+    size = float(abs(images).max()) if len(images) else 0.0
+    if size != size or size == float("inf"):
+        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
+    if size > LARGEST_PIXEL:
+        raise ValueError(
+            f"images holds values up to {size:.4g} in size; expected values in [-1, 1] (for 0 ... 255: "
+            "images / 127.5 - 1)"
+        )

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vitedu_numpy.validate import is_count, require
+
 from .order import SampleRandom
 from .sample import UnreadableImage
 
@@ -47,6 +49,12 @@ class Loader:
         self, source, order, transform, *, seed, batch_size, steps, start=0, micro_batch=None, rank=0, world=1,
         workers=0, pin_memory=False,
     ):  # fmt: skip
+        counts = {"batch_size": batch_size, "world": world, "micro_batch": 1 if micro_batch is None else micro_batch}
+        for name, value in counts.items():
+            require(is_count(value), name, value, "a positive integer")
+        for name, value in (("steps", steps), ("start", start), ("workers", workers), ("seed", seed), ("rank", rank)):
+            require(is_count(value, 0), name, value, "an integer >= 0")
+        require(rank < world, "rank", rank, f"below world={world}")
         if batch_size % world:
             raise ValueError(f"batch_size={batch_size} is not allowed; it must be a multiple of the {world} processes")
         self.share = batch_size // world

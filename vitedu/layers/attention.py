@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from vitedu_numpy.record import note
 
+from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module
 from .linear import Linear
@@ -22,6 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@shaped
 def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
+from ..contract import shaped
 from ..module import Module
 
 __all__ = ["Relu", "relu"]
 
 
+@shaped
 def relu(x):
     """y = max(x, 0).     x, y (...)"""
     return F.relu(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.validate import check_range
 from vitedu_numpy.weights.loading import load_npz, save_npz
 
 from ..module import Module
@@ -33,6 +34,6 @@ def check_images(images, channels, image_hw=None) -> torch.Tensor:
     if not fits or (0 in images.shape[2:] if image_hw is None else tuple(images.shape[2:]) != image_hw):
         raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W) with {wanted}")
     # Reading a value back from a GPU would stall its queue at every step; there the training loop watches the loss.
-    if images.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.isfinite(images).all():
-        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
+    if images.device.type == "cpu" and not torch.compiler.is_compiling():
+        check_range(images.detach())
     return images

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
-from vitedu_numpy.validate import check_choices, is_count, is_number, require
+from vitedu_numpy.validate import check_choices, check_flags, is_count, is_number, require
 
 __all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "flatten", "format_recipe"]
 
@@ -50,6 +50,9 @@ class DataRecipe:
 
     def __post_init__(self):
         check_choices(self, crop=("inception", "pad", "resize", "none"))
+        check_flags(self, "flip", "streaming")
+        for name in ("dataset", "train_split", "eval_split"):
+            require(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
         for name in ("hold_out", "pad", "randaugment_layers", "randaugment_magnitude"):
             require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
         for name in ("window", "lanes"):
@@ -93,6 +96,7 @@ class Execution:
             parallel=("ddp", "fsdp"),
             precision=("auto", "bf16", "float32", "float64"),
         )
+        check_flags(self, "compile", "deterministic", "recompute", "channels_last")
         for name in ("log_every", "checkpoint_every", "keep"):
             require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("micro_batch", "threads", "evaluate_every", "few_shot_every", "keep_every"):
@@ -151,6 +155,8 @@ class Recipe:
         require(is_count(self.batch_size), "batch_size", self.batch_size, "a positive integer")
         for name in ("warmup_steps", "seed"):
             require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
+        warm = self.warmup_steps
+        require(steps is None or warm <= steps, "warmup_steps", warm, f"at most steps={steps}")
         lr, wd, clip, ema = self.learning_rate, self.weight_decay, self.clip_norm, self.ema
         require(is_number(lr) and lr > 0, "learning_rate", lr, "a positive number")
         for name, value in (("weight_decay", wd), ("linear_end", self.linear_end)):

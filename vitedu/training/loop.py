@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
-from vitedu_numpy.training.batches import batches, check_loss, random_shift, scheduled_rate
+from vitedu_numpy.training.batches import batches, check_labelled, check_loss, random_shift, scheduled_rate
 
 from . import losses
 from .losses import one_hot
@@ -63,11 +62,7 @@ def prepare(model, images, labels, config):
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,): NumPy arrays"""
     images = model.check_images(images)
-    labels = np.asarray(labels)
-    if labels.shape != (len(images),) or len(images) == 0:
-        raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
+    labels = check_labelled(images, labels, model.config.num_classes, batch_size)
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
     parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]

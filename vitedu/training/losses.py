@@ -9,6 +9,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from vitedu_numpy.validate import check_integers, check_smoothing
+
+from ..contract import shaped
+
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "one_hot", "sigmoid", "sigmoid_cross_entropy", "softmax_cross_entropy",
 ]  # fmt: skip
@@ -19,7 +23,8 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
 
     Raises TypeError for labels that are not integers, ValueError for a wrong shape or a label outside 0..K-1.
     """
-    labels = torch.as_tensor(labels)
+    check_smoothing(num_classes, label_smoothing)
+    labels = labels if isinstance(labels, torch.Tensor) else torch.from_numpy(check_integers(labels, num_classes))
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
     if labels.ndim != 1:
@@ -41,12 +46,14 @@ def _check_targets(scores, targets, name):
 # ---- softmax: exactly one class is right -----------------------------------------------------------------------
 
 
+@shaped
 def cross_entropy(p, targets):
     """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
     _check_targets(p, targets, "p")
     return -(targets * torch.log(p)).sum() / len(p)
 
 
+@shaped
 def softmax_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar"""
     _check_targets(logits, targets, "logits")
@@ -56,17 +63,20 @@ def softmax_cross_entropy(logits, targets):
 # ---- sigmoid: every class is a question of its own (ImageNet-21k has images with several labels) ------------------
 
 
+@shaped
 def sigmoid(x):
     """p = 1 / (1 + exp(-x)).     x (...)"""
     return torch.sigmoid(x)
 
 
+@shaped
 def binary_cross_entropy(p, targets):
     """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
     _check_targets(p, targets, "p")
     return -(targets * torch.log(p) + (1 - targets) * torch.log(1 - p)).sum() / len(p)
 
 
+@shaped
 def sigmoid_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""
     _check_targets(logits, targets, "logits")

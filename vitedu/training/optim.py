@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.validate import check_betas, check_max_norm, check_momentum, check_not_negative
+
 __all__ = ["SGD", "Adam", "clip_by_global_norm", "is_kernel"]
 
 
@@ -20,6 +22,7 @@ def clip_by_global_norm(model, max_norm: float) -> float:
 
     The factor is max_norm / (norm + 1e-6), at most 1.
     """
+    check_max_norm(max_norm)
     return float(torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm))
 
 
@@ -40,6 +43,8 @@ class SGD(_LearningRate, torch.optim.SGD):
     """v <- momentum v + g,   w <- w - lr v   (heavy ball, not Nesterov)."""
 
     def __init__(self, model, lr: float, momentum: float = 0.9):
+        check_not_negative(lr=lr)
+        check_momentum(momentum=momentum)
         super().__init__(model.parameters(), lr=lr, momentum=momentum)
 
 
@@ -51,6 +56,8 @@ class Adam(_LearningRate, torch.optim.AdamW):
     """
 
     def __init__(self, model, lr: float, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0):
+        check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
+        check_betas(betas)
         named = list(model.named_parameters())
         groups = [
             {"params": [p for n, p in named if is_kernel(n, p)], "weight_decay": weight_decay},

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module
 from ..record import note
@@ -31,6 +32,7 @@ class AttentionCache(NamedTuple):
     A: np.ndarray
 
 
+@shaped
 def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
@@ -47,6 +49,7 @@ def attention(q, k, v, mask=None):
     return y, AttentionCache(q, k, v, A)
 
 
+@shaped
 def attention_backward(dy, cache):
     """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""
     q, k, v, A = cache

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..contract import shaped
 from ..init import lecun_normal
 from ..module import Module, Parameter
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
@@ -36,6 +37,7 @@ class Windows(NamedTuple):
     shape: tuple  # (C, kh, kw, B, Ho, Wo)
 
 
+@shaped
 def im2col(x, kernel, stride=1, padding=0):
     """Every window of x, flat in the order (C, kh, kw), as a column.     x (B, C, H, W)  ->  (R, B Ho Wo)"""
     rows, cols = explicit_padding(padding, x.shape[2:], kernel, stride)
@@ -46,6 +48,7 @@ def im2col(x, kernel, stride=1, padding=0):
     return columns, Windows(x.shape, padded.shape, (rows[0], cols[0]), stride, windows.shape)
 
 
+@shaped
 def im2col_backward(dcolumns, cache):
     """dcolumns (R, B Ho Wo)  ->  dx (B, C, H, W): every pixel collects from all windows that it was in."""
     (_, _, H, W), (top, left), s = cache.image, cache.before, cache.stride
@@ -66,6 +69,7 @@ class Product(NamedTuple):
     weight_shape: tuple
 
 
+@shaped
 def conv2d(x, weight, stride=1, padding=0):
     """y[b, o, p, q] = sum over c, i, j of weight[o, c, i, j] x[b, c, p stride + i - top, q stride + j - left].
 
@@ -80,6 +84,7 @@ def conv2d(x, weight, stride=1, padding=0):
     return y, Product(filters, columns, windows, weight.shape)
 
 
+@shaped
 def conv2d_backward(dy, cache):
     """dy (B, O, Ho, Wo)  ->  dx (B, C, H, W), dweight (O, C, kh, kw)"""
     dproduct = dy.swapaxes(0, 1).reshape(len(cache.filters), -1)  # (O, B Ho Wo)  from [3]
@@ -89,6 +94,7 @@ def conv2d_backward(dy, cache):
     return dx, dfilters.reshape(cache.weight_shape)
 
 
+@shaped
 def standardize(weight, eps, form="var"):
     """Give each filter mean 0 and variance 1 (Qiao et al. 2019).     weight (O, C, kh, kw)
 
@@ -108,6 +114,7 @@ def standardize(weight, eps, form="var"):
     return what.reshape(weight.shape), (what, scale, root)
 
 
+@shaped
 def standardize_backward(dout, cache):
     """dout (O, C, kh, kw)  ->  dweight (O, C, kh, kw)
 

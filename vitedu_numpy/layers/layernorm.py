@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..contract import shaped
 from ..module import Module, Parameter
 
 __all__ = ["LayerNorm", "LayerNormCache", "layernorm", "layernorm_backward"]
@@ -23,6 +24,7 @@ class LayerNormCache(NamedTuple):
     weight: np.ndarray
 
 
+@shaped
 def layernorm(x, weight, bias, eps=1e-6):
     """xhat = (x - mean) / sqrt(var + eps),  y = xhat weight + bias.     x (..., D)   weight, bias (D,)
 
@@ -38,6 +40,7 @@ def layernorm(x, weight, bias, eps=1e-6):
     return y, LayerNormCache(xhat, rstd, weight)
 
 
+@shaped
 def layernorm_backward(dy, cache):
     """dy (..., D)  ->  dx (..., D), dweight (D,), dbias (D,)
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module, Parameter
 
 __all__ = ["Linear", "linear", "linear_backward"]
 
 
+@shaped
 def linear(x, weight, bias):
     """y = x W^T + b.     x (..., I)   weight W (O, I)   bias b (O,)   ->   y (..., O)"""
     rows = x.reshape(-1, x.shape[-1])  # (R, I)  one large product is faster than many small ones
@@ -21,6 +23,7 @@ def linear(x, weight, bias):
     return y.reshape(*x.shape[:-1], -1), (rows, weight, x.shape)
 
 
+@shaped
 def linear_backward(dy, cache):
     """dy (..., O)  ->  dx (..., I), dweight (O, I), dbias (O,)"""
     rows, weight, shape = cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import shaped
 from ..init import normal
 from ..module import Identity, Module, Parameter
 from .patches import PositionEmbedding
@@ -20,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@shaped
 def grid_positions(E_x, E_y):
     """Row (y, x) of the result is [E_x[x], E_y[y]].     E_x (gw, D/2)   E_y (gh, D/2)   ->   (gh gw, D)"""
     gw, gh = len(E_x), len(E_y)
@@ -28,6 +30,7 @@ def grid_positions(E_x, E_y):
     return np.concatenate([columns, rows], axis=1), (gh, gw)
 
 
+@shaped
 def grid_positions_backward(dtable, cache):
     """dtable (gh gw, D)  ->  dE_x (gw, D/2), dE_y (gh, D/2): a vector serves a whole column or row of patches."""
     gh, gw = cache
@@ -91,6 +94,7 @@ class SinCosPosition2D(Module):
         return dx
 
 
+@shaped
 def relative_scores(q, R):
     """scores[t, s] = q_t . R_{t - s}: how much token t asks tokens at that distance, whatever they contain.
 
@@ -103,6 +107,7 @@ def relative_scores(q, R):
     return to_all[..., t, row], (q, R, t, row)  # (B, h, T, S)  [2]
 
 
+@shaped
 def relative_scores_backward(dscores, cache):
     """dscores (B, h, T, S)  ->  dq (B, h, T, Dh), dR (2S - 1, Dh)"""
     q, R, t, row = cache

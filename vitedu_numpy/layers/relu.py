@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import shaped
 from ..module import Module
 
 __all__ = ["Relu", "relu", "relu_backward"]
 
 
+@shaped
 def relu(x):
     """y = max(x, 0).     x, y (...)"""
     y = np.maximum(x, 0)  # [1]

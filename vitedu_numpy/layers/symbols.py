@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import shaped
 from ..init import normal
 from ..module import Module, Parameter
 from ..record import note
@@ -19,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
     scale = weight.shape[1] ** 0.5
@@ -26,6 +28,7 @@ def embed(weight, ids):
     return y, (ids, scale, weight.shape)
 
 
+@shaped
 def embed_backward(dy, cache):
     """dy (B, T, D)  ->  dweight (V, D); symbols are integers and have no gradient"""
     ids, scale, shape = cache

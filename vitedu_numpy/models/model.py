@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import Module
+from ..validate import check_range
 from ..weights.loading import load_npz, save_npz
 
 __all__ = ["Model", "check_images"]
@@ -31,6 +32,5 @@ def check_images(images, channels, image_hw=None) -> np.ndarray:
     fits = images.ndim == 4 and images.shape[1] == channels
     if not fits or (0 in images.shape[2:] if image_hw is None else images.shape[2:] != image_hw):
         raise ValueError(f"images has shape {images.shape}; expected (B, C, H, W) with {wanted}")
-    if not np.isfinite(images).all():
-        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
+    check_range(images)
     return images

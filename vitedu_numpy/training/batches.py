@@ -10,8 +10,9 @@ import math
 import numpy as np
 
 from ..schedule import learning_rate
+from ..validate import check_integers, is_count, require
 
-__all__ = ["batches", "check_loss", "random_shift", "scheduled_rate"]
+__all__ = ["batches", "check_labelled", "check_loss", "random_shift", "scheduled_rate"]
 
 
 def batches(num_images: int, config):
@@ -49,6 +50,17 @@ def scheduled_rate(step: int, config) -> float:
     c = config
     options = dict(total_steps=c.steps, warmup_steps=c.warmup_steps, decay=c.decay)
     return learning_rate(step, base=c.learning_rate, **options)
+
+
+def check_labelled(images, labels, num_classes: int, batch_size: int) -> np.ndarray:
+    """The labels as an array: one integer of 0 ... num_classes - 1 for each image.  Raises TypeError, ValueError."""
+    labels = check_integers(labels, num_classes)
+    if labels.shape != (len(images),) or len(images) == 0:
+        raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
+    if not (0 <= labels.min() and labels.max() < num_classes):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
+    require(is_count(batch_size), "batch_size", batch_size, "a positive integer")
+    return labels
 
 
 def check_loss(loss, step: int) -> None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .batches import batches, check_loss, random_shift, scheduled_rate
+from .batches import batches, check_labelled, check_loss, random_shift, scheduled_rate
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
 from .parallel import DataParallel
@@ -52,11 +52,7 @@ def prepare(model, images, labels, config):
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,)"""
     images = model.check_images(images)
-    labels = np.asarray(labels)
-    if labels.shape != (len(images),) or len(images) == 0:
-        raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
+    labels = check_labelled(images, labels, model.config.num_classes, batch_size)
     was_training = model.training
     model.eval()
     parts = [model(images[i : i + batch_size]).argmax(axis=-1) for i in range(0, len(images), batch_size)]

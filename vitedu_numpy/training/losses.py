@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import shaped
 from ..layers.softmax import softmax
+from ..validate import check_integers, check_smoothing
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_backward", "cross_entropy", "cross_entropy_backward",
@@ -22,9 +24,8 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=np.float32):
 
     Raises TypeError for labels that are not integers, ValueError for a wrong shape or a label outside 0..K-1.
     """
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
+    check_smoothing(num_classes, label_smoothing)
+    labels = check_integers(labels, num_classes)
     if labels.ndim != 1:
         raise ValueError(f"labels has shape {labels.shape}; expected (B,)")
     if labels.size and not (0 <= labels.min() and labels.max() < num_classes):
@@ -42,6 +43,7 @@ def _check_targets(scores, targets, name):
 # ---- softmax: exactly one class is right -----------------------------------------------------------------------
 
 
+@shaped
 def cross_entropy(p, targets):
     """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
     _check_targets(p, targets, "p")
@@ -55,6 +57,7 @@ def cross_entropy_backward(dloss, cache):
     return -dloss * targets / p / len(p)  # from [1]
 
 
+@shaped
 def softmax_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar
 
@@ -77,6 +80,7 @@ def softmax_cross_entropy_backward(dloss, cache):
 # ---- sigmoid: every class is a question of its own (ImageNet-21k has images with several labels) ------------------
 
 
+@shaped
 def sigmoid(x):
     """p = 1 / (1 + exp(-x)), written with tanh so that nothing overflows.     x (...)"""
     p = 0.5 * (1 + np.tanh(0.5 * x))
@@ -89,6 +93,7 @@ def sigmoid_backward(dp, cache):
     return dp * p * (1 - p)
 
 
+@shaped
 def binary_cross_entropy(p, targets):
     """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
     _check_targets(p, targets, "p")
@@ -102,6 +107,7 @@ def binary_cross_entropy_backward(dloss, cache):
     return dloss * ((1 - targets) / (1 - p) - targets / p) / len(p)  # from [1]
 
 
+@shaped
 def sigmoid_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""
     _check_targets(logits, targets, "logits")

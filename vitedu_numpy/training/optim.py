@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..validate import check_betas, check_max_norm, check_momentum, check_not_negative
+
 __all__ = ["SGD", "Adam", "clip_by_global_norm", "is_kernel"]
 
 
@@ -20,6 +22,7 @@ def clip_by_global_norm(model, max_norm: float) -> float:
 
     The factor is max_norm / (norm + 1e-6), at most 1: PyTorch's rule.
     """
+    check_max_norm(max_norm)
     gradients = [p.grad for _, p in model.named_parameters() if p.grad is not None]
     norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
     factor = max_norm / (norm + 1e-6)
@@ -29,19 +32,12 @@ def clip_by_global_norm(model, max_norm: float) -> float:
     return norm
 
 
-def _check(**values) -> None:
-    """Refuse hyper-parameters outside their range."""
-    upper = {"momentum": 1, "beta1": 1, "beta2": 1}
-    for name, value in values.items():
-        if not 0 <= value < upper.get(name, np.inf):  # NaN fails too
-            raise ValueError(f"{name}={value!r} is not allowed; {name} must be in [0, {upper.get(name, 'inf')})")
-
-
 class SGD:
     """v <- momentum v + g,   w <- w - lr v   (heavy ball, not Nesterov)."""
 
     def __init__(self, model, lr: float, momentum: float = 0.9):
-        _check(lr=lr, momentum=momentum)
+        check_not_negative(lr=lr)
+        check_momentum(momentum=momentum)
         self.lr, self.momentum = lr, momentum
         self.parameters = [p for _, p in model.named_parameters()]
         self.v = [np.zeros_like(p.value) for p in self.parameters]
@@ -64,7 +60,8 @@ class Adam:
     """
 
     def __init__(self, model, lr: float, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0):
-        _check(lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
+        check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
+        check_betas(betas)
         self.lr, self.betas, self.eps, self.t = lr, betas, eps, 0
         named = list(model.named_parameters())
         self.parameters = [p for _, p in named]
