@@ -4,6 +4,7 @@ The layer functions stand in their modules (`from vitedu_numpy.layers.attention 
 what one needs to build, train and check a model is here.  `vitedu` is the PyTorch twin under the same names.
 """
 
+from . import inspect
 from .config import DIGITS_TRAINING, DIGITS_VIT, BiTConfig, HybridConfig, TrainConfig, TransformerConfig, ViTConfig
 from .gradcheck import check_model, check_pair, numerical_gradient, relative_error
 from .layers.attention import MultiHeadAttention
@@ -42,6 +43,6 @@ __all__ = [
     "MultiHeadAttention", "Parameter", "PatchEmbedding", "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer",
     "TransformerConfig", "ViT", "ViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm",
     "create_model", "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz", "from_official",
-    "greedy_decode", "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses", "make_block",
+    "greedy_decode", "inspect", "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses", "make_block",
     "make_encoder", "named_config", "numerical_gradient", "relative_error", "resize_positions", "to_official",
 ]  # fmt: skip
