@@ -7,7 +7,6 @@ import pytest
 import rooms
 
 import vitedu
-from vitedu.accounting.compute import count
 from vitedu.recipes import Recipe
 from vitedu.weights import save_huggingface, save_timm
 from vitedu_numpy.config import EfficientNetConfig
@@ -178,7 +177,3 @@ def test_layouts_of_libraries(refused, tmp_path):
     with refused(ValueError, "timm cannot hold model='EfficientNetConfig'"):
         save_timm(model, tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_it_costs_is_counted():
-    assert count("EfficientNet-B0").parameters == 5_288_548

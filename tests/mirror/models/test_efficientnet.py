@@ -157,3 +157,21 @@ def test_float32_is_close_to_float64(rng):
     narrow.load_state_dict(wide.state_dict())
     images = rng.uniform(-1, 1, (4, 3, 32, 32))
     assert relative_error(narrow(images), wide(images)) < 1e-4
+
+
+@modes
+def test_another_dtype(training, pair, rng, mirror):
+    """`astype` takes running averages along; float32 numbers are float64 numbers, so nothing is lost."""
+    config = EfficientNetConfig(**SIZES)
+    images, models = rng.uniform(-1, 1, (B, 3, 9, 10)), [m.train(training) for m in pair(config)]
+    states = []
+    for model in models:
+        narrow = {name: np.asarray(value).copy() for name, value in model.astype("float32").state_dict().items()}
+        wide = model.astype("float64").state_dict()
+        for name, value in narrow.items():
+            assert (value.dtype, np.asarray(wide[name]).dtype) == (np.float32, np.float64)
+            assert np.array_equal(value, np.asarray(wide[name]))
+        states.append(wide)
+    mirror.assert_all_equal(*states)
+    numpy_model, torch_model = models
+    mirror.assert_equal(numpy_model(images), torch_model(mirror.tensor(images)))
