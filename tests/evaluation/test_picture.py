@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from vitedu.show import draw_accuracies, save_accuracies
-from vitedu.show.accuracies import COLOURS, MARKERS
+from vitedu.show.axes import COLOURS, MARKERS
 
 POINTS = [
     ("cifar10, test (n = 10,000)", "vit_cifar10", 75.3, 0.4),

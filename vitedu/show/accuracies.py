@@ -9,14 +9,12 @@ import math
 import textwrap
 from numbers import Real
 
+from .axes import COLOURS, MARKERS
 from .figures import save_figure
 
 __all__ = ["draw_accuracies", "save_accuracies"]
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; the markers tell models apart without any colour.
-# Seven and eight have no common divisor: 56 models get 56 different pairs.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "os^Dv*PX"
+OWN_COLOURS = COLOURS[:7]  # without yellow; seven and eight have no common divisor, so 56 models get 56 different pairs
 WIDTH = 36  # characters of a name in a line
 
 
@@ -35,7 +33,7 @@ def draw_accuracies(points, ax=None, title: str = "", xlabel: str = "top-1 (%)")
         own = [(rows.index(row), value, error or 0.0) for row, name, value, error in points if name == model]
         places, values, errors = zip(*own, strict=True)
         y = [place + gap * (i - (len(models) - 1) / 2) for place in places]
-        colour = COLOURS[i % len(COLOURS)]
+        colour = OWN_COLOURS[i % len(OWN_COLOURS)]
         ax.errorbar(
             values, y, xerr=errors if any(errors) else None, fmt=MARKERS[i % len(MARKERS)], color=colour, capsize=3,
             label=_lines(model),
