@@ -30,6 +30,7 @@ LONGEST = [
     "tests/browser/test_jupyterlab.py",
     "tests/benchmarks/test_gpu_kit.py",
     "tests/benchmarks/test_gpu_engine.py",
+    "tests/benchmarks/test_transfer.py",
     "tests/parity/accounting/test_compute.py",
     "tests/parity/models/test_stochastic_depth.py",
     "tests/parity/models/test_modes.py",

@@ -39,7 +39,7 @@ __all__ = ["about_pretrained", "from_pretrained", "released_url"]
 
 _log = logging.getLogger(__name__)
 
-SHIPPED = ("vit_cifar10",)  # trained here, and part of the package: see shipped/*.md
+SHIPPED = ("vit_cifar10", "bit_cifar10")  # trained here, and part of the package: see shipped/*.md
 _STORE = "https://storage.googleapis.com"
 # ViT, BiT, hybrid, EfficientNet
 _OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight", "stem.weight"}
@@ -60,11 +60,11 @@ def from_pretrained(
 ):
     """Build the model that a file holds, and load it: `from_pretrained("ViT-B_16", num_classes=10, image_size=384)`.
 
-    path_or_id: "vit_cifar10", a small ViT that comes with this package; an .npz file of the authors; a .safetensors
-    file of ours, of transformers or timm, or a folder with one and its config.json; the folder of a run of `vitedu
-    train` that is finished, or was exported to its model.safetensors; the name of a file that the authors released,
-    such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
-    "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
+    path_or_id: "vit_cifar10" or "bit_cifar10", which come with this package; an .npz file of the authors; a
+    .safetensors file of ours, of transformers or timm, or a folder with one and its config.json; the folder of a run
+    of `vitedu train` that is finished, or was exported to its model.safetensors; the name of a file that the authors
+    released, such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1";
+    or "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
     which logs a warning for all that it changes in the weights; method is None for "linear", for DINOv2 its authors'
     "cubic-offset"; heads: only for a file of timm that does not tell; rng: as in `build`.
 
