@@ -169,7 +169,10 @@ class Checkpoints:
                         f"checkpoint {path} is damaged: {wrong}; go on with the run, or allow an older one, of step "
                         f"{there[-1]} (--step, --allow-older)"
                     )
-                self._say(f"checkpoint {path} is damaged: {wrong}{'; trying the one before' if there else ''}")
+                if there:
+                    self._say(f"checkpoint {path} is damaged: {wrong}; trying the one before")
+                else:
+                    self._say(f"checkpoint {path} is damaged: {wrong}")
                 continue
             if optimizer is None:
                 set_model_state_dict(model, state["model"])
