@@ -159,6 +159,8 @@ class Checkpoints:
                 try:
                     reader = Reader(path, metadata)
                     dcp.load(state, storage_reader=reader, planner=Planner(), process_group=self.line)
+                    if state["step"] != wanted:
+                        wrong = f"it says that it is of step {str(state['step'])[:20]}"
                 except _ERRORS as error:
                     wrong = _cause(error)
             if wrong:
@@ -179,7 +181,7 @@ class Checkpoints:
             else:
                 set_state_dict(model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
             self._set_aside(damaged)
-            return int(state["step"])
+            return wanted
         if damaged:
             raise CheckpointError(f"no checkpoint could be read, of {', '.join(path.name for path in damaged)}")
         return 0

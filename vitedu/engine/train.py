@@ -109,7 +109,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         net.train()
         try:
             # An evaluation that was left, because somebody asked to stop, is made up for.
-            results = evaluate(start) if start and not world.count(report.evaluated) else {}
+            results = evaluate(start) if start and not world.count(int(report.evaluated)) else {}
             for step, micro_batches in enumerate(loader, start):
                 optimizer.lr = rate_at(step, recipe, total_steps)
                 count = stop.count(sum(int(batch.valid.sum()) for batch in micro_batches))
