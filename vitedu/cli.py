@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if int(os.environ.get("RANK", 0)) == 0:
             print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
         if is_program:
+            sys.stdout.flush()
             os._exit(130)  # at once: no waiting for threads that still write
         return 130
     except ModuleNotFoundError as error:
