@@ -24,6 +24,8 @@ LONGEST = [
     "tests/engine/test_kill.py",
     "tests/engine/test_processes.py",
     "tests/engine/test_failures.py",
+    "tests/engine/test_signals.py",
+    "tests/engine/test_reliability.py",
     "tests/test_plant_errors.py",
     "tests/engine/test_bad_data.py",
     "tests/repo/test_readme.py",

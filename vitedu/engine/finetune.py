@@ -24,6 +24,7 @@ from ..data.open import open_source
 from ..data.vtab import PREFIX
 from ..recipes import format_recipe
 from .distributed import processes
+from .lock import FolderLock
 from .report import read_metrics
 from .run_folder import write_json
 from .start import starting_config
@@ -42,8 +43,9 @@ def finetune(tuning, start: str, out, data: str | None = None, grid: bool = Fals
     recipe, num_images = recipe_for(tuning, start, data)
     if grid:
         held_out = dev_images(tuning, num_images)
-    with processes(recipe.run) as world:
+    with processes(recipe.run) as world, FolderLock(out, world) as lock:
         if grid:
+            lock.take()  # around the whole search; a run takes its own
             rate = choose_rate(recipe, tuning.rates, held_out, out, world, data)
             recipe = replace(recipe, learning_rate=rate)
         if world.is_first:

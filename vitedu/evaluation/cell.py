@@ -90,6 +90,7 @@ def evaluate_cell(
         cell = {
             "kind": CELL,
             "model": {"name": name, "digest": key["model"], "type": type(model).__name__,
+                      "step": getattr(model, "step", None),
                       "parameters": sum(p.numel() for p in model.parameters())},
             "data": {"name": data, "split": split, "folder": key["folder"], "labels": key["labels"],
                      "classes": opened.how, "images": len(opened.source), "left_out": len(opened.source) - n,

@@ -168,7 +168,7 @@ def about_pretrained(path_or_id, num_classes: int) -> About:
     if os.path.isdir(path):
         own = about_in(read_metadata(os.path.join(path, "model.safetensors")), path, num_classes)
         theirs = _about_in_folder(path, num_classes)
-        return About(own.classes or theirs.classes, own.preparation or theirs.preparation)
+        return About(own.classes or theirs.classes, own.preparation or theirs.preparation, own.step)
     if path.endswith(".npz") or zipfile.is_zipfile(path):
         return about_in(read_texts(path), path, num_classes)
     return about_in(read_metadata(path), path, num_classes)
@@ -219,10 +219,16 @@ def _weights_of_run(path) -> str:
     if not os.path.isdir(path) or not os.path.exists(os.path.join(path, "recipe.json")):
         return path
     weights = os.path.join(path, "model.safetensors")
-    if os.path.exists(weights):
-        return weights
     folder = os.path.join(path, "checkpoints")
     steps = sorted(n for n in os.listdir(folder) if re.fullmatch(r"step_\d+", n)) if os.path.isdir(folder) else []
+    if os.path.exists(weights):
+        step = about_in(read_metadata(weights), weights, 2**31).step
+        if step is not None and steps and int(steps[-1].removeprefix("step_")) > step:
+            raise ValueError(
+                f"{path}: model.safetensors holds the weights of step {step}, the last checkpoint is {steps[-1]}; give "
+                f"that file to have them all the same, or run `vitedu export {path} --out {weights}`"
+            )
+        return weights
     if steps:
         raise ValueError(
             f"{path} is the folder of a run that is not finished: its last checkpoint is {steps[-1]}; go on with it, "
