@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from vitedu import DIGITS_TRAINING, DIGITS_VIT, BiT, BiTConfig, ViT, evaluate, fit
+from vitedu import (
+    DIGITS_TRAINING,
+    DIGITS_VIT,
+    BiTConfig,
+    EfficientNet,
+    EfficientNetConfig,
+    ViT,
+    build,
+    evaluate,
+    fit,
+)  # fmt: skip
 from vitedu.data import load_digits
 from vitedu.data.resident import Augmentation
 from vitedu.layers.dropout import Dropout, StochasticDepth
@@ -23,6 +33,10 @@ torch.set_num_threads(1)  # the models are tiny: more threads would only wait fo
 
 CLEAN = Noise(False, False, False)
 CONFIG = replace(DIGITS_VIT, width=16, depth=2, heads=2, mlp_dim=24, dropout=0.2, stochastic_depth=0.3)
+EFFICIENT = EfficientNetConfig(
+    num_classes=10, channels=1, image_size=8, stem_width=16, stem_stride=1, top_width=64,
+    stages=((1, 3, 1, 1, 16), (2, 3, 2, 4, 24)), dropout=0.2, stochastic_depth=0.2, batchnorm_momentum=0.9,
+)  # fmt: skip
 SHORT = replace(DIGITS_TRAINING, steps=6, warmup_steps=2, batch_size=8, shift=0)
 DIGITS = load_digits()
 IMAGES, LABELS, UNLABELLED = DIGITS.train_images[:24], DIGITS.train_labels[:24], DIGITS.train_images[24:90]
@@ -195,7 +209,7 @@ def test_a_noise_that_is_off_leaves_no_trace(kind):
 
 
 def test_pseudo_labels_are_made_in_inference_mode_of_clean_images():
-    """A teacher full of dropout says the same twice, that is softmax of its clean logits, and goes on as it was."""
+    """A teacher full of dropout says softmax of its clean logits, and goes on as it was."""
     model = with_opinions(ViT(replace(CONFIG, dropout=0.5, stochastic_depth=0.5), 0)).train()
     x = torch.from_numpy(UNLABELLED)
     found = class_probabilities(model, UNLABELLED, batch_size=20)
@@ -205,6 +219,16 @@ def test_pseudo_labels_are_made_in_inference_mode_of_clean_images():
     # Batches of other sizes: matrix products may be rounded otherwise.
     np.testing.assert_allclose(found, clean, rtol=1e-4, atol=1e-7)
     assert abs(found - noisy).max() > 0.05  # what a forgotten `eval()` would give
+
+
+def test_a_teacher_with_batch_normalisation_looks_at_images_one_by_one():
+    """By its running statistics, which stay as they are: an image's label does not depend on its neighbours."""
+    model = with_opinions(EfficientNet(EFFICIENT, 0)).train()
+    model(torch.from_numpy(IMAGES))  # the running averages move
+    before = bits(model)
+    together, alone = class_probabilities(model, UNLABELLED), class_probabilities(model, UNLABELLED[:1])
+    np.testing.assert_allclose(together[:1], alone, rtol=1e-4, atol=1e-7)
+    assert_same(before, bits(model))
 
 
 def test_a_round_teaches_what_its_teacher_says_of_clean_images():
@@ -243,41 +267,58 @@ def test_the_student_is_the_next_teacher():
     assert not any(r.model.training for r in rounds)
 
 
-def test_batch_normalisation_is_averaged_too():
-    """A teacher given as an average of its weights: decay 0 is no average, 0.9 is one between first and last."""
-    states = {}
-    for average in (None, 0.0, 0.9):
-        model = make(0, 0)
-        fit_noisy(model, IMAGES, LABELS, SHORT, labelled_noise=CLEAN, average=average)
-        states[average] = bits(model)
-    assert_same(states[None], states[0.0])
-    first, bias = bits(make(0, 0))["head.bias"], "head.bias"
-    assert not torch.equal(states[0.9][bias], states[None][bias])
-    assert (states[0.9][bias] - first).norm() < (states[None][bias] - first).norm()
+def test_averaged_weights_by_hand():
+    """a <- d a + (1 - d) w after every step, d = min(average, (1 + t) / (10 + t)), running statistics too.
+
+    The weights of every step from runs that end there: with a constant rate they are those of the longest.  float64.
+    """
+    config, training = replace(EFFICIENT, top_width=8), replace(SHORT, warmup_steps=0, decay="none")
+
+    def after(steps, average=None):
+        model = EfficientNet(config, 0).double()
+        if steps:
+            settings = replace(training, steps=steps)
+            fit_noisy(model, IMAGES, LABELS, settings, labelled_noise=CLEAN, average=average)
+        return bits(model)
+
+    expected = after(0)
+    for t in range(4):
+        d, now = min(0.2, (1 + t) / (10 + t)), after(t + 1)  # 0.1, 0.18, 0.2, 0.2
+        expected = {name: d * a + (1 - d) * now[name] for name, a in expected.items()}
+    found = after(4, average=0.2)
+    assert {"norm.running_mean", "norm.running_var"} < found.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-12, atol=1e-14)
 
 
 # ---- learning --------------------------------------------------------------------------------------------------------
 
 
 def test_digits_with_forty_labels_are_learnt_better_by_a_student():
-    """40 labels, 1397 images without, 250 steps, seeds 0 to 2.
+    """40 labels, 1437 images without, 120 steps, two seeds: what a student gains over its teacher.
 
-    Measured: teachers 0.60 to 0.72, students 0.70 to 0.80 (of 360 images), each student above its teacher.
+    Measured with these: 0.664 -> 0.675 and 0.728 -> 0.753 of 360 test images; other machines round otherwise, so what
+    is asked for is the mean gain alone, and a teacher far above the 0.1 of guessing.
     """
     images, labels = DIGITS.train_images, DIGITS.train_labels
-    few = np.concatenate([np.flatnonzero(labels == c)[:4] for c in range(10)])
-    config = replace(DIGITS_VIT, width=32, depth=2, mlp_dim=64, dropout=0.1, stochastic_depth=0.1)
-    training = replace(DIGITS_TRAINING, steps=250, warmup_steps=25, batch_size=16, shift=0)
-    teacher, student = noisy_student(
-        lambda round, seed: ViT(config, seed), images[few], labels[few], images, training,
-        NoisyStudent(ratio=3), rounds=1, augment=shifted,
-    )  # fmt: skip
-    accuracies = [evaluate(r.model, DIGITS.test_images, DIGITS.test_labels) for r in (teacher, student)]
-    assert accuracies[0] > 0.5
-    assert accuracies[1] > accuracies[0]
+    training = replace(
+        DIGITS_TRAINING, steps=120, warmup_steps=10, batch_size=16, shift=0, learning_rate=0.01, weight_decay=0.1
+    )
+    accuracies = []
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        few = np.concatenate([rng.permutation(np.flatnonzero(labels == c))[:4] for c in range(10)])
+        rounds = noisy_student(
+            lambda round, seed: EfficientNet(EFFICIENT, seed), images[few], labels[few], images,
+            replace(training, seed=seed), NoisyStudent(ratio=3, per_class=140), rounds=1, augment=shifted,
+        )  # fmt: skip
+        accuracies.append([evaluate(r.model, DIGITS.test_images, DIGITS.test_labels) for r in rounds])
+    teacher, student = np.mean(accuracies, axis=0)
+    assert teacher > 0.5
+    assert student > teacher
 
 
-@pytest.mark.parametrize("kind", ["vit", "bit"])
+@pytest.mark.parametrize("kind", ["vit", "bit", "efficientnet"])
 def test_every_model_can_be_taught(kind):
     """Bytes in three channels, with the augmentation of the data room."""
     rng = np.random.default_rng(0)
@@ -285,10 +326,11 @@ def test_every_model_can_be_taught(kind):
     configs = {
         "vit": replace(CONFIG, image_size=16, channels=3, patch_size=8, num_classes=4),
         "bit": BiTConfig((1, 1), 4, image_size=16, base_width=8, groups=4, stem="small"),
+        "efficientnet": replace(EFFICIENT, image_size=16, channels=3, num_classes=4, dropout=0.0, stochastic_depth=0.1),
     }
 
     def new(round, seed):
-        return {"vit": ViT, "bit": BiT}[kind](configs[kind], seed)
+        return build(configs[kind], seed)
 
     labels = np.arange(8) % 4
     training = replace(SHORT, steps=80, batch_size=8, learning_rate=0.01, weight_decay=0.0, label_smoothing=0.0)
@@ -298,7 +340,7 @@ def test_every_model_can_be_taught(kind):
     for r in rounds:  # noise by heart
         assert evaluate(r.model, np.float32(images / 127.5 - 1), labels) == 1
         assert r.history["labelled_loss"][-1] < 0.5 * np.log(4)
-    assert rounds[1].pseudo["per_class"] in ([5 * (n > 0) for n in rounds[1].pseudo["per_class"]],)
+    assert set(rounds[1].pseudo["per_class"]) <= {0, 5}
 
 
 # ---- the same again, and going on ------------------------------------------------------------------------------------
