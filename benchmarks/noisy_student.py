@@ -16,7 +16,7 @@ Conditions
     ... no noise          all three off for the images without labels
     ... clean             all three off for all images: the un-noised control
 
-A seed chooses the labelled images, first weights, order and noise.  Learning rates are chosen beforehand, of two for
+A seed chooses the labelled images, first weights, order and noise.  Learning rates are chosen beforehand, of three for
 each of teacher and student, under noise and clean, on held-out training images; the student without one noise takes the
 student's, "no noise" the clean one's.  Test images are looked at once per model.
 
@@ -48,7 +48,7 @@ from vitedu_numpy.transfer.shots import choose_shots
 from vitedu_numpy.weights.files import replacing
 
 CLEAN = Noise(False, False, False)
-RATES = {"efficientnet": (2e-3, 6e-3), "vit": (1e-3, 2e-3), "bit": (5e-3, 1.5e-2)}
+RATES = {"efficientnet": (2e-3, 6e-3, 2e-2), "vit": (5e-4, 1e-3, 2e-3), "bit": (5e-3, 1.5e-2, 5e-2)}
 CLASSES, TUNING_SEED = 10, 1000
 RESULT = (
     "condition", "seed", "round", "accuracy", "pseudo_images", "pseudo_different", "pseudo_accuracy", "learning_rate",

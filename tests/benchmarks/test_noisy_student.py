@@ -34,7 +34,7 @@ def test_it_runs_and_goes_on(backbone, models, script, tmp_path, capsys, monkeyp
     first = rows(tmp_path)
     assert len(first) == models
     assert [row["round"] for row in first if row["condition"] == "student"] == ["1", "2"]
-    assert len(rows_of_tuning := (tmp_path / "tuning.csv").read_text().splitlines()) == 1 + 4 * 2, rows_of_tuning
+    assert len(rows_of_tuning := (tmp_path / "tuning.csv").read_text().splitlines()) == 1 + 4 * 3, rows_of_tuning
     trained = []
     monkeypatch.setattr(script, "tqdm", lambda steps, desc, **_: trained.append(desc) or steps)
     script.main([*arguments, "--seeds", "1"])
