@@ -138,12 +138,8 @@ def spans() -> list[str]:
 
 def test_fields_exist():
     known = {name.replace("_", "-") for kind in ("vit_digits", "bit_cifar10") for name in flatten(get_recipe(kind))}
-<<<<<<< HEAD
     known |= {"top", "again", "by-number", "convention", "table"}  # of predict and evaluate
-=======
-    known |= {"top", "again", "by-number", "convention"}  # of predict and evaluate
     known |= {"verify", "step", "allow-older"}  # of runs and export
->>>>>>> runs
     known |= {"data", "out", "half", "csv", "grid"} | {f.name.replace("_", "-") for f in fields(FineTuning)}
     known |= {f.name.replace("_", "-") for f in fields(PlanRequest)}
     known |= {"data.no-streaming"}
