@@ -31,6 +31,7 @@ TORCH_MODULES = {
     "huggingface": "a PyTorch library's layout",
     "many": "vmap carries it out",
     "muon": "an optimiser beyond the paper's, for GPUs",
+    "noisy": "a method beyond the paper's, for every model here",
     "safe": "PyTorch libraries' files",
     "timm": "a PyTorch library's layout",
 }
