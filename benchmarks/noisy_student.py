@@ -32,6 +32,7 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
@@ -211,29 +212,24 @@ class Experiment:
     # ---- conditions
 
     @property
-    def students(self):
-        """(condition, role whose rate it takes, rounds)"""
-        dropping = [
-            ("student, no dropout", "student", 1),
-            ("student, no stochastic depth", "student", 1),
-        ]
+    def conditions(self):
+        """(condition, role whose rate it takes, rounds), what the question needs first."""
+        off = ("student, no input noise", "student, no dropout", "student, no stochastic depth")
         return [
-            ("student", "student", 2),
-            ("student, no noise", "student, clean", 1),
-            ("student, clean", "student, clean", 1),
-            ("student, no input noise", "student", 1),
-            *(dropping if hasattr(self.config, "dropout") else []),
+            [("student", "student", 2), ("student, clean", "student, clean", 1)],
+            [("teacher, clean", "teacher, clean", 0), ("student, no noise", "student, clean", 1)],
+            [(name, "student", 1) for name in off[: 3 if hasattr(self.config, "dropout") else 1]],
         ]
 
     def run(self, seeds: int) -> list[dict]:
-        """All rows of results.csv, seed after seed."""
+        """All rows of results.csv: the first conditions for all seeds, then the others."""
         rates, file = self.tune(), self.out / "results.csv"
         rows = read_csv(file) if file.exists() else []
-        for seed in range(seeds):
+        for group, seed in product(self.conditions, range(seeds)):
             method = self.method_of("teacher")
             teacher = self.rounds("teacher", seed, rates["teacher"], method)[0]
             self.add(rows, file, "teacher", seed, rates["teacher"], method, None, [teacher])
-            for name, role, count in (("teacher, clean", "teacher, clean", 0), *self.students):
+            for name, role, count in group:
                 if any((row["condition"], int(row["seed"])) == (name, seed) for row in rows):
                     continue
                 method = self.method_of(name)

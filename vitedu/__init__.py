@@ -62,8 +62,8 @@ _MODULES = {
 }  # fmt: skip
 
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig", "TransformerConfig",
-    "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
+    "TransformerConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
 ]  # fmt: skip
 
 

@@ -238,8 +238,8 @@ class EfficientNetConfig:
     """An EfficientNet (Tan & Le 2019, arXiv:1905.11946); the defaults are B0.
 
     A stage is (repeats, kernel, stride, expansion, channels); the stride is that of its first block.  The multipliers
-    make B1 to B7 of it: channels are rounded to multiples of 8 (a multiplier of 1 leaves them), repeats up.  Raises ValueError when a field is out of
-    its range.
+    make B1 to B7 of it: channels are rounded to multiples of 8 (1 leaves them as they are), repeats up.  Raises
+    ValueError when a field is out of its range.
     """
 
     num_classes: int  # K
@@ -279,10 +279,10 @@ class EfficientNetConfig:
         return _image_hw(self.image_size)
 
     def rounded(self, channels: int) -> int:
-        """`width_multiplier` times as many channels, as a multiple of 8 that is not below nine tenths of that."""
-        wide = channels * self.width_multiplier
+        """`width_multiplier` times as many channels: a multiple of 8, not below nine tenths of that."""
         if self.width_multiplier == 1:
             return channels
+        wide = channels * self.width_multiplier
         near = max(8, int(wide + 4) // 8 * 8)
         return near + 8 if near < 0.9 * wide else near
 

@@ -397,6 +397,22 @@ def test_stopped_anywhere_a_run_ends_with_the_same_bits(stop_at, tmp_path):
     assert_same_rounds(run(tmp_path, progress=lambda some: pytest.fail("trained again")), whole)
 
 
+def test_models_with_channels_last_go_on_with_the_same_bits(tmp_path):
+    """In memory their filters lie in another order; a file that kept that order would hold other filters."""
+    colours = [np.repeat(images, 3, axis=1) for images in (IMAGES, UNLABELLED)]
+
+    def last(round, seed):
+        return EfficientNet(replace(EFFICIENT, channels=3), seed).to(memory_format=torch.channels_last)
+
+    def rounds(progress=iter):
+        training, method = replace(SHORT, steps=2), NoisyStudent(threshold=0.0)
+        return noisy_student(
+            last, colours[0], LABELS, colours[1], training, method, rounds=1, folder=tmp_path, progress=progress
+        )
+
+    assert_same_rounds(rounds(), rounds(lambda some: pytest.fail("trained again")))
+
+
 def test_more_rounds_can_be_added(tmp_path):
     run(tmp_path, rounds=1)
     trained = []
