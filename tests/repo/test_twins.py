@@ -35,7 +35,7 @@ TORCH_MODULES = {
     "safe": "PyTorch libraries' files",
     "timm": "a PyTorch library's layout",
 }
-DOORS = ("__init__", "layers", "models", "training", "transfer", "weights")
+DOORS = ("__init__", "inspect", "layers", "models", "training", "transfer", "weights")
 
 # ---- names, "module.Class.method" ----------------------------------------------------------------------------------
 
