@@ -44,6 +44,7 @@ LONGEST = [
     "notebooks/07_vit_numpy.ipynb",
     "notebooks/10_hybrid.ipynb",
     "notebooks/06_encoder.ipynb",
+    "notebooks/17_state_of_the_art.ipynb",
     "notebooks/16_fewshot.ipynb",
     "notebooks/11_seq2seq.ipynb",
     "notebooks/09_bit.ipynb",

@@ -277,10 +277,7 @@ def taught_in() -> dict[str, set[str]]:
 
 
 # Modules whose notebook is still to be written: this only shrinks.
-TO_COME = {
-    *("vitedu/training/many.py", "vitedu/training/muon.py", "vitedu/training/noisy.py"),
-    "vitedu_numpy/training/pseudo.py",
-}
+TO_COME = {"vitedu/training/many.py", "vitedu/training/muon.py"}
 
 
 def test_every_module_of_the_mathematics_is_taught_somewhere():

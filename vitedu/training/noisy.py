@@ -1,5 +1,7 @@
 """Noisy Student: a model learns from another's guesses, under noise.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Xie et al. 2020 (arXiv:1911.04252).  A teacher learns from the images that have labels.  It says what the others show,
 of the clean images and without dropout.  A student, equal or larger, learns from both under noise: of the input
 (`augment`), dropout, stochastic depth.  Then the student is the teacher of the next round.

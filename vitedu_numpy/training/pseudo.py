@@ -1,5 +1,7 @@
 """Pseudo-labels: what a teacher says of images without labels, as targets for its student (Noisy Student).
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Source: Xie et al. 2020 (arXiv:1911.04252) and the authors' code.  No model mathematics, so it stands once, for both
 packages.
 
