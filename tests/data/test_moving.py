@@ -1,4 +1,4 @@
-"""vitedu/data/moving.py: nothing but the order of the frames tells the directions apart, frame by frame, counted out."""
+"""vitedu/data/moving.py: nothing but the order of the frames tells the directions apart: counted out."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_named(image_model):
     state = image_model().state_dict()
     with pytest.raises(ValueError, match=r"filters='first' is not allowed; filters must be 'central' or 'average'"):
         inflate(state, config, "first")
-    with pytest.raises(KeyError, match="no 'head.bias'; expected the state of a ViT"):
+    with pytest.raises(KeyError, match=r"no 'head.bias'; expected the state of a ViT"):
         inflate({name: value for name, value in state.items() if name != "head.bias"}, config)
     with pytest.raises(KeyError, match="class_token"):
         inflate(state, token)

@@ -45,7 +45,9 @@ def test_backward_is_the_inverse(videos):
     assert np.array_equal(tubeletify_backward(tubelets, cache), videos)
 
 
-@pytest.mark.parametrize(("length", "side", "words"), [(4, 2, "6 frames; expected a multiple"), (3, 3, "4 x 10 pixels")])
+@pytest.mark.parametrize(
+    ("length", "side", "words"), [(4, 2, "6 frames; expected a multiple"), (3, 3, "4 x 10 pixels")]
+)
 def test_what_cannot_be_cut(length, side, words, videos):
     with pytest.raises(ValueError, match=words):
         tubeletify(videos, length, side)

@@ -1,4 +1,4 @@
-"""vitedu_numpy/models/video.py: every kind of video model, from pixels to logits and back; what shuffling does to it."""
+"""vitedu_numpy/models/video.py: every kind of video model, from pixels to logits and back; shuffling."""
 
 from __future__ import annotations
 

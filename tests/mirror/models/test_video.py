@@ -68,7 +68,17 @@ def test_every_intermediate(changes, rng, video_twins, mirror):
     assert {"tubelets", "tokens", "block01/attention/A", "block01/z", "encoded", "pooled"} <= set(numpy_record)
     if numpy_model.config.attention == "factorised":
         keys = [key.removeprefix("block00/") for key in numpy_record if key.startswith("block00/")]
-        parts = ("norm1", "attention/out", "z_space", "norm_time", "attention_time/out", "z_mid", "norm2", "mlp/out", "z")
+        parts = (
+            "norm1",
+            "attention/out",
+            "z_space",
+            "norm_time",
+            "attention_time/out",
+            "z_mid",
+            "norm2",
+            "mlp/out",
+            "z",
+        )
         assert [key for key in keys if key in parts] == list(parts)
     mirror.assert_all_equal(numpy_record, torch_record)
 

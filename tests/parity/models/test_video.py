@@ -62,9 +62,9 @@ def test_joint_attention_is_transformers_vivit(scramble_torch):
     theirs.load_state_dict(vivit_state(ours))
     videos = videos_of(config).requires_grad_()
     logits, their_logits = ours(videos), theirs(videos).logits
-    torch.testing.assert_close(logits, their_logits, rtol=1e-5, atol=1e-5)  # their softmax is float32 when not fused
+    torch.testing.assert_close(logits, their_logits, **CLOSE)
     (dvideos,), (their_dvideos,) = (torch.autograd.grad(y[:, 1].sum(), videos) for y in (logits, their_logits))
-    torch.testing.assert_close(dvideos, their_dvideos, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(dvideos, their_dvideos, **CLOSE)
 
 
 def their_attention(ours):
