@@ -26,7 +26,7 @@ def move(canvas, start, direction, frames, step):
     return np.stack([np.roll(canvas, place, axis=(1, 2)) for place in places])
 
 
-def moving_digits(images, num_videos, rng, frames=4, size=12, step=3):
+def moving_digits(images, num_videos, rng, frames=4, size=12, step=2):
     """Draw videos.     images (n, C, h, w) in [-1, 1]  ->  videos (num_videos, F, C, H, W), labels (num_videos,)
 
     rng: a Generator or a seed; size: H = W; step: pixels per frame.  Raises ValueError where the digit is larger than
