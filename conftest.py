@@ -43,6 +43,7 @@ LONGEST = [
     "notebooks/06_encoder.ipynb",
     "notebooks/16_fewshot.ipynb",
     "notebooks/11_seq2seq.ipynb",
+    "notebooks/22_video.ipynb",
     "notebooks/09_bit.ipynb",
     "notebooks/05_block.ipynb",
 ]

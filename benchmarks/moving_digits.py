@@ -1,6 +1,6 @@
 """Moving digits, three seeds: does a video model use the order of the frames?  Notebook 22, recorded.
 
-    python benchmarks/moving_digits.py --out docs/runs/moving_digits.csv      20 minutes on one core
+    python benchmarks/moving_digits.py --out docs/runs/moving_digits.csv      minutes on one core
     python benchmarks/moving_digits.py --runs ordered single --seeds 0        some of it, shown only
 
 Each row: a model trained and tested on videos of `vitedu.data.moving`, the test videos made of digits that were held

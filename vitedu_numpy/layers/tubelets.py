@@ -38,8 +38,7 @@ def tubeletify(videos, tubelet_length, patch_size):
 def tubeletify_backward(dtubelets, cache):
     """Nothing was computed, only moved: put every gradient back where its pixel came from.  -> (B, F, C, H, W)"""
     shape, cut, patchify_cache = cache
-    dx = dtubelets.reshape(cut).swapaxes(2, 3)  # (B, gf, Pf, N, C P P)  from [2]
-    dpatches = dx.reshape(shape[0] * shape[1], *dx.shape[3:])  # (B F, N, C P P)
+    dpatches = dtubelets.reshape(cut).swapaxes(2, 3)  # (B, gf, Pf, N, C P P): frame by frame again  from [2]
     return patchify_backward(dpatches, patchify_cache).reshape(shape)  # from [1]
 
 
@@ -79,6 +78,6 @@ class SpacePosition(Module):
         return x + np.tile(self.E_pos.value, (x.shape[1] // len(self.E_pos.value), 1))
 
     def backward(self, dx):
-        dtable = dx.sum(axis=0)  # (gf N, D)  every video used the same positions, and
-        self.E_pos.add_grad(dtable.reshape(-1, *self.E_pos.value.shape).sum(axis=0))  # every slice
+        every = dx.reshape(-1, *self.E_pos.value.shape)  # (B gf, N, D)
+        self.E_pos.add_grad(every.sum(axis=0))  # every slice of every video used the same positions
         return dx
