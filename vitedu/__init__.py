@@ -10,6 +10,7 @@ from vitedu_numpy.config import (
     DIGITS_TRAINING,
     DIGITS_VIT,
     BiTConfig,
+    EfficientNetConfig,
     HybridConfig,
     TrainConfig,
     TransformerConfig,
@@ -33,6 +34,7 @@ _DEFINES = {
     "models": ("build", "create_model", "list_models", "named_config"),
     "models.bit": ("BiT",),
     "models.decode": ("greedy_decode",),
+    "models.efficientnet": ("EfficientNet",),
     "models.encoder": ("Block", "Encoder"),
     "models.hybrid": ("Hybrid",),
     "models.masked": ("MaskedPatchViT",),
@@ -56,14 +58,14 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 # modules that are asked for by a short name -> where they stand
 _MODULES = {
     "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "evaluation": "evaluation",
-    "figures": "show.figures",
+    "figures": "show.figures", "inspect": "inspect",
     "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip
 
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig",
-    "VideoViTConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
+    "TransformerConfig", "VideoViTConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
 ]  # fmt: skip
 
 
