@@ -47,6 +47,7 @@ LONGEST = [
     "notebooks/17_state_of_the_art.ipynb",
     "notebooks/16_fewshot.ipynb",
     "notebooks/11_seq2seq.ipynb",
+    "notebooks/22_video.ipynb",
     "notebooks/09_bit.ipynb",
     "notebooks/05_block.ipynb",
 ]

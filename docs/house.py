@@ -39,7 +39,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 STAND_ONCE = (
     *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
     *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
-    *("training.batches", "training.pseudo", "transfer.shots"),
+    *("weights.inflate", "training.batches", "training.pseudo", "transfer.shots"),
     *(f"inspect.{name}" for name in ("cka", "filters", "lens", "maps", "parts", "recorded", "similarity")),
 )
 

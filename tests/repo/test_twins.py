@@ -138,6 +138,8 @@ OTHER_ARGUMENTS = {
     "attention_variants.make_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_encoder": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "video.make_video_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "video.make_video_positions": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "create.build": "`dtype`; PyTorch has `.to(dtype)`",
     "create.create_model": "`dtype`; PyTorch has `.to(dtype)`",
     "positions.sincos_2d": "`dtype`; PyTorch has `.to(dtype)`",

@@ -27,6 +27,7 @@ from .catalogue.seq2seq import *  # noqa: F403
 from .catalogue.start import *  # noqa: F403
 from .catalogue.state_of_the_art import *  # noqa: F403
 from .catalogue.torch_twin import *  # noqa: F403
+from .catalogue.video import *  # noqa: F403
 from .catalogue.weights import *  # noqa: F403
 from .engine import Check, Mistake, Verdict
 
