@@ -10,9 +10,11 @@ from vitedu_numpy.config import (
     DIGITS_TRAINING,
     DIGITS_VIT,
     BiTConfig,
+    EfficientNetConfig,
     HybridConfig,
     TrainConfig,
     TransformerConfig,
+    VideoViTConfig,
     ViTConfig,
 )
 from vitedu_numpy.schedule import learning_rate
@@ -32,12 +34,14 @@ _DEFINES = {
     "models": ("build", "create_model", "list_models", "named_config"),
     "models.bit": ("BiT",),
     "models.decode": ("greedy_decode",),
+    "models.efficientnet": ("EfficientNet",),
     "models.encoder": ("Block", "Encoder"),
     "models.hybrid": ("Hybrid",),
     "models.masked": ("MaskedPatchViT",),
     "models.pretrained": ("from_pretrained",),
     "models.seq2seq": ("Transformer",),
     "models.variants": ("make_block", "make_encoder"),
+    "models.video": ("VideoViT",),
     "models.vit": ("PreLogits", "ViT"),
     "training.loop": ("evaluate", "fit"),
     "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
@@ -54,14 +58,14 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 # modules that are asked for by a short name -> where they stand
 _MODULES = {
     "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "evaluation": "evaluation",
-    "figures": "show.figures",
+    "figures": "show.figures", "inspect": "inspect",
     "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip
 
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
-    "learning_rate", *_LAZY, *_MODULES,
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
+    "TransformerConfig", "VideoViTConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
 ]  # fmt: skip
 
 

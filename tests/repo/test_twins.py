@@ -31,20 +31,24 @@ TORCH_MODULES = {
     "huggingface": "a PyTorch library's layout",
     "many": "vmap carries it out",
     "muon": "an optimiser beyond the paper's, for GPUs",
+    "noisy": "a method beyond the paper's, for every model here",
     "safe": "PyTorch libraries' files",
     "timm": "a PyTorch library's layout",
 }
-DOORS = ("__init__", "layers", "models", "training", "transfer", "weights")
+DOORS = ("__init__", "inspect", "layers", "models", "training", "transfer", "weights")
 
 # ---- names, "module.Class.method" ----------------------------------------------------------------------------------
 
 BACKWARD = "autograd does it"  # every `..._backward` function and `backward` method: NumPy's alone
 NUMPY_NAMES = {
     "module.Parameter": "torch.nn.Parameter",
+    "module.Buffer": "torch.nn.Module.register_buffer",
     "module.Module.keep": "autograd keeps what backward needs",
     "module.Module.take": "autograd keeps what backward needs",
     "module.Module.named_modules": "torch.nn.Module has it",
     "module.Module.named_parameters": "torch.nn.Module has it",
+    "module.Module.named_buffers": "torch.nn.Module has it",
+    "module.Module.named_state": "torch.nn.Module has it, as state_dict(keep_vars=True)",
     "module.Module.state_dict": "torch.nn.Module has it",
     "module.Module.zero_grad": "torch.nn.Module has it",
     "module.Module.train": "torch.nn.Module has it",
@@ -61,6 +65,8 @@ NUMPY_NAMES = {
     "conv.im2col": "PyTorch has convolutions",
     "conv.Product": "autograd keeps what backward needs",
     "pool.Winners": "autograd keeps what backward needs",
+    "depthwise.Shifted": "autograd keeps what backward needs",
+    "batchnorm.BatchStatistics": "autograd keeps what backward needs",
     "resize.interpolation_matrix": "PyTorch has interpolation",
     "pretrained.from_npz": "`from_pretrained` there",
     "__init__.from_npz": "`from_pretrained` there",
@@ -132,6 +138,8 @@ OTHER_ARGUMENTS = {
     "attention_variants.make_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_encoder": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "video.make_video_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "video.make_video_positions": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "create.build": "`dtype`; PyTorch has `.to(dtype)`",
     "create.create_model": "`dtype`; PyTorch has `.to(dtype)`",
     "positions.sincos_2d": "`dtype`; PyTorch has `.to(dtype)`",

@@ -11,14 +11,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
 from vitedu_numpy.weights.about import about_texts
 from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import as_array
 
 __all__ = ["read_json", "read_metadata", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
 
-_CONFIGS = {"ViTConfig": ViTConfig, "HybridConfig": HybridConfig, "BiTConfig": BiTConfig}
+_CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
 def read_safetensors(path):
@@ -81,7 +81,7 @@ def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     for name, value in model.state_dict().items():
         exact = value.detach().cpu().double().numpy()
         with np.errstate(over="ignore"):
-            arrays[name] = exact.astype(dtype)
+            arrays[name] = exact.astype(dtype, order="C")  # the library writes memory as it lies, also channels last
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name!r} holds a number that does not fit into dtype={np.dtype(dtype).name}")
     write_safetensors(path, arrays, model.config, about)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..contract import shaped
+from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module
 from ..record import note
@@ -33,6 +34,7 @@ class AttentionCache(NamedTuple):
 
 
 @shaped
+@shaped
 def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
@@ -49,6 +51,7 @@ def attention(q, k, v, mask=None):
     return y, AttentionCache(q, k, v, A)
 
 
+@shaped
 @shaped
 def attention_backward(dy, cache):
     """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..contract import shaped
-from ..init import lecun_normal
+from ..contract import shaped
+from ..init import lecun_normal, normal
 from ..module import Module, Parameter
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
 from .padding import check_shapes, explicit_padding
 
 __all__ = [
-    "StdConv", "conv2d", "conv2d_backward", "im2col", "im2col_backward",
+    "Conv", "StdConv", "conv2d", "conv2d_backward", "im2col", "im2col_backward",
     "standardize", "standardize_backward",
 ]  # fmt: skip
 
@@ -38,6 +39,7 @@ class Windows(NamedTuple):
 
 
 @shaped
+@shaped
 def im2col(x, kernel, stride=1, padding=0):
     """Every window of x, flat in the order (C, kh, kw), as a column.     x (B, C, H, W)  ->  (R, B Ho Wo)"""
     rows, cols = explicit_padding(padding, x.shape[2:], kernel, stride)
@@ -48,6 +50,7 @@ def im2col(x, kernel, stride=1, padding=0):
     return columns, Windows(x.shape, padded.shape, (rows[0], cols[0]), stride, windows.shape)
 
 
+@shaped
 @shaped
 def im2col_backward(dcolumns, cache):
     """dcolumns (R, B Ho Wo)  ->  dx (B, C, H, W): every pixel collects from all windows that it was in."""
@@ -70,6 +73,7 @@ class Product(NamedTuple):
 
 
 @shaped
+@shaped
 def conv2d(x, weight, stride=1, padding=0):
     """y[b, o, p, q] = sum over c, i, j of weight[o, c, i, j] x[b, c, p stride + i - top, q stride + j - left].
 
@@ -85,6 +89,7 @@ def conv2d(x, weight, stride=1, padding=0):
 
 
 @shaped
+@shaped
 def conv2d_backward(dy, cache):
     """dy (B, O, Ho, Wo)  ->  dx (B, C, H, W), dweight (O, C, kh, kw)"""
     dproduct = dy.swapaxes(0, 1).reshape(len(cache.filters), -1)  # (O, B Ho Wo)  from [3]
@@ -94,6 +99,7 @@ def conv2d_backward(dy, cache):
     return dx, dfilters.reshape(cache.weight_shape)
 
 
+@shaped
 @shaped
 def standardize(weight, eps, form="var"):
     """Give each filter mean 0 and variance 1 (Qiao et al. 2019).     weight (O, C, kh, kw)
@@ -114,6 +120,7 @@ def standardize(weight, eps, form="var"):
     return what.reshape(weight.shape), (what, scale, root)
 
 
+@shaped
 @shaped
 def standardize_backward(dout, cache):
     """dout (O, C, kh, kw)  ->  dweight (O, C, kh, kw)
@@ -160,4 +167,32 @@ class StdConv(Module):
         standardize_cache, conv2d_cache = self.take()
         dx, dweight = conv2d_chunked_backward(dy, conv2d_cache)
         self.weight.add_grad(standardize_backward(dweight, standardize_cache))
+        return dx
+
+
+class Conv(Module):
+    """A convolution with `weight` (O, C, kernel, kernel) as it is, and on request a `bias` (O,).
+
+    The weight starts as N(0, 2 / (O kernel^2)), the bias at 0, as in EfficientNet; padding: as in `explicit_padding`.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel, rng, stride=1, padding="same", bias=False, dtype=np.float32):
+        self.stride, self.padding = stride, padding
+        std = (2 / (out_channels * kernel**2)) ** 0.5
+        self.weight = Parameter(normal(rng, (out_channels, in_channels, kernel, kernel), std, dtype))
+        self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
+
+    def forward(self, x):
+        """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
+        y, cache = conv2d_chunked(x, self.weight.value, self.stride, self.padding)  # [1]
+        self.keep(cache)
+        if self.bias is not None:
+            y += self.bias.value[:, None, None]  # [2]
+        return y
+
+    def backward(self, dy):
+        if self.bias is not None:
+            self.bias.add_grad(dy.sum(axis=(0, 2, 3)))  # from [2]
+        dx, dweight = conv2d_chunked_backward(dy, self.take())  # from [1]
+        self.weight.add_grad(dweight)
         return dx

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
+from ..contract import shaped
 from ..init import normal
 from ..module import Module, Parameter
 from ..record import note
@@ -21,6 +22,7 @@ __all__ = [
 
 
 @shaped
+@shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
     scale = weight.shape[1] ** 0.5
@@ -28,6 +30,7 @@ def embed(weight, ids):
     return y, (ids, scale, weight.shape)
 
 
+@shaped
 @shaped
 def embed_backward(dy, cache):
     """dy (B, T, D)  ->  dweight (V, D); symbols are integers and have no gradient"""
