@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from vitedu_numpy.record import note
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module
 from .linear import Linear
@@ -24,7 +23,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-@shaped
 @shaped
 def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)

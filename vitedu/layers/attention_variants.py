@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from vitedu_numpy.record import note
 
 from ..contract import shaped
-from ..contract import shaped
 from .attention import MultiHeadAttention, check_mask, fused_is_slow
 from .dropout import Dropout
 from .softmax import softmax
@@ -18,7 +17,6 @@ from .softmax import softmax
 __all__ = ["GeneralAttention", "general_attention", "general_weights", "make_attention"]
 
 
-@shaped
 @shaped
 def general_attention(q, k, v, mask=None, drop=None, bias=None):
     """A = softmax((q k^T + bias) / sqrt(Dh)),  y = (drop A) v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)

@@ -16,14 +16,12 @@ from torch.utils.checkpoint import checkpoint
 from vitedu_numpy.layers.padding import check_shapes, explicit_padding
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import lecun_normal, normal
 from ..module import Module
 
 __all__ = ["Conv", "FrugalStdConv", "StdConv", "conv2d", "standardize", "standardize_as_stored"]
 
 
-@shaped
 @shaped
 def conv2d(x, weight, stride=1, padding=0):
     """y[b, o, p, q] = sum over c, i, j of weight[o, c, i, j] x[b, c, p stride + i - top, q stride + j - left].
@@ -38,7 +36,6 @@ def conv2d(x, weight, stride=1, padding=0):
     return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, stride=stride)
 
 
-@shaped
 @shaped
 def standardize(weight, eps, form="var"):
     """Give each filter mean 0 and variance 1 (Qiao et al. 2019).     weight (O, C, kh, kw)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 
 __all__ = ["Dropout", "StochasticDepth", "dropout", "dropout_mask"]
@@ -24,7 +23,6 @@ def dropout_mask(shape, rate: float, like: torch.Tensor) -> torch.Tensor:
     return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - rate).div_(1 - rate)
 
 
-@shaped
 @shaped
 def dropout(x, mask):
     """y = mask x.     x, mask (...)"""

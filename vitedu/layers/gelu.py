@@ -9,12 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from ..contract import shaped
-from ..contract import shaped
 
 __all__ = ["gelu", "gelu_tanh", "normal_cdf"]
 
 
-@shaped
 @shaped
 def normal_cdf(x):
     """Phi(x) = (1 + erf(x / sqrt 2)) / 2.     x (...)"""
@@ -22,13 +20,11 @@ def normal_cdf(x):
 
 
 @shaped
-@shaped
 def gelu(x):
     """y = x Phi(x).     x, y (...)"""
     return F.gelu(x)
 
 
-@shaped
 @shaped
 def gelu_tanh(x):
     """y = x (1 + tanh(u)) / 2,  u = sqrt(2/pi) (x + 0.044715 x^3).     x, y (...)"""

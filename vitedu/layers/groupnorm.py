@@ -14,13 +14,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 
 __all__ = ["GroupNorm", "groupnorm"]
 
 
-@shaped
 @shaped
 def groupnorm(x, weight, bias, groups, eps=1e-5):
     """xhat = (x - mean) / sqrt(var + eps),  y = xhat weight + bias.     x (B, C, H, W)   weight, bias (C,)

@@ -11,13 +11,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 
 __all__ = ["LayerNorm", "layernorm"]
 
 
-@shaped
 @shaped
 def layernorm(x, weight, bias, eps=1e-6):
     """xhat = (x - mean) / sqrt(var + eps),  y = xhat weight + bias.     x (..., D)   weight, bias (D,)

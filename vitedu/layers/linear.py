@@ -10,14 +10,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module
 
 __all__ = ["Linear", "linear"]
 
 
-@shaped
 @shaped
 def linear(x, weight, bias):
     """y = x W^T + b.     x (..., I)   weight W (O, I)   bias b (O,)   ->   y (..., O)"""

@@ -12,7 +12,6 @@ from torch import nn
 from vitedu_numpy.record import note
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import lecun_normal, normal
 from ..module import Module
 from .linear import linear
@@ -20,7 +19,6 @@ from .linear import linear
 __all__ = ["ClassToken", "PatchEmbedding", "PositionEmbedding", "patchify", "unpatchify"]
 
 
-@shaped
 @shaped
 def patchify(images, patch_size):
     """Cut images into a row-major sequence of flat patches.     images (B, C, H, W)  ->  (B, N, C P P)
@@ -36,7 +34,6 @@ def patchify(images, patch_size):
     return x.reshape(B, gh * gw, C * P * P)
 
 
-@shaped
 @shaped
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""

@@ -10,13 +10,11 @@ import torch.nn.functional as F
 from vitedu_numpy.layers.padding import explicit_padding
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 
 __all__ = ["MaxPool", "max_pool"]
 
 
-@shaped
 @shaped
 def max_pool(x, kernel=3, stride=2, padding=1, border=0.0):
     """The largest number of every window.     x (B, C, H, W)  ->  (B, C, Ho, Wo)

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import normal
 from ..module import Identity, Module
 from .patches import PositionEmbedding
@@ -24,7 +23,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-@shaped
 @shaped
 def grid_positions(E_x, E_y):
     """Row (y, x) of the result is [E_x[x], E_y[y]].     E_x (gw, D/2)   E_y (gh, D/2)   ->   (gh gw, D)"""
@@ -80,7 +78,6 @@ class SinCosPosition2D(Module):
         return x + self.table
 
 
-@shaped
 @shaped
 def relative_scores(q, R):
     """scores[t, s] = q_t . R_{t - s}: how much token t asks tokens at that distance, whatever they contain.

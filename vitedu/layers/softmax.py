@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch
 
 from ..contract import shaped
-from ..contract import shaped
 
 __all__ = ["softmax"]
 
 
-@shaped
 @shaped
 def softmax(x):
     """A_i = exp(x_i) / sum_j exp(x_j).     x, A (..., S)"""

@@ -14,7 +14,6 @@ from torch import nn
 from vitedu_numpy.record import note
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import normal
 from ..module import Module
 from .dropout import Dropout
@@ -22,7 +21,6 @@ from .dropout import Dropout
 __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]
 
 
-@shaped
 @shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""

@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from vitedu_numpy.validate import check_integers, check_smoothing
 
 from ..contract import shaped
-from ..contract import shaped
 
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "one_hot", "sigmoid", "sigmoid_cross_entropy", "softmax_cross_entropy",
@@ -48,14 +47,12 @@ def _check_targets(scores, targets, name):
 
 
 @shaped
-@shaped
 def cross_entropy(p, targets):
     """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
     _check_targets(p, targets, "p")
     return -(targets * torch.log(p)).sum() / len(p)
 
 
-@shaped
 @shaped
 def softmax_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar"""
@@ -67,13 +64,11 @@ def softmax_cross_entropy(logits, targets):
 
 
 @shaped
-@shaped
 def sigmoid(x):
     """p = 1 / (1 + exp(-x)).     x (...)"""
     return torch.sigmoid(x)
 
 
-@shaped
 @shaped
 def binary_cross_entropy(p, targets):
     """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
@@ -81,7 +76,6 @@ def binary_cross_entropy(p, targets):
     return -(targets * torch.log(p) + (1 - targets) * torch.log(1 - p)).sum() / len(p)
 
 
-@shaped
 @shaped
 def sigmoid_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""

@@ -8,13 +8,11 @@ from __future__ import annotations
 import torch.nn.functional as F
 
 from ..contract import shaped
-from ..contract import shaped
 from ..layers.symbols import check_symbols, may_look
 
 __all__ = ["token_cross_entropy"]
 
 
-@shaped
 @shaped
 def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     """loss = -mean of log p(target) over the targets that are not `pad`.     logits (B, T, V), targets (B, T) -> scalar

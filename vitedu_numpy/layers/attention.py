@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module
 from ..record import note
@@ -34,7 +33,6 @@ class AttentionCache(NamedTuple):
 
 
 @shaped
-@shaped
 def attention(q, k, v, mask=None):
     """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
@@ -51,7 +49,6 @@ def attention(q, k, v, mask=None):
     return y, AttentionCache(q, k, v, A)
 
 
-@shaped
 @shaped
 def attention_backward(dy, cache):
     """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..record import note
 from .attention import MultiHeadAttention, check_mask
 from .dropout import Dropout
@@ -34,7 +33,6 @@ class GeneralCache(NamedTuple):
 
 
 @shaped
-@shaped
 def general_attention(q, k, v, mask=None, drop=None, bias=None):
     """A = softmax((q k^T + bias) / sqrt(Dh)),  y = (drop A) v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
 
@@ -54,7 +52,6 @@ def general_attention(q, k, v, mask=None, drop=None, bias=None):
     return y, GeneralCache(q, k, v, A, weights, drop, bias is not None)
 
 
-@shaped
 @shaped
 def general_attention_backward(dy, cache):
     """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh), and dbias where there was a bias"""

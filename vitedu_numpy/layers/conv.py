@@ -16,7 +16,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import lecun_normal, normal
 from ..module import Module, Parameter
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
@@ -39,7 +38,6 @@ class Windows(NamedTuple):
 
 
 @shaped
-@shaped
 def im2col(x, kernel, stride=1, padding=0):
     """Every window of x, flat in the order (C, kh, kw), as a column.     x (B, C, H, W)  ->  (R, B Ho Wo)"""
     rows, cols = explicit_padding(padding, x.shape[2:], kernel, stride)
@@ -50,7 +48,6 @@ def im2col(x, kernel, stride=1, padding=0):
     return columns, Windows(x.shape, padded.shape, (rows[0], cols[0]), stride, windows.shape)
 
 
-@shaped
 @shaped
 def im2col_backward(dcolumns, cache):
     """dcolumns (R, B Ho Wo)  ->  dx (B, C, H, W): every pixel collects from all windows that it was in."""
@@ -73,7 +70,6 @@ class Product(NamedTuple):
 
 
 @shaped
-@shaped
 def conv2d(x, weight, stride=1, padding=0):
     """y[b, o, p, q] = sum over c, i, j of weight[o, c, i, j] x[b, c, p stride + i - top, q stride + j - left].
 
@@ -89,7 +85,6 @@ def conv2d(x, weight, stride=1, padding=0):
 
 
 @shaped
-@shaped
 def conv2d_backward(dy, cache):
     """dy (B, O, Ho, Wo)  ->  dx (B, C, H, W), dweight (O, C, kh, kw)"""
     dproduct = dy.swapaxes(0, 1).reshape(len(cache.filters), -1)  # (O, B Ho Wo)  from [3]
@@ -99,7 +94,6 @@ def conv2d_backward(dy, cache):
     return dx, dfilters.reshape(cache.weight_shape)
 
 
-@shaped
 @shaped
 def standardize(weight, eps, form="var"):
     """Give each filter mean 0 and variance 1 (Qiao et al. 2019).     weight (O, C, kh, kw)
@@ -120,7 +114,6 @@ def standardize(weight, eps, form="var"):
     return what.reshape(weight.shape), (what, scale, root)
 
 
-@shaped
 @shaped
 def standardize_backward(dout, cache):
     """dout (O, C, kh, kw)  ->  dweight (O, C, kh, kw)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 
 __all__ = ["Dropout", "StochasticDepth", "dropout", "dropout_backward", "dropout_mask"]
@@ -20,7 +19,6 @@ def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], rate: float, 
     return (rng.random(shape) >= rate).astype(dtype) / dtype.type(1 - rate)
 
 
-@shaped
 @shaped
 def dropout(x, mask):
     """y = mask x.     x, mask (...)"""

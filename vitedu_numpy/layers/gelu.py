@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 
 __all__ = [
     "gelu", "gelu_backward", "gelu_blocked", "gelu_tanh", "gelu_tanh_backward", "normal_cdf", "normal_density",
@@ -68,20 +67,17 @@ def _cdf_and_bell(x):
 
 
 @shaped
-@shaped
 def normal_cdf(x):
     """Phi(x) = (1 + erf(x / sqrt 2)) / 2, accurate to 1e-15 in float64, 1e-7 in float32.     x (...)"""
     return _cdf_and_bell(x)[0]
 
 
 @shaped
-@shaped
 def normal_density(x):
     """phi(x) = exp(-x^2 / 2) / sqrt(2 pi), the slope of Phi.     x (...)"""
     return np.exp(-0.5 * x * x) * _1_OVER_SQRT_2PI
 
 
-@shaped
 @shaped
 def gelu(x):
     """y = x Phi(x).     x, y (...), float32 or float64
@@ -119,7 +115,6 @@ def gelu_blocked(x):
 _SQRT_2_OVER_PI = (2 / np.pi) ** 0.5
 
 
-@shaped
 @shaped
 def gelu_tanh(x):
     """y = x (1 + tanh(u)) / 2,  u = sqrt(2/pi) (x + 0.044715 x^3).     x, y (...)"""

@@ -12,13 +12,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module, Parameter
 
 __all__ = ["GroupNorm", "groupnorm", "groupnorm_backward"]
 
 
-@shaped
 @shaped
 def groupnorm(x, weight, bias, groups, eps=1e-5):
     """xhat = (x - mean) / sqrt(var + eps),  y = xhat weight + bias.     x (B, C, H, W)   weight, bias (C,)
@@ -36,7 +34,6 @@ def groupnorm(x, weight, bias, groups, eps=1e-5):
     return y, (xhat, rstd, weight)
 
 
-@shaped
 @shaped
 def groupnorm_backward(dy, cache):
     """dy (B, C, H, W)  ->  dx (B, C, H, W), dweight (C,), dbias (C,)

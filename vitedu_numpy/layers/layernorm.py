@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module, Parameter
 
 __all__ = ["LayerNorm", "LayerNormCache", "layernorm", "layernorm_backward"]
@@ -25,7 +24,6 @@ class LayerNormCache(NamedTuple):
     weight: np.ndarray
 
 
-@shaped
 @shaped
 def layernorm(x, weight, bias, eps=1e-6):
     """xhat = (x - mean) / sqrt(var + eps),  y = xhat weight + bias.     x (..., D)   weight, bias (D,)
@@ -42,7 +40,6 @@ def layernorm(x, weight, bias, eps=1e-6):
     return y, LayerNormCache(xhat, rstd, weight)
 
 
-@shaped
 @shaped
 def layernorm_backward(dy, cache):
     """dy (..., D)  ->  dx (..., D), dweight (D,), dbias (D,)

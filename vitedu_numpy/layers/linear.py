@@ -8,14 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import xavier_uniform
 from ..module import Module, Parameter
 
 __all__ = ["Linear", "linear", "linear_backward"]
 
 
-@shaped
 @shaped
 def linear(x, weight, bias):
     """y = x W^T + b.     x (..., I)   weight W (O, I)   bias b (O,)   ->   y (..., O)"""
@@ -25,7 +23,6 @@ def linear(x, weight, bias):
     return y.reshape(*x.shape[:-1], -1), (rows, weight, x.shape)
 
 
-@shaped
 @shaped
 def linear_backward(dy, cache):
     """dy (..., O)  ->  dx (..., I), dweight (O, I), dbias (O,)"""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import lecun_normal, normal
 from ..module import Module, Parameter
 from ..record import note
@@ -20,7 +19,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-@shaped
 @shaped
 def patchify(images, patch_size):
     """Cut images into a row-major sequence of flat patches.     images (B, C, H, W)  ->  (B, N, C P P)
@@ -41,7 +39,6 @@ def patchify_backward(dpatches, cache):
     return unpatchify(dpatches, *cache)
 
 
-@shaped
 @shaped
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""

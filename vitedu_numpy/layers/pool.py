@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 from .padding import explicit_padding
 
@@ -27,7 +26,6 @@ class Winners(NamedTuple):
     inside: tuple  # the slices of the image in it
 
 
-@shaped
 @shaped
 def max_pool(x, kernel=3, stride=2, padding=1, border=0.0):
     """The largest number of every window.     x (B, C, H, W)  ->  (B, C, Ho, Wo)
@@ -51,7 +49,6 @@ def max_pool(x, kernel=3, stride=2, padding=1, border=0.0):
     return y, Winners(winner, kernel, stride, padded.shape, inside)
 
 
-@shaped
 @shaped
 def max_pool_backward(dy, cache):
     """dy (B, C, Ho, Wo)  ->  dx (B, C, H, W): the whole gradient of a window goes to the number that won it."""

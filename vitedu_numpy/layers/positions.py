@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import normal
 from ..module import Identity, Module, Parameter
 from .patches import PositionEmbedding
@@ -23,7 +22,6 @@ __all__ = [
 
 
 @shaped
-@shaped
 def grid_positions(E_x, E_y):
     """Row (y, x) of the result is [E_x[x], E_y[y]].     E_x (gw, D/2)   E_y (gh, D/2)   ->   (gh gw, D)"""
     gw, gh = len(E_x), len(E_y)
@@ -32,7 +30,6 @@ def grid_positions(E_x, E_y):
     return np.concatenate([columns, rows], axis=1), (gh, gw)
 
 
-@shaped
 @shaped
 def grid_positions_backward(dtable, cache):
     """dtable (gh gw, D)  ->  dE_x (gw, D/2), dE_y (gh, D/2): a vector serves a whole column or row of patches."""
@@ -98,7 +95,6 @@ class SinCosPosition2D(Module):
 
 
 @shaped
-@shaped
 def relative_scores(q, R):
     """scores[t, s] = q_t . R_{t - s}: how much token t asks tokens at that distance, whatever they contain.
 
@@ -111,7 +107,6 @@ def relative_scores(q, R):
     return to_all[..., t, row], (q, R, t, row)  # (B, h, T, S)  [2]
 
 
-@shaped
 @shaped
 def relative_scores_backward(dscores, cache):
     """dscores (B, h, T, S)  ->  dq (B, h, T, Dh), dR (2S - 1, Dh)"""

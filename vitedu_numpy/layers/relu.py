@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..module import Module
 
 __all__ = ["Relu", "relu", "relu_backward"]
 
 
-@shaped
 @shaped
 def relu(x):
     """y = max(x, 0).     x, y (...)"""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 
 __all__ = ["softmax", "softmax_backward"]
 
 
-@shaped
 @shaped
 def softmax(x):
     """A_i = exp(x_i) / sum_j exp(x_j).     x, A (..., S)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..init import normal
 from ..module import Module, Parameter
 from ..record import note
@@ -22,7 +21,6 @@ __all__ = [
 
 
 @shaped
-@shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
     scale = weight.shape[1] ** 0.5
@@ -30,7 +28,6 @@ def embed(weight, ids):
     return y, (ids, scale, weight.shape)
 
 
-@shaped
 @shaped
 def embed_backward(dy, cache):
     """dy (B, T, D)  ->  dweight (V, D); symbols are integers and have no gradient"""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..layers.softmax import softmax
 from ..validate import check_integers, check_smoothing
 
@@ -45,7 +44,6 @@ def _check_targets(scores, targets, name):
 
 
 @shaped
-@shaped
 def cross_entropy(p, targets):
     """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
     _check_targets(p, targets, "p")
@@ -59,7 +57,6 @@ def cross_entropy_backward(dloss, cache):
     return -dloss * targets / p / len(p)  # from [1]
 
 
-@shaped
 @shaped
 def softmax_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar
@@ -84,7 +81,6 @@ def softmax_cross_entropy_backward(dloss, cache):
 
 
 @shaped
-@shaped
 def sigmoid(x):
     """p = 1 / (1 + exp(-x)), written with tanh so that nothing overflows.     x (...)"""
     p = 0.5 * (1 + np.tanh(0.5 * x))
@@ -97,7 +93,6 @@ def sigmoid_backward(dp, cache):
     return dp * p * (1 - p)
 
 
-@shaped
 @shaped
 def binary_cross_entropy(p, targets):
     """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
@@ -112,7 +107,6 @@ def binary_cross_entropy_backward(dloss, cache):
     return dloss * ((1 - targets) / (1 - p) - targets / p) / len(p)  # from [1]
 
 
-@shaped
 @shaped
 def sigmoid_cross_entropy(logits, targets):
     """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""

@@ -8,14 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import shaped
-from ..contract import shaped
 from ..layers.symbols import check_symbols
 from .losses import one_hot, softmax_cross_entropy, softmax_cross_entropy_backward
 
 __all__ = ["token_cross_entropy", "token_cross_entropy_backward"]
 
 
-@shaped
 @shaped
 def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     """loss = -mean of log p(target) over the targets that are not `pad`.     logits (B, T, V), targets (B, T) -> scalar
