@@ -56,8 +56,8 @@ def fit_stream(config, stream, n, training, held_out, *, seeds=(0,), target="lab
     Everything of model k belongs to seeds[k]: its first weights, its images (of `stream` with that seed) and their
     order; the seeds of `stream` and `training` (a `TrainConfig`) are not used.  held_out: (images, labels); accuracy
     there is looked at `checks` times, evenly, and the weights of the best time (of equals the first) are kept.
-    target: the factor to be learned, "label" or another of a few values.  view: done to all images, e.g. one fixed permutation.
-    Raises FloatingPointError, naming the step, for a loss that is not finite.
+    target: the factor to be learned, "label" or another of a few values.  view: done to all images, e.g. one fixed
+    permutation.  Raises FloatingPointError, naming the step, for a loss that is not finite.
     """
     pixels, labels, places, known = [], [], [], 0  # side by side, each model has images of its own
     for seed in seeds:

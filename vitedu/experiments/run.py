@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
@@ -32,26 +32,32 @@ def run_experiment(
     experiment: Experiment, out, *, fast=False, seeds=None, conditions=None, steps=None, device="cpu", workers=1,
     minutes=None, command="", report=print,
 ) -> Results:  # fmt: skip
-    """Carry out what is not finished yet, and write OUT/NAME.csv, .json and .png (fast: NAME-fast) after every cell.
+    """Carry out what is not finished yet; OUT/NAME.csv and .json are written after every cell, .png at the end.
 
-    seeds, conditions (names), steps: in place of the experiment's; workers: processes, each with one thread; on a GPU
-    all seeds of a condition run side by side instead.  minutes: begin no cell after so many.  command: what the sidecar
-    says was typed.  Killed and started again, it goes on, and the table is the same but for its column `seconds`.
+    With fast they are called NAME-fast.
+
+    seeds, conditions (names), steps: in place of the experiment's; device: "cpu", one thread for each of `workers`
+    processes, or "cuda", where all seeds of a condition run side by side.  minutes: begin no cell after so many.
+    command: what the sidecar says was typed.  Killed and started again, it goes on, and the table is the same but for
+    its column `seconds`.
 
     Raises ValueError for settings that are not allowed, for `minutes` that are too few for one seed, and for a part
     that is no cell's result; whatever the measuring raises.
     """
     require(is_count(workers), "workers", workers, "a positive integer")
+    on_gpu = device.partition(":")[0] == "cuda" and torch.cuda.is_available()
+    require(device == "cpu" or on_gpu, "device", device, "'cpu', or 'cuda' where there is a GPU")
+    require(workers == 1 or not on_gpu, "workers", workers, "1 on a GPU: there seeds run side by side")
     require(minutes is None or (is_number(minutes) and minutes > 0), "minutes", minutes, "a positive number or None")
     budget = experiment.budget(fast=fast, seeds=seeds, steps=steps)
     cells = experiment.cells(budget, conditions, device)
     started, parts = time.monotonic(), Path(out) / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     done = {cell: found for cell in cells if (found := _read(parts / cell.file_name, cell)) is not None}
-    groups = _groups([cell for cell in cells if cell not in done], side_by_side=device != "cpu")
+    groups = _groups([cell for cell in cells if cell not in done], on_gpu)
     if minutes is not None and groups:
         seed = groups[0][0].seed
-        needed = budget.minutes / len(cells) * sum(c.seed == seed for group in groups for c in group)
+        needed = budget.minutes / len(experiment.cells(budget)) * sum(c.seed == seed for group in groups for c in group)
         if minutes < needed:
             raise ValueError(
                 f"minutes={minutes:g} is not allowed; what is left of seed {seed} of {experiment.name} takes about "
@@ -78,12 +84,13 @@ def run_experiment(
         for group in in_time:
             results = finish(group, work(group))
     else:
-        # Processes find the experiment by pickle: its `measure` must be a function of a module.
-        with ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            for group, measured in zip(groups, pool.map(work, groups), strict=True):
-                results = finish(group, measured)
+        for group, measured in _by_processes(work, in_time, workers):
+            results = finish(group, measured)
+    if results.rows and experiment.panels:
+        from ..show.experiments import save_experiment
+
+        path = (Path(out) / results.about["files"]).with_suffix(".png")
+        save_experiment(results.rows, experiment.panels, path, _title(experiment, results.about))
     if len(done) < len(cells):
         report(f"{experiment.name}: stopped after {len(done)} of {len(cells)} cells; the same command goes on")
     return results
@@ -97,12 +104,32 @@ def _groups(cells, side_by_side) -> list[list[Cell]]:
     return list(groups.values())
 
 
+def _by_processes(work, groups, workers):
+    """(group, work(group)) in the order in which they are ready; no group is begun before there is a process for it.
+
+    Processes find the experiment by pickle: its `measure` must be a function of a module.
+    """
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        running = {}
+        while True:
+            while len(running) < workers and (group := next(groups, None)) is not None:
+                running[pool.submit(work, group)] = group
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+
+
 def _measure(experiment, budget, device, group) -> list[Measured]:
     """Carry out cells that differ in their seed alone."""
     settings = experiment.settings_of(group[0].condition)
     clock = time.process_time if device == "cpu" else time.perf_counter  # a core may be shared
-    started = clock()
-    found = experiment.measure(settings, group[0].n, [cell.seed for cell in group], budget, device)
+    threads, started = torch.get_num_threads(), clock()
+    torch.set_num_threads(1)  # sums of several threads are rounded otherwise; models this small gain nothing by them
+    try:
+        found = experiment.measure(settings, group[0].n, [cell.seed for cell in group], budget, device)
+    finally:
+        torch.set_num_threads(threads)
     seconds = (clock() - started) / len(group)
     for measured in found:
         wrong = {name: value for name, value in measured.values.items() if not math.isfinite(value)}
@@ -135,14 +162,15 @@ def _read(path, cell) -> Measured | None:
 
 
 def _collect(experiment, cells, done, out, fast, budget, command) -> Results:
-    """Table, sidecar and picture of what is finished."""
+    """Table and sidecar of what is finished."""
     rows = [
         Row(experiment.name, c.condition, c.n, c.seed, metric, done[c].values[metric], done[c].steps,
             round(done[c].seconds, 1))
-        for c in sorted((c for c in cells if c in done), key=cells.index) for metric in experiment.metrics
+        for c in cells if c in done for metric in experiment.metrics
     ]  # fmt: skip
     about = {
         "experiment": experiment.name,
+        "files": experiment.name + "-fast" * fast,
         "question": experiment.question,
         "prediction": experiment.prediction,
         "metrics": dict(experiment.metrics),
@@ -158,12 +186,7 @@ def _collect(experiment, cells, done, out, fast, budget, command) -> Results:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
     results = Results(rows, about)
-    path = Path(out) / (experiment.name + "-fast" * fast)
-    write_results(results, path)
-    if rows and experiment.panels:
-        from ..show.experiments import save_experiment
-
-        save_experiment(rows, experiment.panels, path.with_suffix(".png"), title=_title(experiment, about))
+    write_results(results, Path(out) / about["files"])
     return results
 
 
@@ -175,5 +198,4 @@ def _title(experiment, about) -> str:
 def _machine(device) -> dict:
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
     name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
-    return {"system": platform.system(), "processor": name, "cores": os.cpu_count(), **versions,
-            "threads": torch.get_num_threads()}  # fmt: skip
+    return {"system": platform.system(), "processor": name, "cores": os.cpu_count(), **versions}
