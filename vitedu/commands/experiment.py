@@ -38,7 +38,7 @@ def experiment(arguments) -> int:
         return locals()
 
     found = tyro.cli(experiment, args=arguments, prog="vitedu experiment")
-    from ..experiments import get_experiment, list_experiments, run_experiment
+    from ..experiments import format_results, get_experiment, list_experiments, run_experiment
 
     name, out = found.pop("name"), found.pop("out")
     if not name:
@@ -52,5 +52,7 @@ def experiment(arguments) -> int:
     out = out or f"runs/experiments/{name}"
     command = shlex.join(["vitedu", "experiment", *arguments])
     results = run_experiment(chosen, out, command=command, **found)
+    if results.rows:
+        print(f"\n{format_results(results)}")
     print(f"table: {out}/{name}{'-fast' * found['fast']}.csv")
     return int(results.about["finished"] < results.about["cells"])

@@ -7,12 +7,12 @@ file with an `Experiment` in it, and a line in the list below.
 from .data_size import DATA_SIZE, DATA_SIZE_RATES
 from .experiment import Budget, Condition, Experiment, Measured, Panel
 from .locality import LOCALITY
-from .results import Results, Row, read_results, recorded, recorded_names
+from .results import Results, Row, format_results, read_results, recorded, recorded_names
 from .run import run_experiment
 
 __all__ = [
-    "Budget", "Condition", "Experiment", "Measured", "Panel", "Results", "Row", "get_experiment", "list_experiments",
-    "read_results", "recorded", "recorded_names", "run_experiment",
+    "Budget", "Condition", "Experiment", "Measured", "Panel", "Results", "Row", "format_results", "get_experiment",
+    "list_experiments", "read_results", "recorded", "recorded_names", "run_experiment",
 ]  # fmt: skip
 
 _EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, LOCALITY)}

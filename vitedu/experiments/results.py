@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from vitedu_numpy.weights.files import replacing
 
-__all__ = ["COLUMNS", "Results", "Row", "read_results", "recorded", "recorded_names", "write_results"]
+__all__ = [
+    "COLUMNS", "Results", "Row", "format_results", "read_results", "recorded", "recorded_names", "write_results",
+]  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -100,3 +102,34 @@ def recorded(name: str) -> Results:
     if name not in recorded_names():
         raise ValueError(f"name={name!r} has no recorded results; there are {recorded_names()}")
     return read_results(RECORDED / name)
+
+
+def format_results(results: Results) -> str:
+    """A table in Markdown: mean ± standard error over seeds of every metric, and of how many cells.
+
+    One number of images: a row for each metric, a column for each condition; several: a row for each condition and
+    number of images, a column for each metric.
+    """
+    rows = results.rows
+    metrics, conditions, sizes, seeds = (
+        list(dict.fromkeys(getattr(row, field) for row in rows)) for field in ("metric", "condition", "n", "seed")
+    )
+    have = {(row.metric, row.condition, row.n) for row in rows}
+
+    def shown(*key):
+        if key not in have:
+            return "-"
+        (mean, error), count = results.mean(*key), len(results.values(*key))
+        spread = f" ± {error:.3f}" if count > 1 else ""
+        return f"{mean:.3f}{spread}" + (f" ({count})" if count < len(seeds) else "")
+
+    if len(sizes) == 1:
+        lines = [["metric", *conditions]]
+        lines += [[metric, *(shown(metric, c, sizes[0]) for c in conditions)] for metric in metrics]
+    else:
+        lines = [["n", "condition", *metrics]]
+        lines += [[str(n), c, *(shown(m, c, n) for m in metrics)] for n in sorted(sizes) for c in conditions]
+    lines.insert(1, ["---"] * len(lines[0]))
+    about = results.about
+    cells = f"{about['finished']} of {about['cells']} cells, seeds {', '.join(map(str, seeds))}"
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{cells}\n"
