@@ -10,6 +10,7 @@ from vitedu_numpy.config import (
     DIGITS_TRAINING,
     DIGITS_VIT,
     BiTConfig,
+    EfficientNetConfig,
     HybridConfig,
     TrainConfig,
     TransformerConfig,
@@ -32,6 +33,7 @@ _DEFINES = {
     "models": ("build", "create_model", "list_models", "named_config"),
     "models.bit": ("BiT",),
     "models.decode": ("greedy_decode",),
+    "models.efficientnet": ("EfficientNet",),
     "models.encoder": ("Block", "Encoder"),
     "models.hybrid": ("Hybrid",),
     "models.masked": ("MaskedPatchViT",),
@@ -60,8 +62,8 @@ _MODULES = {
 }  # fmt: skip
 
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
-    "learning_rate", *_LAZY, *_MODULES,
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
+    "TransformerConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
 ]  # fmt: skip
 
 

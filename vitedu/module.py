@@ -52,7 +52,7 @@ class Module(nn.Module):
         precision is `torch.autocast`'s: parameters in bfloat16 lose small updates (`.to(torch.bfloat16)` would do it).
         """
         dtype = getattr(torch, check_dtype(dtype))
-        for name, p in self.named_parameters():
+        for name, p in self.state_dict(keep_vars=True).items():
             if not p.is_meta and bool((torch.isfinite(p) & torch.isinf(p.detach().to(dtype))).any()):
                 raise ValueError(f"{name!r} holds a number that does not fit into dtype={check_dtype(dtype)}")
         self.zero_grad()

@@ -4,7 +4,16 @@ The layer functions stand in their modules (`from vitedu_numpy.layers.attention 
 what one needs to build, train and check a model is here.  `vitedu` is the PyTorch twin under the same names.
 """
 
-from .config import DIGITS_TRAINING, DIGITS_VIT, BiTConfig, HybridConfig, TrainConfig, TransformerConfig, ViTConfig
+from .config import (
+    DIGITS_TRAINING,
+    DIGITS_VIT,
+    BiTConfig,
+    EfficientNetConfig,
+    HybridConfig,
+    TrainConfig,
+    TransformerConfig,
+    ViTConfig,
+)
 from .gradcheck import check_model, check_pair, numerical_gradient, relative_error
 from .layers.attention import MultiHeadAttention
 from .layers.dropout import Dropout
@@ -15,6 +24,7 @@ from .layers.patches import ClassToken, PatchEmbedding, PositionEmbedding
 from .models import build, create_model, list_models, named_config
 from .models.bit import BiT
 from .models.decode import greedy_decode
+from .models.efficientnet import EfficientNet
 from .models.encoder import Block, Encoder
 from .models.hybrid import Hybrid
 from .models.masked import MaskedPatchViT
@@ -38,10 +48,11 @@ from .weights.resize import resize_positions
 __version__ = "0.1.0"
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "MLP", "SGD", "Adam", "BiT", "BiTConfig", "Block", "ClassToken", "DataParallel",
-    "Dropout", "Encoder", "Hybrid", "HybridConfig", "LayerNorm", "Linear", "MaskedPatchViT", "Module",
-    "MultiHeadAttention", "Parameter", "PatchEmbedding", "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer",
-    "TransformerConfig", "ViT", "ViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm",
-    "create_model", "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz", "from_official",
-    "greedy_decode", "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses", "make_block",
-    "make_encoder", "named_config", "numerical_gradient", "relative_error", "resize_positions", "to_official",
+    "Dropout", "EfficientNet", "EfficientNetConfig", "Encoder", "Hybrid", "HybridConfig", "LayerNorm", "Linear",
+    "MaskedPatchViT", "Module", "MultiHeadAttention", "Parameter", "PatchEmbedding", "PositionEmbedding", "PreLogits",
+    "TrainConfig", "Transformer", "TransformerConfig", "ViT", "ViTConfig", "build", "check_model", "check_pair",
+    "clip_by_global_norm", "create_model", "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz",
+    "from_official", "greedy_decode", "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses",
+    "make_block", "make_encoder", "named_config", "numerical_gradient", "relative_error", "resize_positions",
+    "to_official",
 ]  # fmt: skip

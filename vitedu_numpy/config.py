@@ -6,12 +6,15 @@ package builds its models from either package's settings.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from .validate import check_choices, check_counts, check_positive, check_rates, is_count, is_number, require
 
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "HybridConfig", "TrainConfig", "TransformerConfig", "ViTConfig",
+    "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
+    "TransformerConfig", "ViTConfig",
 ]  # fmt: skip
 
 
@@ -29,6 +32,11 @@ def _check_blocks(config, least: int) -> None:
     is_list = isinstance(blocks, (tuple, list)) and all(map(is_count, blocks))
     require(is_list and len(blocks) >= least, "blocks", blocks, f"{least} or more positive integers, one per stage")
     object.__setattr__(config, "blocks", tuple(blocks))
+
+
+def _listed(value) -> tuple:
+    """A tuple or list as it is, anything else as nothing at all."""
+    return tuple(value) if isinstance(value, (tuple, list)) else ()
 
 
 def _image_hw(image_size) -> tuple[int, int]:
@@ -206,6 +214,100 @@ class BiTConfig:
     def feature_channels(self) -> int:
         """Channels of the last feature map: what the head reads."""
         return self.base_width * self.width_factor * 4 * 2 ** (len(self.blocks) - 1)
+
+
+class MBConvSettings(NamedTuple):
+    """One block of an EfficientNet, all multipliers applied."""
+
+    inputs: int  # channels
+    outputs: int
+    kernel: int
+    stride: int
+    hidden: int  # channels between expansion and projection
+    squeezed: int  # channels inside squeeze-and-excitation
+    stochastic_depth: float  # rate
+
+    @property
+    def has_shortcut(self) -> bool:
+        """Whether the block's input is added to what it gives."""
+        return self.stride == 1 and self.inputs == self.outputs
+
+
+@dataclass(frozen=True)
+class EfficientNetConfig:
+    """An EfficientNet (Tan & Le 2019, arXiv:1905.11946); the defaults are B0.
+
+    A stage is (repeats, kernel, stride, expansion, channels); the stride is that of its first block.  The multipliers
+    make B1 to B7 of it: channels are rounded to multiples of 8 (1 leaves them as they are), repeats up.  Raises
+    ValueError when a field is out of its range.
+    """
+
+    num_classes: int  # K
+    image_size: int | tuple[int, int] = 224  # what compute is counted for; forward takes any size
+    channels: int = 3  # C
+    stem_width: int = 32  # channels after the stem, a 3x3 convolution
+    stem_stride: int = 2
+    stages: tuple[tuple[int, int, int, int, int], ...] = (
+        (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+        (1, 3, 1, 6, 320),
+    )  # fmt: skip
+    top_width: int = 1280  # channels of the last 1x1 convolution
+    width_multiplier: float = 1.0
+    depth_multiplier: float = 1.0
+    dropout: float = 0.0  # on what the head reads
+    stochastic_depth: float = 0.0  # rate at which the last block's branch is dropped; from 0, block by block
+    batchnorm_momentum: float = 0.99  # part of a running average that stays at every step
+    batchnorm_eps: float = 1e-3
+    head_bias: float = 0.0  # what every class score starts at
+
+    def __post_init__(self):
+        _check_image_size(self)
+        check_counts(self, "num_classes", "channels", "stem_width", "stem_stride", "top_width")
+        is_stage = [
+            isinstance(s, (tuple, list)) and len(s) == 5 and all(map(is_count, s)) for s in _listed(self.stages)
+        ]
+        allowed = "one or more stages (repeats, kernel, stride, expansion, channels), all positive integers"
+        require(is_stage and all(is_stage), "stages", self.stages, allowed)
+        object.__setattr__(self, "stages", tuple(map(tuple, self.stages)))
+        check_positive(self, "width_multiplier", "depth_multiplier", "batchnorm_eps")
+        check_rates(self, "dropout", "stochastic_depth", "batchnorm_momentum")
+        require(is_number(self.head_bias), "head_bias", self.head_bias, "a number")
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Image height and width (H, W), pixels."""
+        return _image_hw(self.image_size)
+
+    def rounded(self, channels: int) -> int:
+        """`width_multiplier` times as many channels: a multiple of 8, not below nine tenths of that."""
+        if self.width_multiplier == 1:
+            return channels
+        wide = channels * self.width_multiplier
+        near = max(8, int(wide + 4) // 8 * 8)
+        return near + 8 if near < 0.9 * wide else near
+
+    @property
+    def stem_channels(self) -> int:
+        """Channels after the stem."""
+        return self.rounded(self.stem_width)
+
+    @property
+    def feature_channels(self) -> int:
+        """Channels of the last feature map: what the head reads."""
+        return self.rounded(self.top_width)
+
+    @property
+    def blocks(self) -> tuple[MBConvSettings, ...]:
+        """Every block in order.  Stochastic depth's rate rises evenly, from 0 in the first (or only) block."""
+        shapes, inputs = [], self.stem_channels
+        for repeats, kernel, stride, expansion, channels in self.stages:
+            for i in range(math.ceil(self.depth_multiplier * repeats)):
+                outputs, first = self.rounded(channels), i == 0
+                hidden, squeezed = inputs * expansion, max(1, inputs // 4)  # a quarter of the block's input
+                shapes.append((inputs, outputs, kernel, stride if first else 1, hidden, squeezed))
+                inputs = outputs
+        last = max(len(shapes) - 1, 1)
+        return tuple(MBConvSettings(*shape, self.stochastic_depth * b / last) for b, shape in enumerate(shapes))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .validate import check_dtype
 
-__all__ = ["Identity", "Module", "Parameter"]
+__all__ = ["Buffer", "Identity", "Module", "Parameter"]
 
 
 class Parameter:
@@ -29,6 +29,13 @@ class Parameter:
             self.grad = grad
         else:
             self.grad += grad
+
+
+class Buffer:
+    """An array that belongs to a layer's state but is not learned, such as a running average: `value`."""
+
+    def __init__(self, value: np.ndarray):
+        self.value = value
 
 
 class Module:
@@ -67,24 +74,33 @@ class Module:
 
     def named_parameters(self):
         """Yield (name, Parameter), e.g. ("encoder.blocks.0.norm1.weight", ...)."""
+        yield from ((name, p) for name, p in self.named_state() if isinstance(p, Parameter))
+
+    def named_buffers(self):
+        """Yield (name, Buffer), e.g. ("stem_norm.running_mean", ...)."""
+        yield from ((name, b) for name, b in self.named_state() if isinstance(b, Buffer))
+
+    def named_state(self):
+        """Yield (name, Parameter or Buffer): module by module, its parameters before its buffers."""
         for prefix, module in self.named_modules():
-            for attribute, value in vars(module).items():
-                if isinstance(value, Parameter):
-                    yield (f"{prefix}.{attribute}" if prefix else attribute), value
+            for kind in (Parameter, Buffer):
+                for attribute, value in vars(module).items():
+                    if isinstance(value, kind):
+                        yield (f"{prefix}.{attribute}" if prefix else attribute), value
 
     # ---- state and gradients, keyed by the same names ----------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every parameter by name."""
-        return {name: p.value.copy() for name, p in self.named_parameters()}
+        """A copy of every parameter and buffer by name."""
+        return {name: p.value.copy() for name, p in self.named_state()}
 
     def load_state_dict(self, state) -> None:
-        """Copy `state` (name -> NumPy array or CPU tensor) into the parameters, converted to their dtype.
+        """Copy `state` (name -> NumPy array or CPU tensor) into parameters and buffers, converted to their dtype.
 
         Everything is checked before anything is written.  Raises KeyError for a missing or extra name, ValueError
         for a wrong shape, or a value that is not a finite real number; the model is then as it was before.
         """
-        parameters = dict(self.named_parameters())
+        parameters = dict(self.named_state())
         missing = [name for name in parameters if name not in state]
         extra = [name for name in state if name not in parameters]
         if missing or extra:
@@ -114,12 +130,13 @@ class Module:
         """
         dtype = np.dtype(check_dtype(dtype))
         with np.errstate(over="ignore"):
-            values = {name: p.value.astype(dtype) for name, p in self.named_parameters()}
-        for name, p in self.named_parameters():
+            values = {name: p.value.astype(dtype) for name, p in self.named_state()}
+        for name, p in self.named_state():
             if (np.isfinite(p.value) & np.isinf(values[name])).any():
                 raise ValueError(f"{name!r} holds a number that does not fit into dtype={dtype.name}")
-        for name, p in self.named_parameters():
-            p.value, p.grad = values[name], None
+        for name, p in self.named_state():
+            p.value = values[name]
+        self.zero_grad()
         for _, module in self.named_modules():
             module._cache = None
             if hasattr(module, "dtype"):
@@ -148,7 +165,7 @@ class Module:
         return self.train(False)
 
     def replica(self, made=None):
-        """A second model over the *same* parameter values, with gradients and caches of its own.
+        """A second model over the *same* parameter values and buffers, with gradients and caches of its own.
 
         What data parallelism hands to every worker (see `parallel.py`).  made: the twins that exist already, by id;
         what a module was lent (in a tuple) is in the twin lent by the owner's twin.

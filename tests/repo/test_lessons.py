@@ -28,9 +28,6 @@ import pytest
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
-# Notebooks that do not hold to it yet: this set may only shrink.
-NOT_YET = {"00_map.ipynb", "13_weights.ipynb", "14_pretraining.ipynb"}
-
 SHOWS = ("show.source", "show.side_by_side")
 
 
@@ -127,14 +124,9 @@ def unexplained(name: str) -> dict[str, set[str]]:
 # ---- tests ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in NOT_YET])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_name_on_the_page_has_been_explained(name):
     assert unexplained(name) == {}
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_the_set_shrinks(name):
-    assert unexplained(name) != {}, f"{name} holds to it: take it out of NOT_YET"
 
 
 def test_the_pages_of_the_vit_are_shown():

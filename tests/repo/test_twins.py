@@ -41,10 +41,13 @@ DOORS = ("__init__", "layers", "models", "training", "transfer", "weights")
 BACKWARD = "autograd does it"  # every `..._backward` function and `backward` method: NumPy's alone
 NUMPY_NAMES = {
     "module.Parameter": "torch.nn.Parameter",
+    "module.Buffer": "torch.nn.Module.register_buffer",
     "module.Module.keep": "autograd keeps what backward needs",
     "module.Module.take": "autograd keeps what backward needs",
     "module.Module.named_modules": "torch.nn.Module has it",
     "module.Module.named_parameters": "torch.nn.Module has it",
+    "module.Module.named_buffers": "torch.nn.Module has it",
+    "module.Module.named_state": "torch.nn.Module has it, as state_dict(keep_vars=True)",
     "module.Module.state_dict": "torch.nn.Module has it",
     "module.Module.zero_grad": "torch.nn.Module has it",
     "module.Module.train": "torch.nn.Module has it",
@@ -61,6 +64,8 @@ NUMPY_NAMES = {
     "conv.im2col": "PyTorch has convolutions",
     "conv.Product": "autograd keeps what backward needs",
     "pool.Winners": "autograd keeps what backward needs",
+    "depthwise.Shifted": "autograd keeps what backward needs",
+    "batchnorm.BatchStatistics": "autograd keeps what backward needs",
     "resize.interpolation_matrix": "PyTorch has interpolation",
     "pretrained.from_npz": "`from_pretrained` there",
     "__init__.from_npz": "`from_pretrained` there",

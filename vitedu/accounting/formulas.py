@@ -27,6 +27,8 @@ def parameters_by_part(config) -> dict[str, int]:
     elif kind == "BiTConfig":
         C, K = config.feature_channels, config.num_classes
         parts = _resnet_parameters(config) + Counter(norm=2 * C, head=_linear(C, K))
+    elif kind == "EfficientNetConfig":
+        parts = _resnet_parameters(config) + Counter(head=_linear(config.feature_channels, config.num_classes))
     else:
         parts = _transformer_parameters(config)
     return {part: number for part, number in parts.items() if number}
@@ -46,7 +48,7 @@ def macs_by_part(config, *, shortcut=False, lengths=None, border=True) -> dict[s
         parts = _vit_macs(config, shortcut)
     elif kind == "HybridConfig":
         parts = _resnet_macs(config, border) + _vit_macs(config.vit, shortcut)
-    elif kind == "BiTConfig":
+    elif kind in ("BiTConfig", "EfficientNetConfig"):
         parts = _resnet_macs(config, border) + Counter(head=config.feature_channels * config.num_classes)
     else:
         parts = _transformer_macs(config, *lengths)
@@ -54,7 +56,7 @@ def macs_by_part(config, *, shortcut=False, lengths=None, border=True) -> dict[s
 
 
 def _kind(config) -> str:
-    kinds = ("ViTConfig", "HybridConfig", "BiTConfig", "TransformerConfig")
+    kinds = ("ViTConfig", "HybridConfig", "BiTConfig", "EfficientNetConfig", "TransformerConfig")
     if type(config).__name__ not in kinds:
         raise TypeError(f"config is a {type(config).__name__}; expected one of {kinds}")
     return type(config).__name__
@@ -133,23 +135,27 @@ def vit_activations(config, *, recompute=True) -> dict[str, int]:
     }
 
 
-# ---- ResNets: BiT, and the one inside a hybrid ---------------------------------------------------------------------
+# ---- ResNets: BiT, the one inside a hybrid, EfficientNet -----------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Convolution:
     part: str  # "root", "stage0", ...
-    inputs: int  # channels
+    inputs: int  # channels that each output reads; 1 where every channel has a filter of its own
     outputs: int
     kernel: int
     stride: int
     hw: tuple[int, int]  # of the image that it reads
-    norm: int  # channels of the group norm that goes with it
+    norm: int  # channels of the norm that goes with it
     same: bool  # padding: as little as gives ceil(side / stride) outputs, or half a kernel on every side
+    bias: bool = False
 
 
 def _convolutions(c) -> Iterator[_Convolution]:
     """All convolutions in order.  In BiT a unit's convolution has its norm before it, in a hybrid after it."""
+    if type(c).__name__ == "EfficientNetConfig":
+        yield from _convolutions_of_efficientnet(c)
+        return
     bit = type(c).__name__ == "BiTConfig"
     first = c.base_width * c.width_factor if bit else c.backbone_width
 
@@ -175,14 +181,31 @@ def _convolutions(c) -> Iterator[_Convolution]:
             yield convolution(width, channels, 1)
 
 
+def _convolutions_of_efficientnet(c) -> Iterator[_Convolution]:
+    """All convolutions in order, each with its norm after it, but for the two of squeeze-and-excitation."""
+    hw = c.image_hw
+    yield _Convolution("stem", c.channels, c.stem_channels, 3, c.stem_stride, hw, c.stem_channels, same=True)
+    hw = tuple(-(-side // c.stem_stride) for side in hw)
+    for block in c.blocks:
+        inputs, outputs, hidden, squeezed = block.inputs, block.outputs, block.hidden, block.squeezed
+        if hidden != inputs:
+            yield _Convolution("expand", inputs, hidden, 1, 1, hw, hidden, same=True)
+        yield _Convolution("depthwise", 1, hidden, block.kernel, block.stride, hw, hidden, same=True)
+        hw = tuple(-(-side // block.stride) for side in hw)
+        yield _Convolution("squeeze", hidden, squeezed, 1, 1, (1, 1), 0, same=True, bias=True)
+        yield _Convolution("squeeze", squeezed, hidden, 1, 1, (1, 1), 0, same=True, bias=True)
+        yield _Convolution("project", hidden, outputs, 1, 1, hw, outputs, same=True)
+    yield _Convolution("top", outputs, c.feature_channels, 1, 1, hw, c.feature_channels, same=True)
+
+
 def _halved(hw) -> tuple[int, int]:
     return -(-hw[0] // 2), -(-hw[1] // 2)
 
 
 def _resnet_parameters(c) -> Counter:
     parts = Counter()
-    for conv in _convolutions(c):  # no biases; a scale and an offset for each channel of the norm
-        parts[conv.part] += conv.kernel**2 * conv.inputs * conv.outputs + 2 * conv.norm
+    for conv in _convolutions(c):  # hardly a bias; a scale and an offset for each channel of the norm
+        parts[conv.part] += conv.kernel**2 * conv.inputs * conv.outputs + 2 * conv.norm + conv.bias * conv.outputs
     return parts
 
 

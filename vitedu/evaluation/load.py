@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 def load(path_or_id):
     """The model of a file, a run's folder or a name, ready to be asked: `load("vit_cifar10").predict("photo.jpg")`.
 
-    path_or_id: as in `from_pretrained`.  The model is the same (`ViT`, `Hybrid` or `BiT`, for evaluation), with
+    path_or_id: as in `from_pretrained`.  The model is the same (a `ViT`, `BiT`, ..., for evaluation), with
 
     classes    the names of its outputs, a tuple, or None where the file does not tell
     transform  image file, PIL image or array -> (C, H, W) floats: the evaluation of the run's recipe where the file

@@ -15,10 +15,10 @@ from torch.utils.checkpoint import checkpoint
 
 from vitedu_numpy.layers.padding import check_shapes, explicit_padding
 
-from ..init import lecun_normal
+from ..init import lecun_normal, normal
 from ..module import Module
 
-__all__ = ["FrugalStdConv", "StdConv", "conv2d", "standardize", "standardize_as_stored"]
+__all__ = ["Conv", "FrugalStdConv", "StdConv", "conv2d", "standardize", "standardize_as_stored"]
 
 
 def conv2d(x, weight, stride=1, padding=0):
@@ -96,3 +96,22 @@ class FrugalStdConv(StdConv):
         if not self.recompute or on_gpu or not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return super().forward(x)
         return checkpoint(super().forward, x, use_reentrant=False, preserve_rng_state=False)
+
+
+class Conv(Module):
+    """A convolution with `weight` (O, C, kernel, kernel) as it is, and on request a `bias` (O,).
+
+    The weight starts as N(0, 2 / (O kernel^2)), the bias at 0, as in EfficientNet; padding: as in `explicit_padding`.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel, rng=None, stride=1, padding="same", bias=False):
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        std = (2 / (out_channels * kernel**2)) ** 0.5
+        self.weight = nn.Parameter(normal(torch.empty(out_channels, in_channels, kernel, kernel), std, rng))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+
+    def forward(self, x):
+        """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
+        y = conv2d(x, self.weight, self.stride, self.padding)
+        return y if self.bias is None else y + self.bias[:, None, None]

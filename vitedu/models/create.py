@@ -5,10 +5,11 @@ The names, and what they stand for, are in `vitedu_numpy/models/names.py`.
 
 from __future__ import annotations
 
-from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
 from vitedu_numpy.models.names import named_config
 
 from .bit import BiT
+from .efficientnet import EfficientNet
 from .hybrid import Hybrid
 from .vit import ViT
 
@@ -16,8 +17,8 @@ __all__ = ["build", "create_model"]
 
 
 def build(config, rng=None):
-    """The model that `config` describes: `ViT`, `Hybrid` or `BiT`."""
-    kinds = {ViTConfig: ViT, HybridConfig: Hybrid, BiTConfig: BiT}
+    """The model that `config` describes: `ViT`, `Hybrid`, `BiT` or `EfficientNet`."""
+    kinds = {ViTConfig: ViT, HybridConfig: Hybrid, BiTConfig: BiT, EfficientNetConfig: EfficientNet}
     kind = kinds.get(type(config))
     if kind is None:
         raise TypeError(f"config is a {type(config).__name__}; expected one of {[k.__name__ for k in kinds]}")

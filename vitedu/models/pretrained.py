@@ -41,7 +41,8 @@ _log = logging.getLogger(__name__)
 
 SHIPPED = ("vit_cifar10",)  # trained here, and part of the package: see shipped/*.md
 _STORE = "https://storage.googleapis.com"
-_OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight"}  # ViT, BiT, hybrid
+# ViT, BiT, hybrid, EfficientNet
+_OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight", "stem.weight"}
 _PREPROCESSOR = "preprocessor_config.json"  # how transformers prepares images; timm says it in config.json
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 

@@ -144,6 +144,11 @@ class Recipe:
             decay=("linear", "cosine", "none", "stair"),
             loss=("softmax", "sigmoid"),
         )
+        kind, kinds = type(self.model).__name__, ("ViTConfig", "HybridConfig", "BiTConfig")
+        if (
+            kind not in kinds
+        ):  # an EfficientNet's running averages are no parameters: not averaged, synchronised, sharded
+            raise ValueError(f"model is a {kind}, which is not allowed; model must be one of {kinds}")
         epochs, steps = self.epochs, self.steps
         require((epochs is None) != (steps is None), "epochs", epochs, f"given, or steps (now {steps!r}), not both")
         require(epochs is None or (is_number(epochs) and epochs > 0), "epochs", epochs, "a positive number or None")

@@ -101,7 +101,7 @@ class ViTClassifier(_Classifier):
     X: images (n, C, H, W), or flat (n, C H W) as a Pipeline passes them; `image_shape` (C, H, W) says how to fold these
     (None: a grey square, else a row of pixels).  The training pixels' least and greatest value become -1 and +1.
 
-    config: a `ViTConfig`, `HybridConfig` or `BiTConfig`, or the name of a model ("vit_ti16"), whose classes, channels
+    config: settings of an image model, or the name of a model ("vit_ti16"), whose classes, channels
     and image size become the data's; None: a small ViT of about 60,000 parameters.  backend: "torch" or "numpy"; dtype:
     "float32" or "float64"; device: where PyTorch computes.  The others are `TrainConfig`'s.  Learns `model_`,
     `config_`, `history_` and `image_shape_`.

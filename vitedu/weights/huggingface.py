@@ -66,6 +66,8 @@ def huggingface_layout(config) -> list[Entry]:
     if type(config).__name__ == "BiTConfig":
         return _bit_layout(config)
     c, kind = config, type(config).__name__
+    if kind == "EfficientNetConfig":
+        raise ValueError(f"transformers cannot hold model={kind!r} in a layout known here; expected a ViT or BiT")
     for name, value, allowed in (
         ("model", kind, "ViTConfig"), ("classifier", c.classifier, "token"),
         ("position_embedding", c.position_embedding, "1d"), ("position_at", c.positions_in, "stem"),

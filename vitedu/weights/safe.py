@@ -11,14 +11,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
+from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
 from vitedu_numpy.weights.about import about_texts
 from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import as_array
 
 __all__ = ["read_json", "read_metadata", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
 
-_CONFIGS = {"ViTConfig": ViTConfig, "HybridConfig": HybridConfig, "BiTConfig": BiTConfig}
+_CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
 def read_safetensors(path):

@@ -52,7 +52,9 @@ def timm_layout(config) -> list[Entry]:
         return _bit_layout(config)
     if kind == "HybridConfig":
         return _backbone_layout(config) + _vit_layout(config.vit, "vit.")
-    return _vit_layout(config)
+    if kind == "ViTConfig":
+        return _vit_layout(config)
+    raise ValueError(f"timm cannot hold model={kind!r} in a layout known here; expected one of {list(_CONSTANTS)}")
 
 
 def _vit_layout(c, ours="") -> list[Entry]:

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..init import lecun_normal
+from ..init import lecun_normal, normal
 from ..module import Module, Parameter
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
 from .padding import check_shapes, explicit_padding
 
 __all__ = [
-    "StdConv", "conv2d", "conv2d_backward", "im2col", "im2col_backward",
+    "Conv", "StdConv", "conv2d", "conv2d_backward", "im2col", "im2col_backward",
     "standardize", "standardize_backward",
 ]  # fmt: skip
 
@@ -153,4 +153,32 @@ class StdConv(Module):
         standardize_cache, conv2d_cache = self.take()
         dx, dweight = conv2d_chunked_backward(dy, conv2d_cache)
         self.weight.add_grad(standardize_backward(dweight, standardize_cache))
+        return dx
+
+
+class Conv(Module):
+    """A convolution with `weight` (O, C, kernel, kernel) as it is, and on request a `bias` (O,).
+
+    The weight starts as N(0, 2 / (O kernel^2)), the bias at 0, as in EfficientNet; padding: as in `explicit_padding`.
+    """
+
+    def __init__(self, in_channels, out_channels, kernel, rng, stride=1, padding="same", bias=False, dtype=np.float32):
+        self.stride, self.padding = stride, padding
+        std = (2 / (out_channels * kernel**2)) ** 0.5
+        self.weight = Parameter(normal(rng, (out_channels, in_channels, kernel, kernel), std, dtype))
+        self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
+
+    def forward(self, x):
+        """x (B, C, H, W)  ->  (B, O, Ho, Wo)"""
+        y, cache = conv2d_chunked(x, self.weight.value, self.stride, self.padding)  # [1]
+        self.keep(cache)
+        if self.bias is not None:
+            y += self.bias.value[:, None, None]  # [2]
+        return y
+
+    def backward(self, dy):
+        if self.bias is not None:
+            self.bias.add_grad(dy.sum(axis=(0, 2, 3)))  # from [2]
+        dx, dweight = conv2d_chunked_backward(dy, self.take())  # from [1]
+        self.weight.add_grad(dweight)
         return dx

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_shapes", "explicit_padding", "same_padding"]
+__all__ = ["check_batch", "check_depthwise_shapes", "check_shapes", "explicit_padding", "same_padding"]
 
 
 def check_shapes(x, weight) -> None:
@@ -10,6 +10,19 @@ def check_shapes(x, weight) -> None:
     if len(x) != 4 or len(weight) != 4 or x[1] != weight[1]:
         shapes = f"x has shape {tuple(x)}, weight {tuple(weight)}"
         raise ValueError(f"{shapes}; expected (B, C, H, W) and (O, C, kh, kw) with the same C")
+
+
+def check_depthwise_shapes(x, weight) -> None:
+    """The same for a filter per channel: x (B, C, H, W), weight (C, 1, kh, kw)."""
+    if len(x) != 4 or len(weight) != 4 or weight[:2] != (x[1], 1):
+        shapes = f"x has shape {tuple(x)}, weight {tuple(weight)}"
+        raise ValueError(f"{shapes}; expected (B, C, H, W) and (C, 1, kh, kw) with the same C")
+
+
+def check_batch(x) -> None:
+    """Refuse a batch whose channels have no variance: x (B, C, H, W)."""
+    if x[0] * x[2] * x[3] < 2:
+        raise ValueError(f"x has shape {tuple(x)}; batch normalisation trains on 2 or more numbers per channel, B H W")
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

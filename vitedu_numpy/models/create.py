@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..config import BiTConfig, HybridConfig, ViTConfig
+from ..config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
 from .bit import BiT
+from .efficientnet import EfficientNet
 from .hybrid import Hybrid
 from .names import named_config
 from .vit import ViT
@@ -17,8 +18,8 @@ __all__ = ["build", "create_model"]
 
 
 def build(config, rng=None, dtype=np.float32):
-    """The model that `config` describes: `ViT`, `Hybrid` or `BiT`."""
-    kinds = {ViTConfig: ViT, HybridConfig: Hybrid, BiTConfig: BiT}
+    """The model that `config` describes: `ViT`, `Hybrid`, `BiT` or `EfficientNet`."""
+    kinds = {ViTConfig: ViT, HybridConfig: Hybrid, BiTConfig: BiT, EfficientNetConfig: EfficientNet}
     kind = kinds.get(type(config))
     if kind is None:
         raise TypeError(f"config is a {type(config).__name__}; expected one of {[k.__name__ for k in kinds]}")

@@ -1,13 +1,14 @@
 """Settings by name: the paper's models, the authors', and small ones.  Taught in notebooks/12_compute.ipynb.
 
-The paper's and the authors' own spellings work too: "ViT-B/16", "ViT-B_16", "R50+ViT-B/16", "R50x1", "BiT-M-R50x1".
+The paper's and the authors' own spellings work too: "ViT-B/16", "ViT-B_16", "R50+ViT-B/16", "R50x1", "BiT-M-R50x1",
+"EfficientNet-B0".
 """
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from ..config import DIGITS_VIT, BiTConfig, HybridConfig, ViTConfig
+from ..config import DIGITS_VIT, BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
 
 __all__ = ["list_models", "named_config", "registered_name"]
 
@@ -35,6 +36,14 @@ _HYBRIDS = {
 _RESNETS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
 _BITS = ((50, 1), (50, 2), (50, 3), (101, 1), (101, 3), (152, 1), (152, 2), (152, 4), (200, 3))
 
+# B0 ... B7 (Tan & Le 2019): width multiplier, depth multiplier, image size.
+_EFFICIENTNETS = (
+    (1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 300), (1.4, 1.8, 380), (1.6, 2.2, 456),
+    (1.8, 2.6, 528), (2.0, 3.1, 600),
+)  # fmt: skip
+# For 32 pixels: 16 x 16 places after the stem, and no stride in the second stage, as the authors do with small images.
+_TINY_STAGES = ((1, 3, 1, 1, 16), (1, 3, 1, 4, 24), (2, 5, 2, 4, 40), (2, 3, 2, 4, 96))
+
 
 def _register():
     """(name -> settings, other spelling -> name).  Official constants: tanh GELU, eps as in DEVIATIONS.md."""
@@ -58,6 +67,13 @@ def _register():
     configs["vit_digits"] = DIGITS_VIT
     configs["vit_cifar"] = ViTConfig(32, 4, 192, 6, 3, 768, num_classes=10, gelu="tanh")
     configs["bit_tiny"] = BiTConfig((1, 1, 1), 10, image_size=32, base_width=16, stem="small", groups=8)
+    for number, (width, depth, image_size) in enumerate(_EFFICIENTNETS):
+        name = f"efficientnet_b{number}"
+        sizes = dict(width_multiplier=width, depth_multiplier=depth)
+        configs[name] = EfficientNetConfig(1000, image_size, **sizes)
+        aliases |= dict.fromkeys((f"EfficientNet-B{number}", f"efficientnet-b{number}"), name)
+    sizes = dict(stem_width=16, stages=_TINY_STAGES, top_width=384)
+    configs["efficientnet_tiny"] = EfficientNetConfig(10, 32, **sizes)
     return configs, aliases
 
 
@@ -78,7 +94,7 @@ def registered_name(name: str) -> str:
 
 
 def named_config(name: str, num_classes: int | None = None, image_size=None, **overrides):
-    """The settings of a named model, with some changed: a `ViTConfig`, `HybridConfig` or `BiTConfig`.
+    """The settings of a named model, with some changed: a `ViTConfig`, `HybridConfig`, ...
 
     num_classes and image_size default to the model's own (1000 and 224 for the paper's).  Raises ValueError for an
     unknown name or a field out of its range, TypeError for a field that the model does not have.

@@ -28,6 +28,7 @@ class DataParallel:
     model: a `ViT`, `Hybrid` or `BiT`; threads: number of workers (default: one per core); chunk: images per chunk
     (default: about a thousand tokens or pixels of a feature map, enough rows for quick products and few enough for the
     cache); rng: a Generator or seed for dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
+    A model with batch normalisation gets the whole batch as one chunk, since its statistics are those of the batch.
     """
 
     def __init__(self, model, threads: int | None = None, chunk: int | None = None, rng=None):
@@ -35,6 +36,8 @@ class DataParallel:
         for name, value in (("threads", threads), ("chunk", 1 if chunk is None else chunk)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r} is not allowed; {name} must be a positive integer")
+        if chunk is not None and next(model.named_buffers(), None):
+            raise ValueError(f"chunk={chunk} is not allowed; chunk must be None for a model with batch normalisation")
         self.model, self.chunk = model, chunk
         self.rng = np.random.default_rng(rng)
         self.replicas = [model.replica() for _ in range(threads)]
@@ -77,6 +80,8 @@ class DataParallel:
     def _chunk_size(self, shape) -> int:
         """About `_ROWS` rows per chunk, the same number of chunks for every worker."""
         threads, batch_size, config = len(self.replicas), shape[0], self.model.config
+        if next(self.model.named_buffers(), None):
+            return batch_size
         if hasattr(config, "blocks"):  # a ResNet: places in the first stage, where the root has divided by 4 or by 1
             side = 1 if getattr(config, "stem", None) == "small" else 4
             rows = math.ceil(shape[2] / side) * math.ceil(shape[3] / side)

@@ -26,9 +26,10 @@ __all__ = ["adapt", "load_npz", "load_state", "open_npz", "save_npz", "say_image
 
 _log = logging.getLogger(__name__)  # as warnings: seen in a notebook and on a terminal without any setting up
 
-CONSTANTS = ("gelu", "layernorm_eps", "groupnorm_eps", "standardize_eps", "pool_padding")  # a file brings its own
-TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "head_bias")  # of a training run: the model's stay
-_KINDS = {"ViTConfig": "ViT", "HybridConfig": "hybrid", "BiTConfig": "BiT"}
+# A file brings its own constants; what belongs to a training run is the model's, and stays.
+CONSTANTS = ("gelu", "layernorm_eps", "groupnorm_eps", "batchnorm_eps", "standardize_eps", "pool_padding")
+TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "batchnorm_momentum", "head_bias")
+_KINDS = {"ViTConfig": "ViT", "HybridConfig": "hybrid", "BiTConfig": "BiT", "EfficientNetConfig": "EfficientNet"}
 
 
 def save_npz(model, path, naming="old", about=None) -> None:
@@ -70,6 +71,9 @@ def load_npz(model, path) -> None:
 
 def load_state(model, state, config, source) -> None:
     """`model.load_state_dict`, with the file's name in its errors, and then the constants of `config`."""
+    for name in (name for name in state if name.endswith("running_var")):  # of batch normalisation: a root comes next
+        if as_array(state[name]).min() < 0:
+            raise ValueError(f"{source} does not fit the model: {name!r} holds a variance below 0")
     try:
         model.load_state_dict(state)
     except (KeyError, ValueError) as error:
@@ -83,6 +87,7 @@ def set_constants(model, config) -> None:
         "Gelu": ("form", "gelu"),
         "LayerNorm": ("eps", "layernorm_eps"),
         "GroupNorm": ("eps", "groupnorm_eps"),
+        "BatchNorm": ("eps", "batchnorm_eps"),
         "StdConv": ("eps", "standardize_eps"),
     }
     for _, module in model.named_modules():

@@ -7,6 +7,7 @@ import pytest
 
 from vitedu_numpy import check_pair
 from vitedu_numpy.layers.conv import (
+    Conv,
     StdConv,
     conv2d,
     conv2d_backward,
@@ -161,3 +162,23 @@ def test_std_conv(kernel, stride, padding, form, rng, check_layer):
     weight, _ = standardize(layer.weight.value, eps=0.1, form=form)
     # The layer's sums of at most 27 products of size 1 go through conv_chunked.py.
     np.testing.assert_allclose(layer(x), conv2d(x, weight, stride, padding)[0], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 2, "same"), (1, 1, "same"), (2, 1, 1)])
+def test_conv(kernel, stride, padding, bias, rng, check_layer):
+    layer = Conv(C, O, kernel, rng, stride, padding, bias, dtype=np.float64)
+    x = rng.standard_normal((B, C, H, W))
+    check_layer(layer, x)
+    y = conv2d(x, layer.weight.value, stride, padding)[0]
+    if bias:
+        y = y + layer.bias.value.reshape(O, 1, 1)
+    # The layer's sums of at most 27 products of size 1 go through conv_chunked.py.
+    np.testing.assert_allclose(layer(x), y, rtol=0, atol=1e-13)
+
+
+def test_first_values_of_a_conv():
+    """N(0, 2 / (O kernel^2)), as in EfficientNet: of 16,000 numbers the deviation is right to 0.6 %."""
+    layer = Conv(64, 10, 5, np.random.default_rng(0), bias=True, dtype=np.float64)
+    assert layer.weight.value.std() == pytest.approx((2 / 250) ** 0.5, rel=0.03)
+    assert not layer.bias.value.any()

@@ -15,7 +15,7 @@ import torch
 
 import vitedu
 import vitedu_numpy
-from vitedu_numpy import BiTConfig, HybridConfig, TransformerConfig
+from vitedu_numpy import BiTConfig, EfficientNetConfig, HybridConfig, TransformerConfig
 
 VIT = dict(width=6, depth=2, heads=2, mlp_dim=5, num_classes=4)
 SEQ = dict(source_vocabulary=8, target_vocabulary=7, width=6, depth=2, heads=3, mlp_dim=5, max_length=9)
@@ -24,6 +24,9 @@ CONFIGS = {
     "BiT, small stem": BiTConfig((1, 1), 4, base_width=4, groups=2, stem="small", standardize_eps=1e-3),
     "hybrid": HybridConfig((16, 24), 1, blocks=(2, 1), backbone_width=4, groups=2, standardize_eps=1e-3, **VIT),
     "hybrid, gap": HybridConfig(16, 2, blocks=(), backbone_width=4, groups=2, classifier="gap", **VIT),
+    "EfficientNet": EfficientNetConfig(
+        4, stem_width=4, top_width=6, stages=((1, 3, 1, 1, 4), (2, 3, 2, 2, 5)), batchnorm_eps=0.1
+    ),
     "transformer, post-norm": TransformerConfig(**SEQ, norm="post"),
     "transformer, pre-norm, tied": TransformerConfig(**SEQ, norm="pre", tied=True),
 }
@@ -128,7 +131,7 @@ def case(request, scramble, rng):
     config = CONFIGS[name]
     inputs = [SOURCE, TARGET]
     if not isinstance(config, TransformerConfig):
-        hw = (17, 26) if isinstance(config, BiTConfig) else config.image_hw
+        hw = (17, 26) if isinstance(config, (BiTConfig, EfficientNetConfig)) else config.image_hw
         inputs = [rng.uniform(-1, 1, (2, 3, *hw))]
     return config, package(config, scramble), inputs
 

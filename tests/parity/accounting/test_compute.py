@@ -18,7 +18,7 @@ from vitedu.layers.conv import StdConv
 from vitedu.models import build, named_config
 from vitedu.models.seq2seq import Transformer
 from vitedu.paper import JFT_IMAGES, TABLE_1, TABLE_6
-from vitedu_numpy.config import BiTConfig, HybridConfig, TransformerConfig, ViTConfig
+from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, TransformerConfig, ViTConfig
 
 VIT = ViTConfig((12, 20), 4, width=24, depth=3, heads=4, mlp_dim=36, num_classes=7)
 BIT = BiTConfig((1, 2), 5, width_factor=2, image_size=(45, 67), base_width=8, groups=4)
@@ -43,6 +43,9 @@ RESNETS = {
     "bit, small stem": BiTConfig((1, 1, 1), 5, image_size=33, base_width=8, groups=4, stem="small"),
     "bit, -inf": replace(BIT, pool_padding="-inf"),
     "hybrid": HYBRID,
+    "efficientnet": EfficientNetConfig(
+        7, (45, 70), stem_width=8, top_width=20, stages=((1, 3, 1, 1, 8), (2, 5, 2, 6, 12)), width_multiplier=1.4
+    ),
     "hybrid, root alone": replace(HYBRID, image_size=(48, 80), patch_size=4, blocks=()),
 }
 DROPOUT = {

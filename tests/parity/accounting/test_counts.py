@@ -12,7 +12,7 @@ import torch
 
 import vitedu.models
 import vitedu_numpy.models
-from vitedu.accounting.formulas import parameters_by_part
+from vitedu.accounting.formulas import macs_by_part, parameters_by_part
 from vitedu.paper import TABLE_1
 from vitedu_numpy.config import BiTConfig
 
@@ -40,6 +40,18 @@ OFFICIAL = {
     "bit_r152x2": (236_335_208, 321_728_979),
     "bit_r152x4": (936_533_224, 1_107_299_923),
 }
+# With 1000 classes; B0's is that of the authors' code (tensorflow/tpu, models/official/efficientnet), with 10 classes
+# 4,020,358, and B1's to B7's those of the PyTorch packages that hold the authors' weights (5.3 to 66 M in the paper).
+EFFICIENTNETS = {
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "efficientnet_b3": 12_233_232,
+    "efficientnet_b4": 19_341_616,
+    "efficientnet_b5": 30_389_784,
+    "efficientnet_b6": 43_040_704,
+    "efficientnet_b7": 66_347_960,
+}
 # The others, with their own number of classes: counted here, and derived from official ones where that is possible.
 OURS = {
     "vit_ti8": 5_719_720,
@@ -61,8 +73,18 @@ OURS = {
     "vit_digits": 58_570,
     "vit_cifar": 2_693_578,
     "bit_tiny": 126_746,
+    "efficientnet_tiny": 202_884,
+    **EFFICIENTNETS,
 }
-SMALL = ["vit_digits", "vit_cifar", "bit_tiny", "vit_ti16", "vit_ti32", "r_ti16"]  # NumPy fills these with numbers
+SMALL = [
+    "vit_digits",
+    "vit_cifar",
+    "bit_tiny",
+    "efficientnet_tiny",
+    "vit_ti16",
+    "vit_ti32",
+    "r_ti16",
+]  # NumPy fills these with numbers
 IN_TABLE_1 = {"vit_b16": "ViT-Base", "vit_l16": "ViT-Large", "vit_h14": "ViT-Huge"}
 
 
@@ -149,6 +171,20 @@ def test_twice_as_wide():
     wide = {w: sum(parameters_by_part(BiTConfig((3, 4, 6, 3), 1000, w)).values()) for w in (1, 2, 3, 4)}
     assert (wide[1], wide[2], wide[3]) == tuple(pinned(f"bit_r50x{w}") for w in (1, 2, 3))
     assert wide[4] - 3 * wide[3] + 3 * wide[2] - wide[1] == 0
+
+
+def test_efficientnet_b0_on_ten_classes():
+    """Each class has 1280 weights and a bias."""
+    assert count("EfficientNet-B0", 10) == 4_020_358 == EFFICIENTNETS["efficientnet_b0"] - 990 * 1281
+
+
+def test_efficientnets_are_as_large_as_their_paper_says():
+    """Its Table 2: millions of parameters, of which B6's is 43 and B7's 66; billions of MACs ("FLOPs" there)."""
+    millions, billions = (5.3, 7.8, 9.2, 12, 19, 30, 43, 66), (0.39, 0.70, 1.0, 1.8, 4.2, 9.9, 19, 37)
+    for number, (m, b) in enumerate(zip(millions, billions, strict=True)):
+        config = vitedu.models.named_config(f"EfficientNet-B{number}")
+        assert sum(parameters_by_part(config).values()) == pytest.approx(1e6 * m, rel=0.03)
+        assert sum(macs_by_part(config).values()) == pytest.approx(1e9 * b, rel=0.07)
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,60 @@
+"""Swish, x sigmoid(x): a rectifier without a kink.
+
+Ramachandran et al. (2017, arXiv:1710.05941); also called SiLU.  What EfficientNet has in place of a rectifier.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..module import Module
+
+__all__ = ["Sigmoid", "Swish", "sigmoid", "sigmoid_backward", "swish", "swish_backward"]
+
+
+def sigmoid(x):
+    """y = 1 / (1 + exp(-x)).     x, y (...)"""
+    y = 0.5 * np.tanh(0.5 * x) + 0.5  # the same number, and nothing overflows  [1]
+    return y, y
+
+
+def sigmoid_backward(dy, cache):
+    """dx = dy y (1 - y)."""
+    y = cache
+    return dy * y * (1 - y)  # from [1]
+
+
+class Sigmoid(Module):
+    """`sigmoid` as a layer."""
+
+    def forward(self, x):
+        y, cache = sigmoid(x)
+        self.keep(cache)
+        return y
+
+    def backward(self, dy):
+        return sigmoid_backward(dy, self.take())
+
+
+def swish(x):
+    """y = x sigmoid(x).     x, y (...)"""
+    s, _ = sigmoid(x)
+    return x * s, (x, s)  # [1]
+
+
+def swish_backward(dy, cache):
+    """dx = dy (s + x s (1 - s)),  s = sigmoid(x)."""
+    x, s = cache
+    return dy * (s + x * s * (1 - s))  # from [1]: both factors
+
+
+class Swish(Module):
+    """`swish` as a layer."""
+
+    def forward(self, x):
+        y, cache = swish(x)
+        self.keep(cache)
+        return y
+
+    def backward(self, dy):
+        return swish_backward(dy, self.take())

@@ -1,0 +1,128 @@
+"""EfficientNet: a ResNet of cheap, wide blocks (Tan & Le 2019, arXiv:1905.11946), as in tensorflow/tpu.
+
+The backbone of Noisy Student (Xie et al. 2020, arXiv:1911.04252).
+
+Shapes: `B` batch, `C` channels, `H W` image size, `K` classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..layers.batchnorm import BatchNorm
+from ..layers.conv import Conv
+from ..layers.depthwise import DepthwiseConv
+from ..layers.dropout import Dropout, StochasticDepth
+from ..layers.linear import Linear
+from ..layers.squeeze import SqueezeExcite
+from ..layers.swish import Swish
+from ..module import Module
+from ..record import note, noted, scope
+from .model import Model, check_images
+
+__all__ = ["EfficientNet", "MBConv"]
+
+
+class MBConv(Module):
+    """An inverted residual block: wide inside and narrow outside, where a ResNet's unit is the other way round.
+
+    h = swish(norm1(expand(x))), or x itself where nothing is to be expanded;  f(x) = norm3(project(se(swish(norm2(
+    depthwise(h)))))), without an activation at the end;  out = drop_path(f(x)) + x where both have the same shape,
+    else f(x).  settings: an `MBConvSettings`, config: an `EfficientNetConfig`.
+    """
+
+    def __init__(self, settings, config, rng, dtype=np.float32):
+        s, norm = settings, dict(momentum=config.batchnorm_momentum, eps=config.batchnorm_eps, dtype=dtype)
+        wider = s.hidden != s.inputs
+        self.expand = Conv(s.inputs, s.hidden, 1, rng, dtype=dtype) if wider else None
+        self.norm1, self.swish1 = (BatchNorm(s.hidden, **norm), Swish()) if wider else (None, None)
+        self.depthwise = DepthwiseConv(s.hidden, s.kernel, rng, s.stride, dtype=dtype)
+        self.norm2, self.swish2 = BatchNorm(s.hidden, **norm), Swish()
+        self.se = SqueezeExcite(s.hidden, s.squeezed, rng, dtype)
+        self.project = Conv(s.hidden, s.outputs, 1, rng, dtype=dtype)
+        self.norm3 = BatchNorm(s.outputs, **norm)
+        self.drop_path = StochasticDepth(s.stochastic_depth, rng) if s.has_shortcut else None
+
+    def forward(self, x, record=None):
+        """x (B, C, H, W)  ->  (B, outputs, ceil(H / stride), ceil(W / stride))"""
+        h = x
+        if self.expand:
+            h = noted(record, expand=self.expand(x))
+            h = self.swish1(noted(record, norm1=self.norm1(h)))  # [1]
+        h = noted(record, depthwise=self.depthwise(h))
+        h = self.swish2(noted(record, norm2=self.norm2(h)))  # [2]
+        h = self.se(h, scope(record, "se"))  # [3]
+        f = noted(record, project=self.project(h))
+        f = noted(record, norm3=self.norm3(f))  # [4]
+        out = self.drop_path(f) + x if self.drop_path else f  # [5]
+        note(record, out=out)
+        return out
+
+    def backward(self, dout):
+        df = self.drop_path.backward(dout) if self.drop_path else dout  # from [5]
+        dh = self.project.backward(self.norm3.backward(df))  # from [4]
+        dh = self.se.backward(dh)  # from [3]
+        dh = self.depthwise.backward(self.norm2.backward(self.swish2.backward(dh)))  # from [2]
+        if self.expand:
+            dh = self.expand.backward(self.norm1.backward(self.swish1.backward(dh)))  # from [1]
+        return dh + dout if self.drop_path else dh  # from [5]
+
+
+class EfficientNet(Model):
+    """Images to class scores.
+
+    config: an `EfficientNetConfig` (of either package); rng: where the first parameters come from (a Generator, or a
+    seed); dtype: float32 for training, float64 for checking.
+    `logits = model(images)`, then `model.backward(dlogits)`, then `model.gradients()`.  `model.train()` and
+    `model.eval()` choose which statistics normalise: the batch's or the running averages.
+    """
+
+    def __init__(self, config, rng, dtype=np.float32):
+        dtype = np.dtype(dtype)
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
+        rng = np.random.default_rng(rng)
+        c, self.config, self.dtype = config, config, dtype
+        norm = dict(momentum=c.batchnorm_momentum, eps=c.batchnorm_eps, dtype=dtype)
+        self.stem = Conv(c.channels, c.stem_channels, 3, rng, c.stem_stride, dtype=dtype)
+        self.stem_norm, self.stem_swish = BatchNorm(c.stem_channels, **norm), Swish()
+        self.blocks = [MBConv(settings, config, rng, dtype) for settings in c.blocks]
+        self.top = Conv(c.blocks[-1].outputs, c.feature_channels, 1, rng, dtype=dtype)
+        self.norm, self.swish = BatchNorm(c.feature_channels, **norm), Swish()
+        self.drop = Dropout(c.dropout, rng)
+        self.head = Linear(c.feature_channels, c.num_classes, rng, dtype)
+        self.head.weight.value[...] = 0  # a new head starts with no opinion: every class equally likely
+        self.head.bias.value[...] = c.head_bias
+
+    def check_images(self, images) -> np.ndarray:
+        """Refuse what the model would silently get wrong; see `forward`."""
+        return check_images(images, self.config.channels)
+
+    def forward(self, images, record=None):
+        """images (B, C, H, W) in [-1, 1], of any size  ->  logits (B, K)
+
+        record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
+        floating point, ValueError for a wrong shape or values that are not finite.
+        """
+        images = self.check_images(images).astype(self.dtype, copy=False)
+        x = noted(record, stem=self.stem(images))
+        x = self.stem_swish(noted(record, stem_norm=self.stem_norm(x)))
+        for b, block in enumerate(self.blocks):
+            x = block(x, scope(record, f"block{b:02d}"))
+        x = noted(record, top=self.top(x))
+        x = self.swish(noted(record, norm=self.norm(x)))
+        self.keep(x.shape)
+        pooled = noted(record, pooled=x.mean(axis=(2, 3)))  # (B, C)
+        pooled = noted(record, pre_logits=self.drop(pooled))  # as in a ViT: what the head reads
+        return noted(record, logits=self.head(pooled))  # (B, K)
+
+    def backward(self, dlogits):
+        """dlogits (B, K)  ->  dimages (B, C, H, W); adds every parameter's gradient."""
+        shape = self.take()
+        dpooled = self.drop.backward(self.head.backward(dlogits))
+        H, W = shape[2:]
+        dx = np.broadcast_to(dpooled[:, :, None, None] / (H * W), shape)
+        dx = self.top.backward(self.norm.backward(self.swish.backward(dx)))
+        for block in reversed(self.blocks):
+            dx = block.backward(dx)
+        return self.stem.backward(self.stem_norm.backward(self.stem_swish.backward(dx)))
