@@ -53,7 +53,7 @@ def run_experiment(
     cells = experiment.cells(budget, conditions, device)
     started, parts = time.monotonic(), Path(out) / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    done = {cell: found for cell in cells if (found := _read(parts / cell.file_name, cell)) is not None}
+    done = {cell: found for cell in cells if (found := _read(parts / cell.file_name, cell, experiment.metrics))}
     groups = _groups([cell for cell in cells if cell not in done], on_gpu)
     if minutes is not None and groups:
         seed = groups[0][0].seed
@@ -146,7 +146,7 @@ def _write(path, cell, measured) -> None:
         json.dump({"kind": KIND, "cell": asdict(cell), "measured": asdict(measured)}, file)
 
 
-def _read(path, cell) -> Measured | None:
+def _read(path, cell, metrics) -> Measured | None:
     """What was measured in this cell; None where it is not finished."""
     if not path.exists():
         return None
@@ -155,7 +155,9 @@ def _read(path, cell) -> Measured | None:
             found = json.load(file)
         if found["kind"] != KIND or found["cell"] != asdict(cell):
             raise ValueError("it belongs to other settings")
-        values = {str(name): float(value) for name, value in found["measured"]["values"].items()}
+        values = {name: float(found["measured"]["values"][name]) for name in metrics}
+        if not all(map(math.isfinite, values.values())):
+            raise ValueError("a number in it is not finite")
         return Measured(values, int(found["measured"]["steps"]), float(found["measured"]["seconds"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} does not hold the result of its cell: {error}; delete it to have it again") from None
@@ -191,11 +193,21 @@ def _collect(experiment, cells, done, out, fast, budget, command) -> Results:
 
 
 def _title(experiment, about) -> str:
-    partial = "" if about["finished"] == about["cells"] else f" ({about['finished']} of {about['cells']} cells)"
-    return f"{experiment.name}{' --fast: no result' if about['fast'] else ''}{partial}"
+    part = "" if about["finished"] == about["cells"] else f" ({about['finished']} of {about['cells']} cells)"
+    return f"{experiment.name}{' --fast: no result' if about['fast'] else ''}{part}"
+
+
+def _processor() -> str:
+    """What the CPU calls itself."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:  # not Linux
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _machine(device) -> dict:
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
     return {"system": platform.system(), "processor": name, "cores": os.cpu_count(), **versions}
