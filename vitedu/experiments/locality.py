@@ -23,7 +23,7 @@ __all__ = ["LOCALITY", "drop_patches", "permute", "shuffle_patches"]
 
 PATCH = 4  # pixels; the ViT's patches
 RATES = {"ViT": 2e-3, "hybrid": 2e-3, "BiT": 1e-2}  # the middle of the grid of `data_size_rates`; not tuned here
-WHOLE = Stream(rows=(0.4, 0.6), columns=(0.4, 0.5), side=(7.0, 9.0), clutter=1, texture=False)
+WHOLE = Stream(rows=(0.45, 0.55), columns=(0.42, 0.48), side=(7.0, 9.0), angle=0.25, clutter=0, texture=False)
 LEFT = replace(WHOLE, columns=(0.25, 0.33), side=(6.0, 7.5))  # the half that is trained on
 RIGHT = replace(LEFT, columns=(0.67, 0.75))
 
@@ -133,7 +133,7 @@ LOCALITY = Experiment(
         **{f"shuffled {g}x{g}": f"accuracy as drawn with the squares of a {g} x {g} grid shuffled" for g in GRIDS},
     },
     measure=measure,
-    full=Budget((2000,), steps=300, batch_size=64, images=1000, seeds=(0, 1, 2), minutes=8),
+    full=Budget((4000,), steps=480, batch_size=64, images=1000, seeds=(0, 1, 2), minutes=8),
     fast=Budget((200,), steps=6, batch_size=16, images=100, seeds=(0,), minutes=0.3),
     panels=(
         Panel("fixed permutation", tuple(VIEWS), x="metric"),

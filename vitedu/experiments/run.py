@@ -75,17 +75,28 @@ def run_experiment(
         report(
             f"[{len(done)}/{len(cells)}] {first.condition}, n={first.n}, seed {first.seed}: {shown} ({seconds:.0f} s)"
         )
-        return _collect(experiment, cells, done, out, fast, budget, command)
+        _collect(experiment, cells, done, out, fast, budget, command)
 
-    results = _collect(experiment, cells, done, out, fast, budget, command)
-    in_time = (g for g in groups if minutes is None or time.monotonic() - started < 60 * minutes)
+    def waiting():
+        """Groups that are still to be measured: another process in this folder may have finished some meanwhile."""
+        for group in groups:
+            if minutes is not None and time.monotonic() - started >= 60 * minutes:
+                return
+            found = {cell: _read(parts / cell.file_name, cell, experiment.metrics) for cell in group}
+            if all(found.values()):
+                done.update(found)
+            else:
+                yield group
+
+    _collect(experiment, cells, done, out, fast, budget, command)
     work = partial(_measure, experiment, budget, device)
     if workers == 1:
-        for group in in_time:
-            results = finish(group, work(group))
+        for group in waiting():
+            finish(group, work(group))
     else:
-        for group, measured in _by_processes(work, in_time, workers):
-            results = finish(group, measured)
+        for group, measured in _by_processes(work, waiting(), workers):
+            finish(group, measured)
+    results = _collect(experiment, cells, done, out, fast, budget, command)
     if results.rows and experiment.panels:
         from ..show.experiments import save_experiment
 
