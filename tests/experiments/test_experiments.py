@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,8 +150,13 @@ def test_recorded_results(name):
     }
 
 
-@pytest.mark.skipif("data_size_rates" not in recorded_names(), reason="the grid has not been run")
 def test_rates_are_the_best_of_the_grid():
+    """As soon as the grid is complete; until then the page must call the rates provisional."""
+    about = recorded("data_size_rates").about if "data_size_rates" in recorded_names() else {"finished": 0, "cells": 1}
+    page = (Path(__file__).resolve().parents[2] / "docs" / "experiments.md").read_text(encoding="utf-8")
+    assert ("rates are provisional" in page) == (about["finished"] < about["cells"])
+    if about["finished"] < about["cells"]:
+        pytest.skip("the grid of learning rates is not complete")
     results = recorded("data_size_rates")
     for model, rate in RATES.items():
         score = {}
