@@ -21,11 +21,11 @@ FLOORS = (
     ("vitedu_numpy",),
     ("vitedu_numpy.layers", "vitedu_numpy.weights"),
     ("vitedu_numpy.models", "vitedu_numpy.training"),
-    ("vitedu_numpy.transfer",),
+    ("vitedu_numpy.transfer", "vitedu_numpy.inspect"),
     ("vitedu", "vitedu.data", "vitedu.paper"),
     ("vitedu.layers", "vitedu.weights", "vitedu.show"),
     ("vitedu.models", "vitedu.training"),
-    ("vitedu.accounting", "vitedu.transfer"),
+    ("vitedu.accounting", "vitedu.transfer", "vitedu.inspect"),
     ("vitedu.recipes", "vitedu.check"),
     ("vitedu.plan", "vitedu.experiments"),
     ("vitedu.engine",),
@@ -39,7 +39,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 STAND_ONCE = (
     *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
     *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
-    *("training.batches", "transfer.shots"),
+    *("weights.inflate", "training.batches", "training.pseudo", "transfer.shots"),
+    *(f"inspect.{name}" for name in ("cka", "filters", "lens", "maps", "parts", "recorded", "similarity")),
 )
 
 # room -> what its files may import besides the standard library and themselves.
@@ -51,13 +52,15 @@ MAY_IMPORT = {
     "vitedu_numpy.models": {"numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.weights"},
     "vitedu_numpy.training": {"numpy", "vitedu_numpy", "vitedu_numpy.layers"},
     "vitedu_numpy.transfer": {"numpy", "vitedu_numpy", "vitedu_numpy.training"},
+    "vitedu_numpy.inspect": {"numpy", "vitedu_numpy", "vitedu_numpy.weights"},
     "vitedu": MATHEMATICS,
     "vitedu.layers": {*MATHEMATICS, "vitedu"},
     "vitedu.weights": {*MATHEMATICS, "vitedu"},
     "vitedu.models": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
-    "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
+    "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
     "vitedu.transfer": {*MATHEMATICS, "sklearn", "vitedu", "vitedu.training"},  # sklearn: only in `estimators`
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models", "vitedu.paper"},
+    "vitedu.inspect": MATHEMATICS,
     "vitedu.data": {"numpy", "torch"},  # torch at the top: only in what runs on the device (draws, batched, resident)
     "vitedu.paper": {"numpy"},
     "vitedu.recipes": {"once", "vitedu.accounting", "vitedu.paper"},

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TWIN_ROOMS = ("", "layers", "models", "weights", "training", "transfer")  # which both packages have; "": the root
+TWIN_ROOMS = ("", "layers", "models", "weights", "training", "transfer", "inspect")  # in both packages; "": the root
 
 
 def files(package: str) -> list[Path]:

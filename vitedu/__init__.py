@@ -14,6 +14,7 @@ from vitedu_numpy.config import (
     HybridConfig,
     TrainConfig,
     TransformerConfig,
+    VideoViTConfig,
     ViTConfig,
 )
 from vitedu_numpy.schedule import learning_rate
@@ -40,6 +41,7 @@ _DEFINES = {
     "models.pretrained": ("from_pretrained",),
     "models.seq2seq": ("Transformer",),
     "models.variants": ("make_block", "make_encoder"),
+    "models.video": ("VideoViT",),
     "models.vit": ("PreLogits", "ViT"),
     "training.loop": ("evaluate", "fit"),
     "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
@@ -56,14 +58,14 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 # modules that are asked for by a short name -> where they stand
 _MODULES = {
     "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "evaluation": "evaluation",
-    "experiments": "experiments", "figures": "show.figures",
+    "experiments": "experiments", "figures": "show.figures", "inspect": "inspect",
     "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
-    "TransformerConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
+    "TransformerConfig", "VideoViTConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ The layer functions stand in their modules (`from vitedu_numpy.layers.attention 
 what one needs to build, train and check a model is here.  `vitedu` is the PyTorch twin under the same names.
 """
 
+from . import inspect
 from .config import (
     DIGITS_TRAINING,
     DIGITS_VIT,
@@ -12,6 +13,7 @@ from .config import (
     HybridConfig,
     TrainConfig,
     TransformerConfig,
+    VideoViTConfig,
     ViTConfig,
 )
 from .gradcheck import check_model, check_pair, numerical_gradient, relative_error
@@ -31,6 +33,7 @@ from .models.masked import MaskedPatchViT
 from .models.pretrained import from_npz
 from .models.seq2seq import Transformer
 from .models.variants import make_block, make_encoder
+from .models.video import VideoViT
 from .models.vit import PreLogits, ViT
 from .module import Module, Parameter
 from .schedule import learning_rate
@@ -47,12 +50,12 @@ from .weights.resize import resize_positions
 
 __version__ = "0.1.0"
 __all__ = [
-    "DIGITS_TRAINING", "DIGITS_VIT", "MLP", "SGD", "Adam", "BiT", "BiTConfig", "Block", "ClassToken", "DataParallel",
-    "Dropout", "EfficientNet", "EfficientNetConfig", "Encoder", "Hybrid", "HybridConfig", "LayerNorm", "Linear",
-    "MaskedPatchViT", "Module", "MultiHeadAttention", "Parameter", "PatchEmbedding", "PositionEmbedding", "PreLogits",
-    "TrainConfig", "Transformer", "TransformerConfig", "ViT", "ViTConfig", "build", "check_model", "check_pair",
-    "clip_by_global_norm", "create_model", "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz",
-    "from_official", "greedy_decode", "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses",
-    "make_block", "make_encoder", "named_config", "numerical_gradient", "relative_error", "resize_positions",
-    "to_official",
+    "DIGITS_TRAINING", "DIGITS_VIT", "MLP", "SGD", "Adam", "BiT", "BiTConfig", "Block", "ClassToken",
+    "DataParallel", "Dropout", "EfficientNet", "EfficientNetConfig", "Encoder", "Hybrid", "HybridConfig",
+    "LayerNorm", "Linear", "MaskedPatchViT", "Module", "MultiHeadAttention", "Parameter", "PatchEmbedding",
+    "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer", "TransformerConfig", "ViT", "ViTConfig",
+    "VideoViT", "VideoViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm", "create_model",
+    "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz", "from_official", "greedy_decode", "inspect",
+    "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses", "make_block", "make_encoder",
+    "named_config", "numerical_gradient", "relative_error", "resize_positions", "to_official",
 ]  # fmt: skip

@@ -72,6 +72,7 @@ CASES = [
     ("symbols", "embed", dict(weight=normal(V, 4)), dict(ids=symbols)),
     ("sequence_loss", "token_cross_entropy", dict(logits=normal(B, T, V)), dict(targets=symbols, pad=lambda rng: 0)),
     ("patches", "patchify", dict(images=normal(2, 3, 4, 6)), dict(patch_size=lambda rng: 2)),
+    ("tubelets", "tubeletify", dict(videos=normal(2, 4, 3, 4, 6)), dict(tubelet_length=two, patch_size=two)),
     ("losses", "cross_entropy", dict(p=uniform(B, K)), TARGETS),
     ("losses", "binary_cross_entropy", dict(p=uniform(B, K)), TARGETS),
     ("losses", "sigmoid", dict(x=normal(B, K)), {}),

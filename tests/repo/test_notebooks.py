@@ -123,8 +123,14 @@ def exported() -> dict[str, str]:
 # ---- the set -------------------------------------------------------------------------------------------------------
 
 
+# Numbers whose notebook is still to be written: this only shrinks.
+RESERVED = {"17", "18", "19", "20", "21"}
+
+
 def test_numbers_run_from_00_without_gaps():
-    assert [name[:2] for name in NAMES] == [f"{i:02d}" for i in range(len(NAMES))]
+    numbers = [name[:2] for name in NAMES]
+    assert len(set(numbers)) == len(numbers)
+    assert {f"{i:02d}" for i in range(int(numbers[-1]))} - set(numbers) <= RESERVED
     assert len(NAMES) >= 9
 
 

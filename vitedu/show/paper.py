@@ -1,5 +1,7 @@
 """Figures 3, 4 and 5 of the paper from its tables, with one's own runs laid over.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Only what the tables give is drawn: nothing was read off a picture.  `runs` is a list of (name, x, y, standard error),
 y in the figure's units, the standard error of the mean over seeds or None where there was one run.
 """
@@ -10,6 +12,7 @@ import math
 from numbers import Real
 
 from ..paper import JFT_SUBSETS, TABLE_5, TABLE_6
+from .axes import legend_beside, new_axes
 
 __all__ = ["draw_figure_3", "draw_figure_4", "draw_figure_5"]
 
@@ -29,7 +32,7 @@ def draw_figure_3(ax=None, runs=None):
     ax: axes to draw on, else new ones; runs: x is a data set's name, one of the three or another, which gets a place to
     their right.  The BiT models of the paper's figure are in no table.  Returns the axes.
     """
-    ax = _axes(ax, (6.4, 3.8))
+    ax = new_axes(ax, (6.4, 3.8))
     runs = _checked(runs, "runs", names=True)
     places = list(dict.fromkeys(row.pretrained_on for row in TABLE_5))
     places += [x for x in dict.fromkeys(x for _, x, _, _ in runs) if x not in places]
@@ -50,7 +53,7 @@ def draw_figure_4(ax=None, runs=None):
     No table has the values of Fig. 4, so none is drawn: the lines mark the four sizes of its subsets of JFT-300M.
     runs: x is a number of images.  Returns the axes.
     """
-    ax = _axes(ax, (6.4, 3.8))
+    ax = new_axes(ax, (6.4, 3.8))
     runs = _checked(runs, "runs")
     ax.set_xscale("log")
     for images in JFT_SUBSETS:
@@ -101,30 +104,14 @@ def draw_figure_5(axes=None, runs=None):
         ax.set(xlabel=_COMPUTE, ylabel=ylabel, title=f"{title} (Table 6)")
         ax.grid(alpha=0.3)
     named = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    _legend(axes[-1], list(named.values()), list(named))
+    legend_beside(axes[-1], list(named.values()), list(named))
     return axes
-
-
-def _axes(ax, size):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=size, layout="constrained")[1]
 
 
 def _finished(ax):
     ax.grid(axis="y", alpha=0.3)
-    _legend(ax, *ax.get_legend_handles_labels())
+    legend_beside(ax, *ax.get_legend_handles_labels())
     return ax
-
-
-def _legend(ax, handles, labels) -> None:
-    """Beside the axes: there it covers no point.  The figure makes room for it."""
-    if handles:
-        ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
-    if ax.figure.get_layout_engine() is None:
-        ax.figure.set_layout_engine("constrained")
 
 
 def _images(n) -> str:

@@ -1,0 +1,27 @@
+"""What the drawn figures share: axes, legends beside them, colours and markers."""
+
+from __future__ import annotations
+
+__all__ = ["COLOURS", "MARKERS", "legend_beside", "new_axes"]
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; their yellow, faint on white, last.  Markers help.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def new_axes(ax, size):
+    """`ax`, or the axes of a new figure of that size, inches."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def legend_beside(ax, handles, labels) -> None:
+    """Beside the axes: there it covers no point.  The figure makes room for it."""
+    if handles:
+        columns = -(-len(handles) // 12)  # more would be higher than the axes
+        ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, ncols=columns)
+    if ax.figure.get_layout_engine() is None:
+        ax.figure.set_layout_engine("constrained")

@@ -1,0 +1,24 @@
+"""Which parts of a model attend, and which heads there are."""
+
+from __future__ import annotations
+
+__all__ = ["check_heads", "vit_of"]
+
+
+def vit_of(model):
+    """The ViT in a model: itself, or the part of a hybrid that attends.  Raises TypeError where there is none."""
+    vit = getattr(model, "vit", model)
+    if not (hasattr(vit, "encoder") and hasattr(vit, "patch_embedding")):
+        raise TypeError(f"model is a {type(model).__name__}; expected a ViT or a Hybrid: those have attention heads")
+    return vit
+
+
+def check_heads(heads, config) -> list[tuple[int, int]]:
+    """heads as pairs (block, head), each refused that the config does not have.  One pair may come without a list."""
+    allowed = f"(block, head) with block 0 ... {config.depth - 1}, head 0 ... {config.heads - 1}, or a list of such"
+    pairs = [heads] if len(heads) == 2 and not any(hasattr(n, "__len__") for n in heads) else list(heads)
+    for pair in pairs:
+        fits = hasattr(pair, "__len__") and len(pair) == 2
+        if not fits or pair[0] not in range(config.depth) or pair[1] not in range(config.heads):
+            raise ValueError(f"heads={heads!r} is not allowed; heads must be {allowed}")
+    return [(int(block), int(head)) for block, head in pairs]
