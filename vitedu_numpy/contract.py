@@ -17,8 +17,8 @@ __all__ = ["read_shapes", "shaped", "shaped_for"]
 _LETTER = re.compile(r"[A-Za-z]\w*")
 
 
-def read_shapes(function) -> dict[str, tuple[str | None, ...]]:
-    """{argument: its axes} as the docstring writes them: letters, "..." for any axes in front, None for a formula.
+def read_shapes(function) -> dict[str, tuple[str | int | None, ...]]:
+    """{argument: its axes} as the docstring writes them: letters, sizes, "..." for any axes in front, None for a formula.
 
     "q (B, h, T, Dh)   k, v (B, h, S, Dh)  ->  ..." gives q, k and v; what stands behind the arrow comes out, not in.
     """
@@ -39,7 +39,13 @@ def _axes(text: str):
     if not re.fullmatch(r"[\w./ -]+,|[\w./ -]+(, [\w./ -]+)+|\.\.\.", text):
         return None
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    return tuple(part if part == "..." or _LETTER.fullmatch(part) else None for part in parts)
+    return tuple(_axis(part) for part in parts)
+
+
+def _axis(text: str) -> str | int | None:
+    if text.isdigit():
+        return int(text)
+    return text if text == "..." or _LETTER.fullmatch(text) else None
 
 
 def shaped_for(arrays: type, word: str, is_number, skip=None):
@@ -68,6 +74,7 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                     _fit(name, tuple(value.shape), axes, sizes)
             return function(*args, **kwargs)
 
+        checked.shapes = {name: axes for name, _, axes in wanted}
         return checked
 
     return decorate
@@ -82,6 +89,10 @@ def _fit(name: str, shape: tuple[int, ...], axes, sizes: dict) -> None:
     for letter, size in zip(own, shape[len(shape) - len(own) :], strict=True):
         if letter is None:
             continue
+        if isinstance(letter, int):
+            if size != letter:
+                raise ValueError(f"{name} has shape {shape}; expected {_written(axes)}")
+            continue
         known, where = sizes.setdefault(letter, (size, f"{name} {shape}"))
         if known != size:
             raise ValueError(
@@ -90,7 +101,7 @@ def _fit(name: str, shape: tuple[int, ...], axes, sizes: dict) -> None:
 
 
 def _written(axes) -> str:
-    letters = [axis or "_" for axis in axes]
+    letters = ["_" if axis is None else str(axis) for axis in axes]
     return f"({letters[0]},)" if len(letters) == 1 and letters[0] != "..." else f"({', '.join(letters)})"
 
 

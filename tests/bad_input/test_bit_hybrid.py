@@ -141,9 +141,16 @@ def test_a_window_larger_than_the_image(module, array, refused):
         module("pool").max_pool(small, padding=0)
 
 
-@pytest.mark.parametrize("x", [IMAGES[0], IMAGES[:, :2]], ids=["one image", "two channels"])
-def test_shapes_of_a_convolution(x, module, array, refused):
-    with refused(ValueError, f"x has shape {x.shape}", "weight (5, 3, 3, 3)", "the same C"):
+@pytest.mark.parametrize(
+    ("x", "texts"),
+    [
+        (IMAGES[0], ("x has shape (3, 8, 12)", "(B, C, H, W)")),
+        (IMAGES[:, :2], ("weight has shape (5, 3, 3, 3)", "C = 2, as in x (2, 2, 8, 12)")),
+    ],
+    ids=["one image", "two channels"],
+)
+def test_shapes_of_a_convolution(x, texts, module, array, refused):
+    with refused(ValueError, *texts):
         module("conv").conv2d(array(x), array(WEIGHT))
 
 

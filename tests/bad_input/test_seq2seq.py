@@ -73,7 +73,7 @@ def test_symbols(name, ids, error, texts, model, array, refused):
     ("targets", "error", "texts"),
     [
         (TARGET.astype(float), TypeError, ("dtype", "float64", "integers 0..6")),
-        (TARGET[:, :3], ValueError, ("shape (2, 3)", "(2, 4)")),
+        (TARGET[:, :3], ValueError, ("shape (2, 3)", "T = 4")),
         (TARGET + 1, ValueError, ("runs from 1 to 7", "0..6")),
         (0 * TARGET, ValueError, ("nothing but padding", "pad=0")),
     ],

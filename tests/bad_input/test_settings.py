@@ -145,7 +145,7 @@ def test_optimisers_of_the_numpy_package(name, value, refused):
     """PyTorch's optimisers look at these themselves."""
     model = vitedu_numpy.Linear(3, 2, np.random.default_rng(0))
     settings = {"lr": 1e-3} | {name: value}
-    with refused(ValueError, f"{name}={value}", "must be in [0, inf)"):
+    with refused(ValueError, f"{name}={value}", "a number in [0, inf)"):
         vitedu_numpy.Adam(model, **settings)
 
 

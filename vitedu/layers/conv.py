@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from vitedu_numpy.layers.padding import check_shapes, explicit_padding
+from vitedu_numpy.layers.padding import explicit_padding
 
 from ..contract import shaped
 from ..init import lecun_normal, normal
@@ -29,7 +29,6 @@ def conv2d(x, weight, stride=1, padding=0):
     x (B, C, H, W)   weight (O, C, kh, kw)   ->   y (B, O, Ho, Wo).  Outside the image x is 0; padding as in
     `explicit_padding`.  Raises ValueError where shapes or settings do not fit.
     """
-    check_shapes(x.shape, weight.shape)
     (top, bottom), (left, right) = explicit_padding(padding, x.shape[2:], weight.shape[2:], stride)
     if top == bottom and left == right:
         return F.conv2d(x, weight, stride=stride, padding=(top, left))

@@ -1,5 +1,7 @@
 """Depthwise convolution: every channel has a filter of its own and reads no other.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 A convolution mixes places and channels at once.  Apart, a depthwise one for the places and a 1x1 one for the channels,
 they cost a small part of it (Howard et al. 2017, arXiv:1704.04861).
 
@@ -12,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vitedu_numpy.layers.padding import check_depthwise_shapes, explicit_padding
+from vitedu_numpy.layers.padding import explicit_padding
 
 from ..contract import shaped
 from ..init import normal
@@ -28,7 +30,6 @@ def depthwise_conv2d(x, weight, stride=1, padding=0):
     x (B, C, H, W)   weight (C, 1, kh, kw)   ->   y (B, C, Ho, Wo).  Outside the image x is 0; padding as in
     `explicit_padding`.  Raises ValueError where shapes or settings do not fit.
     """
-    check_depthwise_shapes(x.shape, weight.shape)
     (top, bottom), (left, right) = explicit_padding(padding, x.shape[2:], weight.shape[2:], stride)
     if top == bottom and left == right:
         return F.conv2d(x, weight, stride=stride, padding=(top, left), groups=len(weight))

@@ -22,8 +22,6 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     """
     B, T, V = logits.shape
     targets = check_symbols(targets, "targets", V)
-    if targets.shape != (B, T):
-        raise ValueError(f"targets has shape {tuple(targets.shape)}; expected {(B, T)} = (B, T), as logits has")
     if may_look(targets) and not (targets != pad).any():
         raise ValueError(f"targets holds nothing but pad={pad}; expected at least one other symbol")
     options = dict(ignore_index=pad, label_smoothing=label_smoothing)

@@ -19,7 +19,7 @@ from ..contract import shaped
 from ..init import lecun_normal, normal
 from ..module import Module, Parameter
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
-from .padding import check_shapes, explicit_padding
+from .padding import explicit_padding
 
 __all__ = [
     "Conv", "StdConv", "conv2d", "conv2d_backward", "im2col", "im2col_backward",
@@ -76,7 +76,6 @@ def conv2d(x, weight, stride=1, padding=0):
     x (B, C, H, W)   weight (O, C, kh, kw)   ->   y (B, O, Ho, Wo).  Outside the image x is 0; padding as in
     `explicit_padding`.  Raises ValueError where shapes or settings do not fit.
     """
-    check_shapes(x.shape, weight.shape)
     columns, windows = im2col(x, weight.shape[2:], stride, padding)  # (R, B Ho Wo)  [1]
     filters = weight.reshape(len(weight), -1)  # (O, R)
     y = filters @ columns  # (O, B Ho Wo)  [2]

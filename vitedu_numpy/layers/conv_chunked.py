@@ -16,7 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..blas import cpu_count, single_threaded_blas
-from .padding import check_shapes, explicit_padding
+from ..contract import shaped
+from .padding import explicit_padding
 
 __all__ = ["conv2d_chunked", "conv2d_chunked_backward"]
 
@@ -73,9 +74,9 @@ class _Convolution(NamedTuple):
     places: int  # Ho Wo
 
 
+@shaped
 def conv2d_chunked(x, weight, stride=1, padding=0):
     """`conv2d`, in chunks of images.     x (B, C, H, W)   weight (O, C, kh, kw)   ->   y (B, O, Ho, Wo)"""
-    check_shapes(x.shape, weight.shape)
     B, O, kernel = len(x), len(weight), weight.shape[2:]
     padding = explicit_padding(padding, x.shape[2:], kernel, stride)
     Ho, Wo = ((n + sum(pair) - k) // stride + 1 for n, pair, k in zip(x.shape[2:], padding, kernel, strict=True))

@@ -1,5 +1,7 @@
 """Depthwise convolution: every channel has a filter of its own and reads no other.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 A convolution mixes places and channels at once.  Apart, a depthwise one for the places and a 1x1 one for the channels,
 they cost a small part of it (Howard et al. 2017, arXiv:1704.04861).
 
@@ -15,7 +17,7 @@ import numpy as np
 from ..contract import shaped
 from ..init import normal
 from ..module import Module, Parameter
-from .padding import check_depthwise_shapes, explicit_padding
+from .padding import explicit_padding
 
 __all__ = ["DepthwiseConv", "depthwise_conv2d", "depthwise_conv2d_backward"]
 
@@ -36,7 +38,6 @@ def depthwise_conv2d(x, weight, stride=1, padding=0):
     x (B, C, H, W)   weight (C, 1, kh, kw)   ->   y (B, C, Ho, Wo).  Outside the image x is 0; padding as in
     `explicit_padding`.  Raises ValueError where shapes or settings do not fit.
     """
-    check_depthwise_shapes(x.shape, weight.shape)
     (H, W), (kh, kw) = x.shape[2:], weight.shape[2:]
     rows, cols = explicit_padding(padding, (H, W), (kh, kw), stride)
     padded = np.pad(x, ((0, 0), (0, 0), rows, cols))  # [1]

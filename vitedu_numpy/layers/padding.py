@@ -1,22 +1,8 @@
-"""Shapes that fit, and how many pixels stand around an image: numbers alone.  Taught in notebooks/09_bit.ipynb."""
+"""How many pixels stand around an image: numbers alone.  Taught in notebooks/09_bit.ipynb."""
 
 from __future__ import annotations
 
-__all__ = ["check_batch", "check_depthwise_shapes", "check_shapes", "explicit_padding", "same_padding"]
-
-
-def check_shapes(x, weight) -> None:
-    """Refuse shapes that would be multiplied wrongly, or fail far inside: x (B, C, H, W), weight (O, C, kh, kw)."""
-    if len(x) != 4 or len(weight) != 4 or x[1] != weight[1]:
-        shapes = f"x has shape {tuple(x)}, weight {tuple(weight)}"
-        raise ValueError(f"{shapes}; expected (B, C, H, W) and (O, C, kh, kw) with the same C")
-
-
-def check_depthwise_shapes(x, weight) -> None:
-    """The same for a filter per channel: x (B, C, H, W), weight (C, 1, kh, kw)."""
-    if len(x) != 4 or len(weight) != 4 or weight[:2] != (x[1], 1):
-        shapes = f"x has shape {tuple(x)}, weight {tuple(weight)}"
-        raise ValueError(f"{shapes}; expected (B, C, H, W) and (C, 1, kh, kw) with the same C")
+__all__ = ["check_batch", "explicit_padding", "same_padding"]
 
 
 def check_batch(x) -> None:
