@@ -12,9 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from vitedu_numpy.contract import shaped_for
 from vitedu_numpy.validate import check_dtype
 
-__all__ = ["Identity", "Module"]
+__all__ = ["Identity", "Module", "shaped"]
+
+
+# Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
+shaped = shaped_for(
+    torch.Tensor, "a tensor", lambda dtype: not dtype.is_complex, skip=lambda: torch.compiler.is_compiling()
+)
 
 
 class Module(nn.Module):

@@ -10,15 +10,13 @@ import functools
 import inspect
 import re
 
-import numpy as np
-
-__all__ = ["read_shapes", "shaped", "shaped_for"]
+__all__ = ["read_shapes", "shaped_for"]
 
 _LETTER = re.compile(r"[A-Za-z]\w*")
 
 
 def read_shapes(function) -> dict[str, tuple[str | int | None, ...]]:
-    """{argument: its axes} as the docstring writes them: letters, sizes, "..." for any axes in front, None for a formula.
+    """{argument: its axes} as the docstring writes them: letters, sizes, "..." for axes in front, None for a formula.
 
     "q (B, h, T, Dh)   k, v (B, h, S, Dh)  ->  ..." gives q, k and v; what stands behind the arrow comes out, not in.
     """
@@ -103,6 +101,3 @@ def _fit(name: str, shape: tuple[int, ...], axes, sizes: dict) -> None:
 def _written(axes) -> str:
     letters = ["_" if axis is None else str(axis) for axis in axes]
     return f"({letters[0]},)" if len(letters) == 1 and letters[0] != "..." else f"({', '.join(letters)})"
-
-
-shaped = shaped_for(np.ndarray, "an array", lambda dtype: dtype.kind in "fiub")

@@ -12,9 +12,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .contract import shaped_for
 from .validate import check_dtype
 
-__all__ = ["Buffer", "Identity", "Module", "Parameter"]
+__all__ = ["Buffer", "Identity", "Module", "Parameter", "shaped"]
+
+
+# Holds a function to the shapes in its docstring.
+shaped = shaped_for(np.ndarray, "an array", lambda dtype: dtype.kind in "fiub")
 
 
 class Parameter:

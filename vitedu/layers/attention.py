@@ -11,9 +11,8 @@ import torch.nn.functional as F
 
 from vitedu_numpy.record import note
 
-from ..contract import shaped
 from ..init import xavier_uniform
-from ..module import Module
+from ..module import Module, shaped
 from .linear import Linear
 from .softmax import softmax
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from vitedu_numpy.record import note
 
-from ..contract import shaped
+from ..module import shaped
 from .attention import MultiHeadAttention, check_mask, fused_is_slow
 from .dropout import Dropout
 from .softmax import softmax

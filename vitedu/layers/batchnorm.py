@@ -17,8 +17,7 @@ from torch import nn
 
 from vitedu_numpy.layers.padding import check_batch
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["BatchNorm", "batchnorm", "batchnorm_inference"]
 

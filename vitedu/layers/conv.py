@@ -15,9 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from vitedu_numpy.layers.padding import explicit_padding
 
-from ..contract import shaped
 from ..init import lecun_normal, normal
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["Conv", "FrugalStdConv", "StdConv", "conv2d", "standardize", "standardize_as_stored"]
 

@@ -16,9 +16,8 @@ from torch import nn
 
 from vitedu_numpy.layers.padding import explicit_padding
 
-from ..contract import shaped
 from ..init import normal
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["DepthwiseConv", "depthwise_conv2d"]
 

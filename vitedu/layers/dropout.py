@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["Dropout", "StochasticDepth", "dropout", "dropout_mask"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from ..contract import shaped
+from ..module import shaped
 
 __all__ = ["gelu", "gelu_tanh", "normal_cdf"]
 

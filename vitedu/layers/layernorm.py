@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["LayerNorm", "layernorm"]
 

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..contract import shaped
 from ..init import xavier_uniform
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["Linear", "linear"]
 

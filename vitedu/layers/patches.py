@@ -11,9 +11,8 @@ from torch import nn
 
 from vitedu_numpy.record import note
 
-from ..contract import shaped
 from ..init import lecun_normal, normal
-from ..module import Module
+from ..module import Module, shaped
 from .linear import linear
 
 __all__ = ["ClassToken", "PatchEmbedding", "PositionEmbedding", "patchify", "unpatchify"]
@@ -34,7 +33,6 @@ def patchify(images, patch_size):
     return x.reshape(B, gh * gw, C * P * P)
 
 
-@shaped
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""
     B, C, H, W = image_shape

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 
 from vitedu_numpy.layers.padding import explicit_padding
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["MaxPool", "max_pool"]
 

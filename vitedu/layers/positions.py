@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..contract import shaped
 from ..init import normal
-from ..module import Identity, Module
+from ..module import Identity, Module, shaped
 from .patches import PositionEmbedding
 
 __all__ = [

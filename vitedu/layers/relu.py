@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["Relu", "relu"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..contract import shaped
+from ..module import shaped
 
 __all__ = ["softmax"]
 

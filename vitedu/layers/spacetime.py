@@ -8,7 +8,7 @@ Shapes: `B` batch, `gf` slices, `N` patches of a slice, `D` width.
 
 from __future__ import annotations
 
-from ..contract import shaped
+from ..module import shaped
 from .attention import MultiHeadAttention
 
 __all__ = ["SpaceAttention", "TimeAttention", "from_space", "from_time", "to_space", "to_time"]

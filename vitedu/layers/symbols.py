@@ -13,9 +13,8 @@ from torch import nn
 
 from vitedu_numpy.record import note
 
-from ..contract import shaped
 from ..init import normal
-from ..module import Module
+from ..module import Module, shaped
 from .dropout import Dropout
 
 __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]

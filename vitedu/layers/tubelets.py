@@ -14,9 +14,8 @@ from torch import nn
 
 from vitedu_numpy.record import note
 
-from ..contract import shaped
 from ..init import lecun_normal, normal
-from ..module import Module
+from ..module import Module, shaped
 from .linear import linear
 from .patches import patchify
 

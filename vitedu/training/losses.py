@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from vitedu_numpy.validate import check_integers, check_smoothing
 
-from ..contract import shaped
+from ..module import shaped
 
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "one_hot", "sigmoid", "sigmoid_cross_entropy", "softmax_cross_entropy",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-from ..contract import shaped
 from ..layers.symbols import check_symbols, may_look
+from ..module import shaped
 
 __all__ = ["token_cross_entropy"]
 

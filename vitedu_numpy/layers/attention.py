@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import xavier_uniform
-from ..module import Module
+from ..module import Module, shaped
 from ..record import note
 from .linear import Linear
 from .softmax import softmax, softmax_backward

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..contract import shaped
+from ..module import shaped
 from ..record import note
 from .attention import MultiHeadAttention, check_mask
 from .dropout import Dropout

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..contract import shaped
-from ..module import Buffer, Module, Parameter
+from ..module import Buffer, Module, Parameter, shaped
 from .padding import check_batch
 
 __all__ = ["BatchNorm", "batchnorm", "batchnorm_backward", "batchnorm_inference", "batchnorm_inference_backward"]

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..contract import shaped
 from ..init import lecun_normal, normal
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
 from .padding import explicit_padding
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..blas import cpu_count, single_threaded_blas
-from ..contract import shaped
+from ..module import shaped
 from .padding import explicit_padding
 
 __all__ = ["conv2d_chunked", "conv2d_chunked_backward"]

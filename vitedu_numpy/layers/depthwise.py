@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import normal
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 from .padding import explicit_padding
 
 __all__ = ["DepthwiseConv", "depthwise_conv2d", "depthwise_conv2d_backward"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
+from ..module import shaped
 
 __all__ = [
     "gelu", "gelu_backward", "gelu_blocked", "gelu_tanh", "gelu_tanh_backward", "normal_cdf", "normal_density",

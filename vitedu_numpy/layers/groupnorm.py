@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 
 __all__ = ["GroupNorm", "groupnorm", "groupnorm_backward"]
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..contract import shaped
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 
 __all__ = ["LayerNorm", "LayerNormCache", "layernorm", "layernorm_backward"]
 

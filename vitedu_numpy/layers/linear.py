@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import xavier_uniform
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 
 __all__ = ["Linear", "linear", "linear_backward"]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import lecun_normal, normal
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 from ..record import note
 from .linear import linear, linear_backward
 
@@ -39,7 +38,6 @@ def patchify_backward(dpatches, cache):
     return unpatchify(dpatches, *cache)
 
 
-@shaped
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""
     B, C, H, W = image_shape

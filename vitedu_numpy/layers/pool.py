@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 from .padding import explicit_padding
 
 __all__ = ["MaxPool", "max_pool", "max_pool_backward"]

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import normal
-from ..module import Identity, Module, Parameter
+from ..module import Identity, Module, Parameter, shaped
 from .patches import PositionEmbedding
 
 __all__ = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["Relu", "relu", "relu_backward"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
+from ..module import shaped
 
 __all__ = ["softmax", "softmax_backward"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
+from ..module import shaped
 from .attention import MultiHeadAttention
 
 __all__ = ["SpaceAttention", "TimeAttention", "from_space", "from_time", "to_space", "to_time"]

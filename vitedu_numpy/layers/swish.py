@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
-from ..module import Module
+from ..module import Module, shaped
 
 __all__ = ["Sigmoid", "Swish", "sigmoid", "sigmoid_backward", "swish", "swish_backward"]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import normal
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 from ..record import note
 from .dropout import Dropout
 

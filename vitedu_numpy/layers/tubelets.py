@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..init import lecun_normal, normal
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 from ..record import note
 from .linear import linear, linear_backward
 from .patches import patchify, patchify_backward

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..layers.softmax import softmax
+from ..module import shaped
 from ..validate import check_integers, check_smoothing
 
 __all__ = [

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..contract import shaped
 from ..layers.symbols import check_symbols
+from ..module import shaped
 from .losses import one_hot, softmax_cross_entropy, softmax_cross_entropy_backward
 
 __all__ = ["token_cross_entropy", "token_cross_entropy_backward"]
@@ -21,7 +21,7 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     Raises TypeError for targets that are not integers, ValueError for a wrong shape, a symbol outside 0 ... V - 1, or
     nothing but padding.
     """
-    B, T, V = logits.shape
+    V = logits.shape[-1]
     targets = check_symbols(targets, "targets", V)
     counts = targets != pad  # (B, T)
     if not counts.any():
