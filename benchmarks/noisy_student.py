@@ -20,7 +20,8 @@ A seed chooses the labelled images, first weights, order and noise.  Learning ra
 each of teacher and student, under noise and clean, on held-out training images; the student without one noise takes the
 student's, "no noise" the clean one's.  Test images are looked at once per model.
 
-Some seven minutes of computing.  Stopped, the same command goes on.  FOLDER gets tuning.csv, results.csv (a row for each model) and the models.
+Some seven minutes of computing.  Stopped, the same command goes on.  FOLDER gets tuning.csv, results.csv (a row for
+each model) and the models.
 """
 
 from __future__ import annotations
