@@ -69,6 +69,18 @@ CASES = [
     ("pool", "max_pool", dict(x=normal(2, 3, 7, 6)), {}),
     ("pool", "max_pool", dict(x=normal(2, 3, 7, 6)), dict(padding=same, border=lambda rng: -np.inf)),
     ("relu", "relu", dict(x=normal(2, 3, 4)), {}),
+    ("swish", "swish", dict(x=normal(2, 3, 4)), {}),
+    ("swish", "sigmoid", dict(x=normal(2, 3, 4)), {}),
+    ("depthwise", "depthwise_conv2d", dict(x=normal(2, 3, 7, 6), weight=normal(3, 1, 3, 2)), {}),
+    (
+        "depthwise", "depthwise_conv2d", dict(x=normal(2, 3, 7, 6), weight=normal(3, 1, 5, 5)),
+        dict(stride=two, padding=same),
+    ),
+    ("batchnorm", "batchnorm", dict(x=normal(4, 3, 5, 2), weight=uniform(3), bias=normal(3)), {}),
+    (
+        "batchnorm", "batchnorm_inference", dict(x=normal(4, 3, 5, 2), weight=uniform(3), bias=normal(3)),
+        dict(mean=normal(3), var=uniform(3)),
+    ),
     ("symbols", "embed", dict(weight=normal(V, 4)), dict(ids=symbols)),
     ("sequence_loss", "token_cross_entropy", dict(logits=normal(B, T, V)), dict(targets=symbols, pad=lambda rng: 0)),
     ("patches", "patchify", dict(images=normal(2, 3, 4, 6)), dict(patch_size=lambda rng: 2)),
