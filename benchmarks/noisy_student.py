@@ -20,7 +20,8 @@ A seed chooses the labelled images, first weights, order and noise.  Learning ra
 each of teacher and student, under noise and clean, on held-out training images; the student without one noise takes the
 student's, "no noise" the clean one's.  Test images are looked at once per model.
 
-Stopped, the same command goes on.  FOLDER gets tuning.csv, results.csv (a row for each model) and the models.
+Some seven minutes of computing.  Stopped, the same command goes on.  FOLDER gets tuning.csv, results.csv (a row for
+each model) and the models.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Settings:
     unlabelled: int = 5_000
     held_out: int = 2_000
     test: int = 5_000  # at most
-    steps: int = 250
+    steps: int = 1000
     batch_size: int = 16  # labelled images of a student's step
     ratio: int = 3
     dropout: float = 0.2

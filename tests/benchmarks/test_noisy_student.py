@@ -50,7 +50,7 @@ def test_it_runs_and_goes_on(backbone, models, script, tmp_path, capsys, monkeyp
         assert [row for row in rows(tmp_path) if row["seed"] == "0"] == first
         assert "| student | 2 |" in capsys.readouterr().out
         with pytest.raises(SystemExit):
-            script.main([*arguments, "--steps", "5"])
+            script.main([*arguments, "--backbone", "bit"])
         assert "holds a run with other settings" in capsys.readouterr().err
 
 
