@@ -89,7 +89,7 @@ MAY_IMPORT_LATE = {
     },
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
-    "vitedu.show": {"IPython", "pygments"},
+    "vitedu.show": {"IPython", "ipywidgets", "pygments", "vitedu_numpy", "vitedu_numpy.inspect", "vitedu_numpy.models"},
     "vitedu.evaluation": {"torch"},
     "vitedu.commands": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.evaluation", "vitedu.recipes", "vitedu.show"},
     "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
