@@ -75,7 +75,7 @@ def test_mean_pooling_and_hybrids(twins, small, hybrid_config):
 def test_the_picture(slide):
     view = slide.view(1, 2, (2, 1), target=3)
     over, weights, slopes, answers = show.draw_microscope(view)
-    assert over.get_title() == "block 1, head 2: patch (2, 1) asks"
+    assert over.get_title() == "block 1, head 2\npatch (2, 1) asks"
     np.testing.assert_array_equal(weights.images[0].get_array(), view.attention)
     np.testing.assert_array_equal(slopes.images[0].get_array(), view.gradient)
     assert slopes.get_title().startswith("d(dog)/dA")

@@ -128,7 +128,7 @@ def draw_microscope(view, axes=None, show=6):
     P = H // gh
     light = np.kron(view.attention / (view.attention.max() or 1), np.ones((P, W // gw)))  # (H, W) in [0, 1]
     asks = "class token" if view.query == "class" else f"patch {tuple(view.query)}"
-    draw_image(over, (view.image + 1) * (0.15 + 0.85 * light) - 1, f"block {view.block}, head {view.head}: {asks} asks")
+    draw_image(over, (view.image + 1) * (0.15 + 0.85 * light) - 1, f"block {view.block}, head {view.head}\n{asks} asks")
     grid_lines(over, H, W, P, color="0.5")
     rest = ["", ""] if view.class_token is None else [f"\n(class token: {x:+.2g})" for x in view.class_token]
     most = np.abs(view.gradient).max() or 1
