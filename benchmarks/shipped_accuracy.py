@@ -1,6 +1,6 @@
-"""The accuracy on the card of the ViT that comes with the package, measured again, in PyTorch and in NumPy.
+"""The accuracies on the cards of the two models that come with the package, measured again, in PyTorch and in NumPy.
 
-python benchmarks/shipped_accuracy.py --data FOLDER_OR_HUB_NAME_OF_CIFAR10
+python benchmarks/shipped_accuracy.py --data FOLDER_OR_HUB_NAME_OF_CIFAR10 [--models vit_cifar10 bit_cifar10]
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import torch
 from tqdm import tqdm
 
 import vitedu
-import vitedu_numpy as vn
 from vitedu.data.open import open_source
+from vitedu.evaluation import standard_error
+from vitedu.models.pretrained import SHIPPED
+from vitedu_numpy.models.create import build
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="cifar10", help="CIFAR-10: a folder or a hub name")
-    source = open_source(parser.parse_args().data, "test")
-    model = vitedu.from_pretrained("vit_cifar10").eval()
-    twin = vn.ViT(vn.ViTConfig(**vars(model.config)), rng=0)
-    twin.load_state_dict({name: value.numpy() for name, value in model.state_dict().items()})
+def measure(name: str, source) -> None:
+    """Print what stands on the card of one model."""
+    model = vitedu.from_pretrained(name).eval()
+    twin = build(model.config, 0)
+    twin.load_state_dict({key: value.numpy() for key, value in model.state_dict().items()})
     twin.eval()
-    right, by_class = np.zeros(2, int), np.zeros(10, int)
-    for start in tqdm(range(0, len(source), 250)):
+    right, by_class, n = np.zeros(2, int), np.zeros(10, int), len(source)
+    for start in tqdm(range(0, n, 250), desc=name):
         images = source.images[start : start + 250].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
         labels = source.labels[start : start + 250]
         with torch.no_grad():
@@ -33,10 +33,21 @@ def main() -> None:
         right[0] += correct.sum()
         by_class += np.bincount(labels[correct], minlength=10)
         right[1] += (twin(images).argmax(-1) == labels).sum()
-    for name, count in zip(("PyTorch", "NumPy"), right, strict=True):
-        print(f"{name}: {count} of {len(source)} right, {100 * count / len(source):.2f} %")
+    for package, count in zip(("PyTorch", "NumPy"), right, strict=True):
+        error = standard_error(count / n, n)
+        print(f"{name}, {package}: {count} of {n} right, {100 * count / n:.2f} ± {100 * error:.2f} %")
     parts = by_class / np.bincount(source.labels)
-    print(", ".join(f"{source.class_names[k]} {100 * parts[k]:.0f}" for k in np.argsort(-parts)), "%")
+    print(", ".join(f"{source.class_names[k]} {100 * parts[k]:.0f}" for k in np.argsort(-parts)), "%", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="cifar10", help="CIFAR-10: a folder or a hub name")
+    parser.add_argument("--models", nargs="+", choices=SHIPPED, default=SHIPPED)
+    arguments = parser.parse_args()
+    source = open_source(arguments.data, "test")
+    for name in arguments.models:
+        measure(name, source)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 STAND_ONCE = (
     *("config", "drawing", "validate", "record", "schedule", "layers.padding", "models.names", "models.corruption"),
     *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
-    *("training.batches", "transfer.shots"),
+    *("weights.inflate", "training.batches", "training.pseudo", "transfer.shots"),
     *(f"inspect.{name}" for name in ("cka", "filters", "lens", "maps", "parts", "recorded", "similarity")),
 )
 
@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "vitedu.layers": {*MATHEMATICS, "vitedu"},
     "vitedu.weights": {*MATHEMATICS, "vitedu"},
     "vitedu.models": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
-    "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers"},
+    "vitedu.training": {*MATHEMATICS, "vitedu", "vitedu.layers", "vitedu.weights"},
     "vitedu.transfer": {*MATHEMATICS, "sklearn", "vitedu", "vitedu.training"},  # sklearn: only in `estimators`
     "vitedu.accounting": {*MATHEMATICS, "vitedu", "vitedu.models", "vitedu.paper"},
     "vitedu.inspect": MATHEMATICS,

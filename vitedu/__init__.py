@@ -14,6 +14,7 @@ from vitedu_numpy.config import (
     HybridConfig,
     TrainConfig,
     TransformerConfig,
+    VideoViTConfig,
     ViTConfig,
 )
 from vitedu_numpy.schedule import learning_rate
@@ -40,6 +41,7 @@ _DEFINES = {
     "models.pretrained": ("from_pretrained",),
     "models.seq2seq": ("Transformer",),
     "models.variants": ("make_block", "make_encoder"),
+    "models.video": ("VideoViT",),
     "models.vit": ("PreLogits", "ViT"),
     "training.loop": ("evaluate", "fit"),
     "training.optim": ("Adam", "SGD", "clip_by_global_norm"),
@@ -63,7 +65,7 @@ _MODULES = {
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
-    "TransformerConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
+    "TransformerConfig", "VideoViTConfig", "ViTConfig", "learning_rate", *_LAZY, *_MODULES,
 ]  # fmt: skip
 
 

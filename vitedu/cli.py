@@ -17,8 +17,8 @@ HELP = """vitedu COMMAND ...
   finetune FROM --out FOLDER [--recipe RECIPE] [--data DATA] [--grid]   carry weights over to another data set
   probe FROM --data DATA               few-shot accuracies of a trained model's features
   recipes [RECIPE]                     the names of all recipes, or one of them in full
-  runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs
-  export FOLDER --out FILE             the weights of a run's last checkpoint as .safetensors or .npz
+  runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs; --verify: are their checkpoints whole?
+  export FOLDER --out FILE [--step N]  the weights of a run's last checkpoint as .safetensors or .npz
   predict FROM photo.jpg ... [--out PICTURE.png]      what photographs show, by name
   evaluate FROM --data DATA [--out FOLDER]            accuracy with a standard error; --table FOLDER: one table of many
   plan ...                             memory, time and cost of a run before it is paid for
@@ -29,7 +29,11 @@ HELP = """vitedu COMMAND ...
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command.  Returns 0 when it succeeded, 1 for an error, with its message on stderr, 2 for wrong usage."""
+    """Run one command.  Returns 0 when it succeeded, 1 for an error, with its message on stderr, 2 for wrong usage.
+
+    A run that was asked to stop: 75, with a checkpoint; 130 after Ctrl-C (docs/reliability.md).
+    """
+    is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Two training processes on one machine: idle threads should sleep, not burn the other's time.  Before torch comes.
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
@@ -45,7 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as stop:  # tyro has said what is wrong
         return stop.code if isinstance(stop.code, int) else 1
     except KeyboardInterrupt:
-        print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        if int(os.environ.get("RANK", 0)) == 0:
+            print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
+        if is_program:
+            sys.stdout.flush()
+            os._exit(130)  # at once: no waiting for threads that still write
         return 130
     except ModuleNotFoundError as error:
         advice = "in a clone of vitedu, `pip install -c constraints.txt -e '.[train]'` installs all that training needs"
@@ -128,49 +136,58 @@ def _recipes(arguments):
 def _runs(arguments):
     import tyro
 
-    from .engine.runs import compare, draw, read_run, write_csv
+    from .engine.runs import compare, draw, file_names, read_runs, verify, write_csv
 
-    def runs(folders: tyro.conf.Positional[list[str]], *, out: str = "", csv: str = ""):
+    def runs(folders: tyro.conf.Positional[list[str]], *, out: str = "", csv: str = "", verify: bool = False):
         """Compare runs: a table, and a picture of their curves.
 
         Args:
             folders: folders of runs.
             out: where to write the picture; its ending says the format.
             csv: a folder that gets the curves of each run as NAME.csv.
+            verify: look at every file of their checkpoints instead; the exit code is 1 where one is damaged.
         """
-        return folders, out, csv
+        return folders, out, csv, verify
 
-    folders, out, csv = tyro.cli(runs, args=arguments, prog="vitedu runs")
-    found = [read_run(folder) for folder in folders]
+    folders, out, csv, only_verify = tyro.cli(runs, args=arguments, prog="vitedu runs")
+    if only_verify:
+        lines, damaged = verify(folders)
+        print("\n".join(lines))
+        return int(damaged)
+    found = read_runs(folders)
     print(compare(found))
     if out:
         draw(found, out)
         print(f"curves: {out}")
     if csv:
         os.makedirs(csv, exist_ok=True)
-    for run in found if csv else ():
-        write_csv(run, os.path.join(csv, f"{run.name}.csv"))
+        for run, name in zip(found, file_names(found), strict=True):
+            write_csv(run, os.path.join(csv, name))
 
 
 def _export(arguments):
     import tyro
 
-    def export(folder: tyro.conf.Positional[str], *, out: str, half: bool = False):
+    def export(
+        folder: tyro.conf.Positional[str], *, out: str, half: bool = False, step: int = 0, allow_older: bool = False
+    ):
         """The weights of a run's last checkpoint as one file.
 
         Args:
             folder: the run's folder.
             out: file to write: .safetensors (our names) or .npz (the authors' layout).
             half: store float16 (.safetensors alone).
+            step: take the checkpoint of this step; 0: the last.
+            allow_older: where the last is damaged, take the one before.
         """
-        return folder, out, half
+        return folder, out, half, step, allow_older
 
-    folder, out, half = tyro.cli(export, args=arguments, prog="vitedu export")
+    folder, out, half, step, allow_older = tyro.cli(export, args=arguments, prog="vitedu export")
     if half and out.endswith(".npz"):
         raise ValueError("half=True is not allowed with .npz: the authors' layout is float32")
     from .engine.export import export_run
 
-    step = export_run(folder, out, "float16" if half else "float32")
+    step = export_run(folder, out, "float16" if half else "float32", step or None, allow_older)
     print(f"step {step} of {folder}: {out} ({os.path.getsize(out) / 1e6:.2f} MB)")
 
 

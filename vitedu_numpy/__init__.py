@@ -13,6 +13,7 @@ from .config import (
     HybridConfig,
     TrainConfig,
     TransformerConfig,
+    VideoViTConfig,
     ViTConfig,
 )
 from .gradcheck import check_model, check_pair, numerical_gradient, relative_error
@@ -32,6 +33,7 @@ from .models.masked import MaskedPatchViT
 from .models.pretrained import from_npz
 from .models.seq2seq import Transformer
 from .models.variants import make_block, make_encoder
+from .models.video import VideoViT
 from .models.vit import PreLogits, ViT
 from .module import Module, Parameter
 from .schedule import learning_rate
@@ -52,8 +54,8 @@ __all__ = [
     "DataParallel", "Dropout", "EfficientNet", "EfficientNetConfig", "Encoder", "Hybrid", "HybridConfig",
     "LayerNorm", "Linear", "MaskedPatchViT", "Module", "MultiHeadAttention", "Parameter", "PatchEmbedding",
     "PositionEmbedding", "PreLogits", "TrainConfig", "Transformer", "TransformerConfig", "ViT", "ViTConfig",
-    "build", "check_model", "check_pair", "clip_by_global_norm", "create_model", "evaluate", "few_shot_accuracy",
-    "few_shot_sweep", "fit", "from_npz", "from_official", "greedy_decode", "inspect", "knn_accuracy",
-    "learning_rate", "linear_probe", "list_models", "losses", "make_block", "make_encoder", "named_config",
-    "numerical_gradient", "relative_error", "resize_positions", "to_official",
+    "VideoViT", "VideoViTConfig", "build", "check_model", "check_pair", "clip_by_global_norm", "create_model",
+    "evaluate", "few_shot_accuracy", "few_shot_sweep", "fit", "from_npz", "from_official", "greedy_decode", "inspect",
+    "knn_accuracy", "learning_rate", "linear_probe", "list_models", "losses", "make_block", "make_encoder",
+    "named_config", "numerical_gradient", "relative_error", "resize_positions", "to_official",
 ]  # fmt: skip

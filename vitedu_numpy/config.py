@@ -14,7 +14,7 @@ from .validate import check_choices, check_counts, check_positive, check_rates, 
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
-    "TransformerConfig", "ViTConfig",
+    "TransformerConfig", "ViTConfig", "VideoViTConfig",
 ]  # fmt: skip
 
 
@@ -341,6 +341,74 @@ class TransformerConfig:
         require(is_count(self.pad, 0) and self.pad < least, "pad", self.pad, "a symbol of both vocabularies")
         check_rates(self, "dropout", "attention_dropout")
         check_positive(self, "layernorm_eps")
+
+
+@dataclass(frozen=True)
+class VideoViTConfig:
+    """A Vision Transformer that reads videos `(B, F, C, H, W)` (Arnab et al. 2021: their models 1 and 3).
+
+    Raises ValueError when a field is out of its range, when `tubelet_length` does not divide `frames`, `patch_size` the
+    image, or `heads` the width, and for a class token where there is no place for it: with factorised attention, or
+    with positions in space alone.
+    """
+
+    frames: int  # F
+    image_size: int | tuple[int, int]  # pixels of a frame: H = W, or (H, W)
+    tubelet_length: int  # Pf, frames
+    patch_size: int  # P, pixels
+    width: int  # D
+    depth: int  # L, number of blocks
+    heads: int  # h
+    mlp_dim: int  # M, hidden width of the MLP
+    num_classes: int  # K
+    channels: int = 3  # C
+    attention: str = "joint"  # "joint": every token asks all; "factorised": its slice, then its place through time
+    classifier: str = "gap"  # "gap": mean over all tokens; "token": read a class token
+    position_embedding: str = "spacetime"  # a vector per place and time; "space": per place; "none"
+    gelu: str = "erf"
+    layernorm_eps: float = 1e-6
+
+    def __post_init__(self):
+        _check_image_size(self)
+        counts = ("frames", "tubelet_length", "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes")
+        check_counts(self, *counts, "channels")
+        P, Pf, (H, W) = self.patch_size, self.tubelet_length, self.image_hw
+        require(self.frames % Pf == 0, "frames", self.frames, f"a multiple of tubelet_length={Pf}")
+        require(H % P == 0 and W % P == 0, "image_size", self.image_size, f"a multiple of patch_size={P} on both sides")
+        require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
+        check_choices(self, attention=("joint", "factorised"), classifier=("gap", "token"), gelu=("erf", "tanh"))
+        check_choices(self, position_embedding=("spacetime", "space", "none"))
+        check_positive(self, "layernorm_eps")
+        if self.attention == "factorised" or self.position_embedding == "space":
+            why = "'gap' with factorised attention or positions in space: a class token belongs to no slice"
+            require(self.classifier == "gap", "classifier", self.classifier, why)
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Height and width of a frame (H, W), pixels."""
+        return _image_hw(self.image_size)
+
+    @property
+    def slices(self) -> int:
+        """gf = F / Pf: tubelets one after the other."""
+        return self.frames // self.tubelet_length
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Number of patches down and across: (gh, gw)."""
+        H, W = self.image_hw
+        return H // self.patch_size, W // self.patch_size
+
+    @property
+    def num_patches(self) -> int:
+        """N: patches of one frame, tubelets of one slice."""
+        gh, gw = self.grid
+        return gh * gw
+
+    @property
+    def num_tokens(self) -> int:
+        """T: gf N tubelets, and the class token if there is one."""
+        return self.slices * self.num_patches + (self.classifier == "token")
 
 
 @dataclass(frozen=True)

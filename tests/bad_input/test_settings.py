@@ -52,6 +52,31 @@ def test_vit_config(changes, texts, package, refused):
 @pytest.mark.parametrize(
     ("changes", "texts"),
     [
+        (dict(frames=5), ("frames=5", "multiple of tubelet_length=2")),
+        (dict(frames=0), ("frames=0", "positive integer")),
+        (dict(tubelet_length=0), ("tubelet_length=0", "positive integer")),
+        (dict(tubelet_length=2.0), ("tubelet_length=2.0", "positive integer")),
+        (dict(image_size=(4, 7)), ("image_size=(4, 7)", "multiple of patch_size=2")),
+        (dict(image_size=4.0), ("image_size=4.0", "positive integer")),
+        (dict(width=7), ("width=7", "multiple of heads=2")),
+        (dict(attention="divided"), ("attention='divided'", "'joint', 'factorised'")),
+        (dict(classifier="cls"), ("classifier='cls'", "'gap', 'token'")),
+        (dict(classifier="token", attention="factorised"), ("classifier='token'", "belongs to no slice")),
+        (dict(classifier="token", position_embedding="space"), ("classifier='token'", "belongs to no slice")),
+        (dict(position_embedding="1d"), ("position_embedding='1d'", "'spacetime', 'space', 'none'")),
+        (dict(gelu="relu"), ("gelu='relu'", "'erf', 'tanh'")),
+        (dict(layernorm_eps=0), ("layernorm_eps=0", "positive number")),
+    ],
+    ids=str,
+)
+def test_video_config(changes, texts, package, refused):
+    with refused(ValueError, *texts):
+        package.VideoViTConfig(**GOOD | dict(frames=6, tubelet_length=2) | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "texts"),
+    [
         (dict(steps=0), ("steps=0", "positive integer")),
         (dict(batch_size=0), ("batch_size=0", "positive integer")),
         (dict(batch_size=2.5), ("batch_size=2.5", "positive integer")),

@@ -56,18 +56,44 @@ def _process(recipe, out, rank, world, port, log, keywords):
     sys.stdout = sys.stderr = output
     from vitedu.engine.train import train
 
+    asked = keywords.pop("asked", None)
+    if asked is not None:
+        ask(*asked, rank)
     limit = keywords.pop("file_limit", None)
     if limit is not None:  # bytes: longer files cannot be written
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
         train(recipe, out, **keywords)
+    except (SystemExit, KeyboardInterrupt) as stop:
+        output.flush()
+        os._exit(getattr(stop, "code", 130))
     except BaseException:
         traceback.print_exc(file=output)
         output.flush()
         os._exit(1)
     output.flush()
     os._exit(0)
+
+
+def ask(number, step, which, rank) -> None:
+    """Have the signal `number` come to process `which` in the middle of a step; step=None: of an evaluation."""
+    from vitedu.engine import train
+
+    make = train.make_objective
+
+    def make_objective(*arguments):
+        objective = make(*arguments)
+
+        def asking(net, batch, step, **keywords):
+            is_there = not keywords.get("train", True) if wanted is None else step == wanted
+            if is_there and rank == which:
+                os.kill(os.getpid(), number)
+            return objective(net, batch, step, **keywords)
+
+        return asking
+
+    wanted, train.make_objective = step, make_objective
 
 
 def start(recipe, out, world=1, **keywords):

@@ -93,6 +93,8 @@ def test_evaluate_twice_and_a_table(cifar, tmp_path, capsys):
     assert f"| model | {cifar.name}, test (n = 20) |" in table
     assert (tmp_path / "cells" / "table.md").read_text(encoding="utf-8") == table
     assert (tmp_path / "cells" / "table.csv").read_text(encoding="utf-8").startswith("model,digest,data,")
+    assert (tmp_path / "cells" / "table.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "top-1" in (tmp_path / "cells" / "table.svg").read_text(encoding="utf-8")
     (path,) = (tmp_path / "cells").glob("*.json")
     p, n = json.loads(path.read_text(encoding="utf-8"))["metrics"]["top1"]["value"], 20
     assert f"top1 {100 * p:.2f} ± {100 * (p * (1 - p) / n) ** 0.5:.2f} %" in first

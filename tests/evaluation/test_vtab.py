@@ -1,15 +1,22 @@
-"""VTAB-1k: which thousand images, by hashlib alone, against lists that TensorFlow Datasets has printed."""
+"""VTAB-1k: which thousand images, by hashlib alone, against lists that TensorFlow Datasets has printed; and by name."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from vitedu.data import Arrays, open_source
-from vitedu.evaluation.vtab import (
+from vitedu import ViT, cli
+from vitedu.data import Arrays, open_source, vtab
+from vitedu.data.vtab import (
+    GROUPS,
+    PARTS,
     TASKS,
     clevr_count,
     clevr_distance,
+    describe,
     dsprites_location,
     dsprites_orientation,
     file_key,
@@ -17,9 +24,16 @@ from vitedu.evaluation.vtab import (
     open_vtab,
     smallnorb_azimuth,
     smallnorb_elevation,
+    splits_of,
+    tasks_in,
     thousand,
     vtab_order,
 )
+from vitedu.evaluation import points, vtab_means, vtab_table
+from vitedu.evaluation.cell import CELL
+from vitedu.recipes import get_finetuning
+from vitedu.weights import save_safetensors
+from vitedu_numpy.config import ViTConfig
 
 
 def parts(name, **keys):
@@ -157,10 +171,6 @@ def test_a_task_by_its_rows():
 
 def test_a_task_by_its_file_names(tmp_path, monkeypatch, png):
     """EuroSAT's layout in small: a task of the same kind with 12 images."""
-    from dataclasses import replace
-
-    from vitedu.evaluation import vtab
-
     small = replace(TASKS["eurosat"], train=6, val=3, test=3)
     monkeypatch.setitem(vtab.TASKS, "eurosat", small)
     for i in range(12):
@@ -190,3 +200,191 @@ def test_what_is_missing_is_said(tmp_path):
     keys = {"train": [f"{i}" for i in range(1880)]}
     with pytest.raises(ValueError, match="'val200': a split is missing; given are train"):
         open_vtab("dtd", "val200", {"train": source}, keys)
+
+
+# ---- by name and folder --------------------------------------------------------------------------------------------
+
+
+def write_lists(folder, png, label, train=12, val=4, test=6):
+    """A task's folder as published: image i is grey of level 8 i, its class label(i)."""
+    (folder / "images").mkdir(parents=True)
+    first = 0
+    for part, count in (("train800", train), ("val200", val), ("test", test)):
+        numbers = range(first, first + count)
+        for i in numbers:
+            (folder / "images" / f"{i:06d}.png").write_bytes(png(8 * i))
+        lines = [f"images/{i:06d}.png {label(i)}\n" for i in numbers]
+        (folder / f"{part}.txt").write_text("".join(lines), encoding="utf-8")
+        first += count
+
+
+def test_a_task_by_published_lists(tmp_path, png):
+    """KITTI, for which no list can be made: what the lists say, in their order; "train" is all of the thousand."""
+    write_lists(tmp_path / "kitti", png, lambda i: i % 4)
+    name = f"vtab/kitti_distance:{tmp_path / 'kitti'}"
+    sources = {part: open_source(name, part, in_memory=False) for part in PARTS}
+    assert {part: len(source) for part, source in sources.items()} == {
+        "train800": 12, "val200": 4, "train800val200": 16, "test": 6,
+    }  # fmt: skip
+    assert {source.num_classes for source in sources.values()} == {4}
+    assert sources["train800val200"].labels.tolist() == [i % 4 for i in range(16)]
+    assert [sample.name[-10:] for sample in sources["test"].read([0, 5])] == ["000016.png", "000021.png"]
+    assert open_source(name, "train").labels.tolist() == sources["train800val200"].labels.tolist()
+    (tmp_path / "kitti" / "train800val200.txt").write_text("images/000003.png 1\n", encoding="utf-8")
+    assert open_source(name, "train").labels.tolist() == [1]  # a list of its own comes first
+
+
+@pytest.mark.parametrize("line", ["images/000000.png 4", "images/000000.png x", "images/000000.png", "../a.png 1",
+                                  "/a.png 1", ""])  # fmt: skip
+def test_a_list_that_is_wrong_is_refused_by_line(tmp_path, line):
+    (tmp_path / "test.txt").write_text(f"images/000000.png 0\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"test\.txt, line 2: .* a path below .* and a class number, 0 to 3"):
+        open_source(f"vtab/kitti_distance:{tmp_path}", "test")
+
+
+def test_a_task_by_its_splits(tmp_path, monkeypatch, png):
+    """SmallNORB's way in small, val and test from one split, and DTD's, three splits: the parts of `open_vtab`."""
+    small = replace(TASKS["dtd"], train=4, val=4, test=3)
+    monkeypatch.setitem(vtab.TASKS, "dtd", small)
+    for split, count in (("train", 4), ("val", 4), ("test", 3)):
+        for i in range(count):
+            path = tmp_path / split / ("banded", "woven")[i % 2] / f"{split}_{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(20 * i))
+    name = f"vtab/dtd:{tmp_path}"
+    for part in PARTS:
+        sources = {split: open_source(str(tmp_path), split, in_memory=False) for split in splits_of(small, part)}
+        expected = open_vtab("dtd", part, sources)
+        found = open_source(name, part, in_memory=False)
+        assert found.labels.tolist() == expected.labels.tolist()
+        assert [s.name for s in found.read(range(len(found)))] == [s.name for s in expected.read(range(len(found)))]
+    assert open_source(name, "test", class_names=["woven", "banded"]).labels.tolist() == [
+        1 - k for k in open_source(name, "test").labels
+    ]
+    assert splits_of(TASKS["smallnorb_azimuth"], "train800val200") == ["train", "test"]
+    assert splits_of(TASKS["clevr_count"], "test") == ["validation"]
+
+
+def test_names_that_are_wrong(tmp_path, png):
+    write_lists(tmp_path / "kitti", png, lambda i: 0)
+    for name, message in (
+        ("vtab/mnist:x", "'mnist' is no task of VTAB-1k; its tasks are caltech101, cifar100"),
+        ("vtab/dtd", "needs the folder of its images: vtab/dtd:FOLDER"),
+        ("vtab/dtd:nowhere", "there is no such folder"),
+        ("vtab:nowhere", "is not one data set; one task of it is vtab/dtd:FOLDER"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            open_source(name, "test")
+    with pytest.raises(ValueError, match="has no split 'validation'; its splits are test, train800, train800val200"):
+        open_source(f"vtab/kitti_distance:{tmp_path / 'kitti'}", "validation")
+    with pytest.raises(ValueError, match="streaming=True is not allowed"):
+        open_source(f"vtab/kitti_distance:{tmp_path / 'kitti'}", "test", streaming=True)
+    assert tasks_in(str(tmp_path)) == [("kitti_distance", str(tmp_path / "kitti"))]
+    with pytest.raises(ValueError, match="no task has a folder there; expected some of caltech101"):
+        tasks_in(str(tmp_path / "kitti"))
+
+
+def test_the_help_lists_all_nineteen_in_their_groups(capsys):
+    assert cli.main(["evaluate", "--data", "vtab"]) == 0
+    text = capsys.readouterr().out
+    assert text == describe() + "\n"
+    groups = text[text.index("\nnatural\n") :].split("\n\n")
+    assert [group.split()[0] for group in groups] == list(GROUPS)
+    for group in groups:
+        tasks = [line.split()[0] for line in group.strip().split("\n")[1:]]
+        assert tasks == [name for name, task in TASKS.items() if task.group == group.split()[0]]
+    assert cli.main(["evaluate", "vit_cifar10", "--data", "vtab"]) == 2  # where are they?
+    assert capsys.readouterr().err == text
+
+
+def test_the_recipe_of_a_task():
+    """Mirrored and cropped only where that leaves the answer right; 448 to 384 pixels as BiT, 37 to 32 likewise."""
+    recipe = get_finetuning("vtab")
+    found = {name: recipe.for_task(task.flip, task.crop).data for name, task in TASKS.items()}
+    assert {name for name, data in found.items() if not data.flip} == {
+        "dsprites_location", "dsprites_orientation", "smallnorb_azimuth",
+    }  # fmt: skip
+    assert {(data.crop, data.train_resize) for data in found.values()} == {("resize", 448), ("none", None)}
+    assert sum(data.crop == "none" for data in found.values()) == 5
+    assert {(data.train_split, data.eval_split) for data in found.values()} == {("train800val200", "test")}
+    assert recipe.for_task(True, True, image_size=32).data.train_resize == 37
+
+
+# ---- the protocol, from the command line ---------------------------------------------------------------------------
+
+
+def test_the_protocol_from_the_command_line(tmp_path, png, capsys):
+    """Two tasks: a rate chosen on the 200, trained on the thousand, tested, one table with means over what is there."""
+    write_lists(tmp_path / "data" / "kitti", png, lambda i: i % 4)
+    write_lists(tmp_path / "data" / "dsprites_orientation", png, lambda i: i % 16)
+    (tmp_path / "data" / "dtd").mkdir()  # empty: it fails, the others do not
+    start, out, cells = tmp_path / "start.safetensors", tmp_path / "tuned", tmp_path / "cells"
+    save_safetensors(ViT(ViTConfig(8, 4, 16, 1, 2, 24, num_classes=5), 0), start)
+    words = (
+        "--image-size None --batch-size 8 --steps 2 --warmup-steps 1 --rates 0.01 0.1 --grid --run.threads 1".split()
+    )
+    words += ["--run.precision", "float32"]
+    assert cli.main(["finetune", str(start), "--data", f"vtab:{tmp_path / 'data'}", "--out", str(out), *words]) == 1
+    assert "vitedu: dtd: data=" in capsys.readouterr().err
+    for task, crop, flip in (("kitti_distance", "none", True), ("dsprites_orientation", "resize", False)):
+        grid = json.loads((out / task / "grid" / "0.01" / "recipe.json").read_text(encoding="utf-8"))
+        final = json.loads((out / task / "recipe.json").read_text(encoding="utf-8"))
+        splits = [(r["recipe"]["data"]["train_split"], r["recipe"]["data"]["eval_split"]) for r in (grid, final)]
+        assert splits == [("train800", "val200"), ("train800val200", "test")]
+        assert [r["num_images"] for r in (grid, final)] == [12, 16]
+        data = final["recipe"]["data"]
+        assert (data["crop"], data["flip"], data["hold_out"]) == (crop, flip, 0)
+        assert final["recipe"]["model"]["num_classes"] == TASKS[task].classes
+
+    words = ["--data", "vtab", "--folder", str(tmp_path / "data"), "--out", str(cells)]
+    assert cli.main(["evaluate", str(out), *words]) == 1  # dtd
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "tuned on vtab/kitti_distance, test", "tuned on vtab/dsprites_orientation, test",
+    ]  # fmt: skip
+    assert cli.main(["evaluate", "--table", str(cells)]) == 0
+    table = capsys.readouterr().out
+    assert "| model | natural | specialized | structured | all | kitti_distance | dsprites_orientation |" in table
+    assert "| tuned | - (0 of 7) | - (0 of 4) |" in table
+    assert "(2 of 8)" in table
+    assert "(2 of 19)" in table
+    assert (cells / "table.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "VTAB-1k, structured" in (cells / "table.csv").read_text(encoding="utf-8")
+
+
+def test_a_model_of_other_classes_is_refused(tmp_path, png, capsys):
+    write_lists(tmp_path, png, lambda i: i % 4)
+    assert cli.main(["evaluate", "vit_cifar10", "--data", f"vtab/kitti_distance:{tmp_path}"]) == 1
+    assert "data='vtab/kitti_distance' has 4 classes, the model 10" in capsys.readouterr().err
+
+
+# ---- the table -----------------------------------------------------------------------------------------------------
+
+
+def cell(model, task, value, digest="a", split="test"):
+    number = {"value": value, "standard_error": 0.03}
+    data = {"name": f"vtab/{task}", "split": split, "classes": "by number"}
+    return {
+        "kind": CELL, "model": {"name": model, "digest": digest}, "data": data, "n": 100, "metrics": {"top1": number},
+        "precision": "float32", "date": "2026-01-01",
+    }  # fmt: skip
+
+
+def test_means_by_group_and_of_all():
+    """The plain mean of the tasks that are there; errors of k independent tests of 0.03: 0.03 sqrt(k) / k."""
+    cells = [cell("m", task, value, task) for task, value in (("dtd", 0.5), ("svhn", 0.7), ("dmlab", 0.3))]
+    cells.append(cell("m", "pets", 0.9, split="val200"))  # no test
+    means = vtab_means(cells)["m"]
+    assert means["natural"] == (pytest.approx(0.6), pytest.approx(0.03 / 2**0.5), 2, 7)
+    assert means["specialized"] == (None, None, 0, 4)
+    assert means["all"] == (pytest.approx(0.5), pytest.approx(0.03 / 3**0.5), 3, 19)
+    table = vtab_table(cells)
+    assert "| m | 60.00 ± 2.12 (2 of 7) | - (0 of 4) | 30.00 ± 3.00 (1 of 8) | 50.00 ± 1.73 (3 of 19) |" in table
+    assert ("VTAB-1k, all, 3 of 19", "m", pytest.approx(50.0), pytest.approx(3 / 3**0.5)) in points(cells)
+
+    twice = [*cells, cell("m", "dtd", 0.6, "other")]
+    assert vtab_means(twice)["m"]["natural"][0] is None  # which of the two counts?
+    assert vtab_means(twice)["m"]["structured"][0] == 0.3
+    assert "Two results, so no mean: m: dtd" in vtab_table(twice)
+    whole = [cell("m", task, 0.5) for task in TASKS]
+    assert [entry[2:] for entry in vtab_means(whole)["m"].values()] == [(7, 7), (4, 4), (8, 8), (19, 19)]

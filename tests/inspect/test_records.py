@@ -102,7 +102,11 @@ def test_only_what_is_asked_for(seen, small):
     np.testing.assert_array_equal(attention_distance(record, it.config), attention_distance(it.record, it.config))
     record = Only("z")
     it.model(it.images, record)
-    assert list(record) == ["block00/z", "block01/z", "block02/z"]  # not z_mid, nor what merely ends in z
+    assert list(record) == ["block00/z", "block01/z", "block02/z"]
+    record = Only("logits", "out")
+    it.model(it.images, record)
+    assert "pre_logits" not in record  # which merely ends so
+    assert [key for key in record if key.startswith("block00")] == ["block00/attention/out", "block00/mlp/out"]
 
 
 def test_halves_become_float32(rng):

@@ -9,7 +9,7 @@ import torch
 
 import vitedu
 import vitedu_numpy
-from vitedu_numpy import BiTConfig, HybridConfig, TransformerConfig, ViTConfig
+from vitedu_numpy import BiTConfig, HybridConfig, TransformerConfig, VideoViTConfig, ViTConfig
 from vitedu_numpy.models.corruption import choose_corruption
 
 SIZES = dict(patch_size=2, width=12, depth=2, heads=3, mlp_dim=7, num_classes=4)
@@ -22,6 +22,7 @@ MODELS = {
     "hybrid": ("hybrid", "Hybrid", HybridConfig(16, **SIZES | BACKBONE | dict(patch_size=1))),
     "BiT": ("bit", "BiT", BiTConfig((1, 1), 4, base_width=4, groups=2, stem="small", image_size=8)),
     "masked patches": ("masked", "MaskedPatchViT", ViTConfig(4, **SIZES)),
+    "video, factorised": ("video", "VideoViT", VideoViTConfig(6, 4, 2, attention="factorised", **SIZES)),
     "encoder and decoder": ("seq2seq", "Transformer", TransformerConfig(**SYMBOLS)),
 }
 
@@ -43,7 +44,7 @@ def inputs(kind):
     if name == "Transformer":
         return rng.integers(2, 8, (2, 5)), rng.integers(2, 8, (2, 6))
     size = config.image_size if isinstance(config.image_size, tuple) else (config.image_size,) * 2
-    images = rng.uniform(-1, 1, (2, 3, *size))
+    images = rng.uniform(-1, 1, (2, *([config.frames] if name == "VideoViT" else []), 3, *size))
     if name != "MaskedPatchViT":
         return (images,)
     return images, choose_corruption([rng] * 2, config.num_patches)

@@ -94,8 +94,14 @@ def block(package, rng):
     return package.Block(attention, package.MLP(6, 7, *rng), 6)
 
 
+def video(attention):
+    config = vitedu_numpy.VideoViTConfig(frames=4, tubelet_length=2, attention=attention, **SIZES)
+    return lambda package, rng: package.VideoViT(config, *(rng or [0]))
+
+
 IMAGES = np.random.default_rng(2).uniform(-1, 1, (2, 3, 4, 6))
 TOKENS = np.random.default_rng(3).standard_normal((2, 5, 6))
+VIDEOS = np.random.default_rng(5).uniform(-1, 1, (2, 4, 3, 4, 6))
 CORRUPTION = choose_corruption([np.random.default_rng(4)] * 2, 6)
 CASES = {name: (vit(changes), [IMAGES]) for name, changes in CONFIGS.items()} | {
     "MultiHeadAttention": (lambda package, rng: package.MultiHeadAttention(6, 3, *rng), [TOKENS]),
@@ -107,6 +113,8 @@ CASES = {name: (vit(changes), [IMAGES]) for name, changes in CONFIGS.items()} | 
         lambda package, rng: package.MaskedPatchViT(vitedu_numpy.ViTConfig(**SIZES), *(rng or [0])),
         [IMAGES, CORRUPTION],
     ),
+    "VideoViT, joint": (video("joint"), [VIDEOS]),
+    "VideoViT, factorised": (video("factorised"), [VIDEOS]),
 }  # fmt: skip
 
 

@@ -5,7 +5,6 @@ Nothing is trained here: `vitedu ...` is stopped when its arguments have been un
 
 from __future__ import annotations
 
-import ast
 import functools
 import re
 import shlex
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import tyro
+from quotes import stands_in_the_code
 from torch.distributed.run import get_args_parser
 
 from vitedu import cli
@@ -138,7 +138,8 @@ def spans() -> list[str]:
 
 def test_fields_exist():
     known = {name.replace("_", "-") for kind in ("vit_digits", "bit_cifar10") for name in flatten(get_recipe(kind))}
-    known |= {"top", "again", "by-number", "convention"}  # of predict and evaluate
+    known |= {"top", "again", "by-number", "convention", "table"}  # of predict and evaluate
+    known |= {"verify", "step", "allow-older"}  # of runs and export
     known |= {"data", "out", "half", "csv", "grid"} | {f.name.replace("_", "-") for f in fields(FineTuning)}
     known |= {f.name.replace("_", "-") for f in fields(PlanRequest)}
     known |= {"data.no-streaming"}
@@ -156,19 +157,6 @@ def test_recipes_exist():
     assert set(names) <= {*list_recipes(), *list_models()}
 
 
-@functools.cache
-def texts_of_the_code() -> list[str]:
-    """All strings of the package; what is filled in is written as an ellipsis."""
-    found = []
-    for path in (ROOT / "vitedu").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                found.append("".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-    return found
-
-
 def messages() -> list[str]:
     """What stands first in the table of section 8, and wherever else a message is quoted: long, or with an ellipsis."""
     section = re.search(r"^## 8\..*?(?=^## )", TEXT, flags=re.MULTILINE | re.DOTALL)[0]
@@ -181,10 +169,7 @@ def messages() -> list[str]:
 
 @pytest.mark.parametrize("message", messages())
 def test_messages_are_those_of_the_code(message):
-    pieces = [piece.strip() for piece in message.split("…") if piece.strip(" :;")]
-    pattern = re.compile(".*".join(re.escape(piece) for piece in pieces), flags=re.DOTALL)
-    assert pieces
-    assert any(pattern.search(text) for text in texts_of_the_code())
+    assert stands_in_the_code(message)
 
 
 def test_lines_that_only_a_gpu_runs_are_in_the_files():

@@ -31,6 +31,7 @@ TORCH_MODULES = {
     "huggingface": "a PyTorch library's layout",
     "many": "vmap carries it out",
     "muon": "an optimiser beyond the paper's, for GPUs",
+    "noisy": "a method beyond the paper's, for every model here",
     "safe": "PyTorch libraries' files",
     "timm": "a PyTorch library's layout",
 }
@@ -137,6 +138,8 @@ OTHER_ARGUMENTS = {
     "attention_variants.make_attention": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "variants.make_encoder": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "video.make_video_block": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
+    "video.make_video_positions": "`dtype`; PyTorch has `.to(dtype)`, and a generator of its own",
     "create.build": "`dtype`; PyTorch has `.to(dtype)`",
     "create.create_model": "`dtype`; PyTorch has `.to(dtype)`",
     "positions.sincos_2d": "`dtype`; PyTorch has `.to(dtype)`",

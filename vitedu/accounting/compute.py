@@ -1,4 +1,6 @@
-"""What a model costs: parameters, arithmetic, memory.  Taught in notebooks/12_compute.ipynb.
+"""What a model costs: parameters, arithmetic, memory.
+
+Taught in notebooks/12_compute.ipynb and 17_state_of_the_art.ipynb.
 
 Two ways to the same numbers, which the tests compare: the formulas of `formulas.py`, which need the settings alone, and
 PyTorch's own counters around the real model (`measure`), which may stand on the meta device, where tensors have shapes

@@ -1,4 +1,6 @@
-"""Parameters, MACs and kept activations as formulas on the settings.  Taught in notebooks/12_compute.ipynb.
+"""Parameters, MACs and kept activations as formulas on the settings.
+
+Taught in notebooks/12_compute.ipynb and 17_state_of_the_art.ipynb.
 
 A MAC (multiply-accumulate) is one product added to a sum: `s += a * b`, two floating-point operations (FLOPs).  Counted
 are matrix products and convolutions.  Not counted: elementwise work (biases, norms, GELU, softmax, sums), which takes

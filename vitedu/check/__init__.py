@@ -19,13 +19,16 @@ from .catalogue.linear import *  # noqa: F403
 from .catalogue.losses import *  # noqa: F403
 from .catalogue.masked import *  # noqa: F403
 from .catalogue.mlp import *  # noqa: F403
+from .catalogue.noisy import *  # noqa: F403
 from .catalogue.optim import *  # noqa: F403
 from .catalogue.patches import *  # noqa: F403
 from .catalogue.positions import *  # noqa: F403
 from .catalogue.pretraining import *  # noqa: F403
 from .catalogue.seq2seq import *  # noqa: F403
 from .catalogue.start import *  # noqa: F403
+from .catalogue.state_of_the_art import *  # noqa: F403
 from .catalogue.torch_twin import *  # noqa: F403
+from .catalogue.video import *  # noqa: F403
 from .catalogue.weights import *  # noqa: F403
 from .engine import Check, Mistake, Verdict
 

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import os
+import sys
 from typing import Annotated
 
 __all__ = ["finetune"]
@@ -10,12 +11,14 @@ USAGE = """usage: vitedu finetune FROM --out FOLDER [--recipe RECIPE] [--data DA
 
 FROM: a run's folder, a file, a name such as vit_cifar10 or ViT-B_16, or a hub id.
 RECIPE: one of {recipes}; where it is left out, the one made for DATA.
+DATA: a hub name or a folder; vtab/TASK:FOLDER, a task of VTAB-1k; vtab:FOLDER, all that are there, each in a folder of
+OUT; `vitedu evaluate --data vtab` lists them.
 `vitedu finetune FROM --recipe RECIPE --help` lists all fields.
 """
 
 
 def finetune(arguments):
-    """Read the arguments, fine-tune, print the last evaluation."""
+    """Read the arguments, fine-tune, print the last evaluation.  Returns 1 if one task of many failed."""
     import tyro
 
     from ..recipes import FineTuning, finetuning_for, get_finetuning, list_finetunings
@@ -24,32 +27,67 @@ def finetune(arguments):
         print(USAGE.format(recipes=", ".join(list_finetunings())), end="")
         return 0 if "--help" in arguments or "-h" in arguments else 2
     start = arguments.pop(0)
-    name = take(arguments, "--recipe")
-    chosen = get_finetuning(name) if name else finetuning_for(value_of(arguments, "--data") or "")
+    name, data = take(arguments, "--recipe"), value_of(arguments, "--data") or ""
+    chosen = get_finetuning(name) if name else finetuning_for(data)
 
-    def finetune(
-        recipe: tyro.conf.AvoidSubcommands[Annotated[FineTuning, tyro.conf.arg(name="")]] = chosen,
-        *,
-        out: str,
-        data: str = "",
-        grid: bool = False,
-    ):
-        """Fine-tune.  Every field may be changed.
+    def read(arguments, chosen):
+        def finetune(
+            recipe: tyro.conf.AvoidSubcommands[Annotated[FineTuning, tyro.conf.arg(name="")]] = chosen,
+            *,
+            out: str,
+            data: str = "",
+            grid: bool = False,
+        ):
+            """Fine-tune.  Every field may be changed.
 
-        Args:
-            recipe: what is run.
-            out: the run's folder; a run or a search that was stopped goes on.
-            data: hub name or folder, in place of the recipe's.
-            grid: try each of the rates on a held-out part of the training images, then train on all with the best.
-        """
-        return recipe, out, data or None, grid
+            Args:
+                recipe: what is run.
+                out: the run's folder; a run or a search that was stopped goes on.
+                data: hub name or folder, in place of the recipe's.
+                grid: try each of the rates on a held-out part of the training images, then train on all with the best.
+            """
+            return recipe, out, data or None, grid
 
-    recipe, out, data, grid = tyro.cli(finetune, args=arguments, prog=f"vitedu finetune FROM --recipe {chosen.name}")
-    from ..engine.finetune import finetune as carry_out
+        return tyro.cli(finetune, args=arguments, prog=f"vitedu finetune FROM --recipe {chosen.name}")
 
-    results = carry_out(recipe, start, out, data, grid)
-    if int(os.environ.get("RANK", 0)) == 0:
-        print(", ".join(f"{name} {value:.4f}" for name, value in results.items()) or "done")
+    def carry_out(recipe, out, data, grid, name=""):
+        from ..engine.finetune import finetune
+
+        results = finetune(recipe, start, out, data, grid)
+        if int(os.environ.get("RANK", 0)) == 0:
+            print(name + (", ".join(f"{key} {value:.4f}" for key, value in results.items()) or "done"), flush=True)
+
+    read_first = read(arguments, chosen)  # before any file is looked for
+    if not data.startswith(("vtab/", "vtab:")):
+        return carry_out(*read_first)
+    from ..data.vtab import PREFIX, TASKS, split_name, tasks_in
+
+    def carry_out_task(name, folder, one_of_many):
+        task = TASKS[name]
+        size = _image_size(value_of(arguments, "--image-size"), start, task.classes)
+        recipe, out, _, grid = read(arguments, chosen.for_task(task.flip, task.crop, size))
+        out = os.path.join(out, name) if one_of_many else out
+        return carry_out(recipe, out, f"{PREFIX}{name}:{folder}", grid, f"{name}: " if one_of_many else "")
+
+    if data.startswith(PREFIX):
+        return carry_out_task(*split_name(data), False)
+    failed = 0
+    for task, folder in tasks_in(data.partition(":")[2]):
+        try:
+            carry_out_task(task, folder, True)
+        except (ValueError, OSError, ArithmeticError) as error:  # the others can be had all the same
+            print(f"vitedu: {task}: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+def _image_size(given: str | None, start: str, classes: int) -> int | None:
+    """What `--image-size` says; "None": the size of the weights."""
+    if given == "None":
+        from ..engine.start import starting_config
+
+        return starting_config(start, classes).image_size
+    return int(given) if given is not None and given.isdecimal() else None
 
 
 def value_of(arguments, option) -> str | None:

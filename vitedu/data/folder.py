@@ -32,7 +32,6 @@ class ImageFiles:
     """
 
     def __init__(self, folder: str, retry: Retry | None = None):
-        self.folder, self.retry = folder, retry or Retry()
         found = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not is_hidden(e.name))
         files, labels, self.class_names = [], [], []
         for name in found:
@@ -47,6 +46,10 @@ class ImageFiles:
         if not files:
             raise ValueError(f"data={folder!r} has no image files in class folders, such as {folder}/cat/1.jpg")
         self.class_names = one_form(self.class_names)
+        self._begin(folder, files, labels, retry)
+
+    def _begin(self, folder, files, labels, retry=None):
+        self.folder, self.retry = folder, retry or Retry()
         self.files = np.array([os.fsencode(file) for file in files])  # one block of memory, quick to hand to workers
         self.labels = np.array(labels, np.int64)
         self.chunks = np.ones(len(files), np.int64)

@@ -6,7 +6,9 @@ Taught in notebooks/14_pretraining.ipynb.  Shapes: `b` images of one micro-batch
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -198,9 +200,40 @@ def _as_it_is(batch):
 
 
 def _begin_worker(_):
-    """One thread each: there are as many workers as cores are meant to be used.  (PyTorch sees to itself.)"""
+    """One thread each: there are as many workers as cores are meant to be used.  (PyTorch sees to itself.)
+
+    A worker stops when the training process does, and only then: that one finishes its step when a terminal or a
+    cluster asks all processes to stop, and when it is killed, nobody is left to tell the workers.
+    """
+    for name in ("SIGINT", "SIGUSR1"):  # Windows has no SIGUSR1
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on Windows and macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_asked, name="vitedu-sigterm", daemon=True).start()
+    threading.Thread(target=_end_with_parent, name="vitedu-parent", daemon=True).start()
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].set_cpu_count(1)
+
+
+def _end_when_asked() -> None:
+    """SIGTERM counts when the training process sends it, which it does to a worker that does not end by itself."""
+    import multiprocessing
+
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != multiprocessing.parent_process().pid:
+        continue
+    os._exit(1)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that asked for this one, and end, too; the server of the workers follows them.
+
+    Its parent in the system's eyes is that server, which lives as long as a worker does.
+    """
+    import multiprocessing
+
+    multiprocessing.parent_process().join()
+    os._exit(1)

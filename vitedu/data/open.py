@@ -5,6 +5,7 @@
 | "digits" | scikit-learn's digits, no network needed |
 | a short name ("cifar10", "imagenet1k"; the table is in hub.py) | a data set of the Hugging Face hub |
 | "owner/name", "owner/name:configuration" | the same |
+| "vtab/dtd:FOLDER" | a task of VTAB-1k (vtab.py); its splits are train800, val200, train800val200 (or train), test |
 | a folder (a name that is short is taken as such: write ./digits for a folder) | parquet, arrow, tar or image files |
 """
 
@@ -14,6 +15,7 @@ import os
 
 import numpy as np
 
+from . import vtab
 from .classes import renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
@@ -62,6 +64,8 @@ def open_source(
     dataset, retry = os.fspath(dataset), retry or Retry()
     if dataset == "digits":
         source = _digits(split)
+    elif dataset.startswith((vtab.PREFIX, "vtab:")):
+        source = _open_task(dataset, split, streaming, image_column, label_column, retry)
     else:
         source = _locate(dataset, split, streaming, image_column, label_column, retry)
     source = renumbered(source, class_names, f"data={dataset!r}, split {split!r}")
@@ -82,6 +86,25 @@ def _digits(split):
     images, labels = (d.train_images, d.train_labels) if split == "train" else (d.test_images, d.test_labels)
     pixels = np.round((images + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
     return Arrays(pixels, labels, "digits", [str(digit) for digit in range(10)])
+
+
+def _open_task(dataset, part, streaming, image, label, retry):
+    """A task of VTAB-1k: by its lists, or from the splits they are cut from."""
+    if dataset.startswith("vtab:"):
+        raise ValueError(f"data={dataset!r} is not one data set; one task of it is vtab/dtd:FOLDER")
+    if streaming:
+        raise ValueError(f"streaming=True is not allowed for data={dataset!r}: its images lie here and there")
+    name, folder = vtab.split_name(dataset)
+    part = "train800val200" if part == "train" else part
+    if part not in vtab.PARTS:
+        raise _no_split(dataset, part, vtab.PARTS)
+    if not os.path.isdir(folder):
+        raise ValueError(f"data={dataset!r} is not allowed: there is no such folder (in {os.getcwd()})")
+    if vtab.has_lists(folder):
+        return vtab.ListedImages(name, part, folder)
+    needed = vtab.splits_of(vtab.TASKS[name], part)
+    sources = {split: _locate(folder, split, False, image, label, retry) for split in needed}
+    return vtab.open_vtab(name, part, sources)
 
 
 def _locate(dataset, split, streaming, image, label, retry):

@@ -46,6 +46,10 @@ class Augmentation:
         if self.mixup + self.cutmix > 1:
             raise ValueError(f"mixup={self.mixup} is not allowed with cutmix={self.cutmix}; their sum must be <= 1")
 
+    def __call__(self, images, positions, seed):
+        """`pixels` with the words of (seed, position): bytes (b, C, H, W), positions (b,) -> whole numbers 0 ... 255"""
+        return self.pixels(images, random_bits(seed, positions, 16))
+
     def pixels(self, images, bits):
         """Bytes (b, C, H, W) and words (b, 16)  ->  float32 whole numbers 0 ... 255"""
         H, W = images.shape[2:]

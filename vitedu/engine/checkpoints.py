@@ -2,14 +2,15 @@
 
 PyTorch's distributed checkpoints (`torch.distributed.checkpoint`): every process writes its own part, and any number of
 processes may read them again.  A checkpoint is written to `step_00001000.tmp` and renamed when all of it is on the
-disk, so a folder without `.tmp` is complete, and a kill at any moment leaves the one before.
+disk, so a folder without `.tmp` is complete, and a kill at any moment leaves the one before.  `manifest.py` keeps what
+was written apart from what is read, `storage.py` keeps the reading harmless.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
+import sys
 from pathlib import Path
 
 import torch.distributed as dist
@@ -22,7 +23,9 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 
-from .run_folder import check_classes, read_classes, write_json
+from .manifest import has_manifest, problems, set_aside, steps_in, steps_set_aside
+from .run_folder import changes, check_classes, read_classes, recipe_in
+from .storage import Planner, Reader, Writer, read_metadata
 
 __all__ = ["CheckpointError", "Checkpoints"]
 
@@ -37,11 +40,15 @@ class Checkpoints:
     """The checkpoints of one run.
 
     folder: where they are; keep: how many of the newest stay; keep_every: steps whose multiples stay for ever; classes:
-    names of the classes, a classes.json in each checkpoint.
+    names of the classes, a classes.json in each checkpoint; record: the run's recipe.json, which each has, too; guard:
+    called before one is written, it raises where this process may not write (`lock.py`).
     """
 
-    def __init__(self, folder, world, keep: int = 2, keep_every: int | None = None, tidy: bool = True, classes=None):
-        self.classes = classes
+    def __init__(
+        self, folder, world, keep: int = 2, keep_every: int | None = None, tidy: bool = True, classes=None, record=None,
+        guard=None,
+    ):  # fmt: skip
+        self.classes, self.record, self.guard, self.writes = classes, record, guard or (lambda: None), tidy
         self.folder, self.world, self.keep, self.keep_every = Path(folder), world, keep, keep_every
         self.pending = None  # (what is being written, its step)
         # The thread that writes talks to the other processes at the same time as training does: on a line of its own.
@@ -60,13 +67,9 @@ class Checkpoints:
 
         On a network's file system two processes may see a folder differently for a while.
         """
-        found = [self._steps_seen_here()]
+        found = [steps_in(self.folder)]
         dist.broadcast_object_list(found, src=0, group=self.line)
         return found[0]
-
-    def _steps_seen_here(self) -> list[int]:
-        names = [re.fullmatch(r"step_(\d+)", p.name) for p in self.folder.glob("step_*")]
-        return sorted(int(match[1]) for match in names if match)
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -75,10 +78,13 @@ class Checkpoints:
         self.finish()
         if step in self.steps():
             return
-        temporary = self.path(step).with_suffix(".tmp")
+        self.guard()
+        beside = {"recipe.json": self.record} if self.record else {}
+        beside |= {"classes.json": list(self.classes)} if self.classes else {}
+        writer = Writer(self.path(step).with_suffix(".tmp"), beside)
         try:
             state = _state(model, optimizer, average, step)
-            self.pending = dcp.async_save(state, checkpoint_id=str(temporary), process_group=self.line), step
+            self.pending = dcp.async_save(state, storage_writer=writer, process_group=self.line), step
         except _ERRORS as error:
             self._failed(step, error)
 
@@ -96,8 +102,6 @@ class Checkpoints:
             future.result()
             if self.world.is_first:
                 # The last file that is written is the list of all others, so here everything is there.
-                if self.classes:
-                    write_json(self.path(step).with_suffix(".tmp") / "classes.json", list(self.classes))
                 os.replace(self.path(step).with_suffix(".tmp"), self.path(step))
                 _flush_folder(self.folder)
                 self._prune()
@@ -105,7 +109,12 @@ class Checkpoints:
             self._failed(step, error)
 
     def close(self) -> None:
-        """Let a checkpoint that is being written come to its end, after an error somewhere else."""
+        """Let a checkpoint that is being written come to its end, after an error somewhere else.
+
+        After a second Ctrl-C nobody waits: the next start removes what is half written.
+        """
+        if sys.exc_info()[0] is KeyboardInterrupt:
+            return
         try:
             self.finish()
         except CheckpointError as error:
@@ -114,42 +123,108 @@ class Checkpoints:
     def _failed(self, step, error):
         if self.world.is_first:
             shutil.rmtree(self.path(step).with_suffix(".tmp"), ignore_errors=True)
-        there = self._steps_seen_here()
+        there = steps_in(self.folder)
         last = f"the last good one, {self.path(there[-1])}, is untouched" if there else "there is none before it"
         raise CheckpointError(f"the checkpoint of step {step} could not be written: {_cause(error)}; {last}") from error
 
     def _prune(self) -> None:
-        for step in self._steps_seen_here()[: -self.keep]:
+        for step in steps_in(self.folder)[: -self.keep]:
             if self.keep_every is None or step % self.keep_every:
                 shutil.rmtree(self.path(step))
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
-    def load_latest(self, model, optimizer, average) -> int:
+    def load_latest(self, model, optimizer, average, step: int | None = None, older: bool = True) -> int:
         """Read the newest checkpoint into model, optimiser (None: leave it out) and average; return its step, or 0.
 
-        A damaged checkpoint is named, and the one before is read.  Raises CheckpointError where none can be read,
-        ValueError where it was written with another list of classes.
+        step: read this one, and no other.  A damaged checkpoint is named, set aside where this is a run, and the one
+        before is read, unless older=False.  Raises CheckpointError where none can be read, ValueError where it was
+        written by another run or with another list of classes.
         """
-        failures = []
-        for step in reversed(self.steps()):
-            check_classes(read_classes(self.path(step)), self.classes, str(self.path(step)))
-            state = _state(model, optimizer, average, step)
-            try:
-                dcp.load(state, checkpoint_id=str(self.path(step)), process_group=self.line)
-            except _ERRORS as error:
-                failures.append(f"{self.path(step)}: {_cause(error)}")
-                if self.world.is_first:
-                    print(f"checkpoint {failures[-1]}; trying the one before", flush=True)
+        steps, damaged = self.steps(), []
+        if step is not None and step not in steps:
+            raise CheckpointError(f"step={step} is not allowed: {self.folder} has the checkpoints of steps {steps}")
+        lost = [s for s in steps_set_aside(self.folder) if not steps or s > steps[-1]]
+        if lost and not older and step is None:
+            raise CheckpointError(
+                f"the checkpoint of step {lost[-1]} in {self.folder} was set aside as damaged; go on with the run, or "
+                f"allow an older one, of step {steps[-1] if steps else 'none'} (--step, --allow-older)"
+            )
+        for wanted in reversed(steps) if step is None else [step]:
+            path = self.path(wanted)
+            wrong, metadata = self._look_at(path)
+            state = _state(model, optimizer, average, wanted)
+            if not wrong:
+                self._check_run(path)
+                try:
+                    reader = Reader(path, metadata)
+                    dcp.load(state, storage_reader=reader, planner=Planner(), process_group=self.line)
+                    if state["step"] != wanted:
+                        wrong = f"it says that it is of step {str(state['step'])[:20]}"
+                except _ERRORS as error:
+                    wrong = _cause(error)
+            if wrong:
+                damaged.append(path)
+                there = [s for s in steps if s < wanted] if step is None else []
+                if not older and there:
+                    raise CheckpointError(
+                        f"checkpoint {path} is damaged: {wrong}; go on with the run, or allow an older one, of step "
+                        f"{there[-1]} (--step, --allow-older)"
+                    )
+                if there:
+                    self._say(f"checkpoint {path} is damaged: {wrong}; trying the one before")
+                else:
+                    self._say(f"checkpoint {path} is damaged: {wrong}")
                 continue
             if optimizer is None:
                 set_model_state_dict(model, state["model"])
             else:
                 set_state_dict(model, optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
-            return int(state["step"])
-        if failures:
-            raise CheckpointError("no checkpoint could be read:\n  " + "\n  ".join(failures))
+            self._set_aside(damaged)
+            return wanted
+        if damaged:
+            raise CheckpointError(f"no checkpoint could be read, of {', '.join(path.name for path in damaged)}")
         return 0
+
+    def _look_at(self, path):
+        """(what is wrong with a checkpoint, "" where it is whole; its metadata), the same for all processes.
+
+        Each looks at its part of the files.
+        """
+        wrong, metadata = [], None
+        if has_manifest(path):
+            wrong = problems(path, slice(self.world.rank, None, self.world.size))
+        elif self.world.is_first:
+            self._say(
+                f"checkpoint {path} has no manifest: an older version wrote it, and nobody can tell a changed bit"
+            )
+        try:
+            metadata = read_metadata(path)
+        except (OSError, ValueError) as error:
+            wrong.append(str(error).splitlines()[0])
+        everywhere = [None] * self.world.size
+        dist.all_gather_object(everywhere, wrong, group=self.line)
+        return next((lines[0] for lines in everywhere if lines), ""), metadata
+
+    def _check_run(self, path) -> None:
+        check_classes(read_classes(path), self.classes, str(path))
+        if self.record and (path / "recipe.json").exists():
+            changed = changes(path, *recipe_in(self.record), self.record.get("begun_from", ""))
+            if changed:
+                raise ValueError(
+                    f"{path} was written by another run than recipe.json tells: {'; '.join(changed)}; was that file "
+                    f"changed?  Without it, it is restored from the newest checkpoint"
+                )
+
+    def _set_aside(self, damaged) -> None:
+        if self.world.is_first and self.writes:
+            for path in damaged:
+                self._say(f"{path} is now {set_aside(path).name}; its step is written anew when the run gets there")
+        self.world.barrier()
+
+    def _say(self, text) -> None:
+        if self.world.is_first:
+            print(text, flush=True)
 
 
 def _state(model, optimizer, average, step) -> dict:
@@ -172,9 +247,14 @@ def _cause(error: BaseException) -> str:
 
 
 def _flush_folder(folder) -> None:
-    """Make a rename last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Make a rename last through a power cut, where a system can flush a folder: Windows cannot."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
     try:
         os.fsync(handle)
+    except OSError:
+        pass
     finally:
         os.close(handle)

@@ -7,6 +7,7 @@ and on CPUs (gloo).
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class World:
     rank: int
     size: int
     device: torch.device
+    between: Callable[[], object] = bool  # called between the batches of an evaluation, which may be left there
 
     @property
     def is_first(self) -> bool:

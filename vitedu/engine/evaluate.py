@@ -37,6 +37,7 @@ def _batches(source, ids, transform, world, run, batch_size):
     )  # fmt: skip
     for micro_batches in loader:
         for batch in micro_batches:
+            world.between()
             inside = torch.from_numpy(batch.positions < len(ids))
             yield batch._replace(valid=batch.valid & inside)
 
@@ -45,12 +46,14 @@ def _batches(source, ids, transform, world, run, batch_size):
 def _evaluating(net):
     was_training = net.training
     net.eval()
-    with torch.no_grad():
-        yield
-    net.train(was_training)
-    for module in net.modules():
-        if hasattr(module, "reshard"):  # FSDP2 would let go of the last gathered parameters in backward: there was none
-            module.reshard()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        net.train(was_training)
+        for module in net.modules():
+            if hasattr(module, "reshard"):  # FSDP2 would let go of the last gathered ones in backward: there was none
+                module.reshard()
 
 
 def evaluate_run(net, objective, source, transform, world, run, autocast, batch_size=512) -> dict[str, float]:

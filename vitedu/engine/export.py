@@ -13,11 +13,11 @@ from vitedu_numpy.weights.loading import save_npz
 
 from ..models import build
 from ..recipes import Execution
-from ..weights.safe import save_safetensors
+from ..weights.safe import read_json, save_safetensors
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import processes
-from .run_folder import read_classes, read_precision, read_recipe
+from .run_folder import place_of_recipe, read_classes, read_precision, read_recipe
 
 __all__ = ["export_model", "export_run", "make_model", "preparation_of"]
 
@@ -36,12 +36,12 @@ def make_model(recipe):
     return build(recipe.model, recipe.seed)
 
 
-def export_model(model, average, recipe, path, world, dtype=np.float32, classes=None) -> None:
+def export_model(model, average, recipe, path, world, dtype=np.float32, classes=None, step=None) -> None:
     """Gather the weights (the averaged ones, where there are any) on the first process and write them to `path`.
 
     A name that ends in .npz gives the authors' layout, .safetensors our own names; `from_pretrained` reads both.  What
     masked patches have trained becomes a ViT with a new, zero head.  classes: their names, which go into the file, as
-    does the preparation of images for evaluation.
+    do the step and the preparation of images for evaluation.
     """
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     with average.in_place_of(model):
@@ -51,7 +51,7 @@ def export_model(model, average, recipe, path, world, dtype=np.float32, classes=
         whole.load_state_dict(state)
         if recipe.objective == "masked_patches":
             whole = whole.classifier(recipe.seed)
-        about = About(classes, preparation_of(recipe.data))
+        about = About(classes, preparation_of(recipe.data), step)
         if str(path).endswith(".npz"):
             save_npz(whole.float(), path, about=about)
         else:
@@ -59,20 +59,26 @@ def export_model(model, average, recipe, path, world, dtype=np.float32, classes=
     world.barrier()
 
 
-def export_run(folder, path, dtype=np.float32) -> int:
+def export_run(folder, path, dtype=np.float32, step: int | None = None, allow_older: bool = False) -> int:
     """Write the weights of a run's last checkpoint to `path`; return its step.
 
-    Raises ValueError for another ending than .safetensors or .npz, or a folder without a run or a checkpoint.
+    step: take this one; allow_older: take the one before where the last is damaged.  Raises CheckpointError where it is
+    and neither was asked for, ValueError for another ending than .safetensors or .npz, or a folder without a run or a
+    checkpoint.
     """
     if not str(path).endswith((".safetensors", ".npz")):
         raise ValueError(f"out={str(path)!r} is not allowed; the name must end in .safetensors or .npz")
-    recipe, _ = read_recipe(folder)
+    folder = Path(folder)
+    place = place_of_recipe(folder) or folder
+    recipe, _ = read_recipe(place)
     with processes(Execution(device="cpu")) as world:
-        checkpoints = Checkpoints(Path(folder) / "checkpoints", world, keep=1_000_000, tidy=False)
+        checkpoints = Checkpoints(
+            folder / "checkpoints", world, keep=1_000_000, tidy=False, record=read_json(place / "recipe.json")
+        )
         model = make_model(recipe).to(torch.float64 if read_precision(folder) == "float64" else torch.float32)
         average = Average(model, recipe.ema)
-        step = checkpoints.load_latest(model, None, average)
-        if step == 0:
+        found = checkpoints.load_latest(model, None, average, step, older=allow_older)
+        if found == 0:
             raise ValueError(f"folder={str(folder)!r} holds no checkpoint")
-        export_model(model, average, recipe, path, world, dtype, read_classes(folder))
-    return step
+        export_model(model, average, recipe, path, world, dtype, read_classes(place), found)
+    return found

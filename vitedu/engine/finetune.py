@@ -21,8 +21,10 @@ from vitedu_numpy.weights.files import replacing
 
 from ..data.memory import first_size
 from ..data.open import open_source
+from ..data.vtab import PREFIX
 from ..recipes import format_recipe
 from .distributed import processes
+from .lock import FolderLock
 from .report import read_metrics
 from .run_folder import write_json
 from .start import starting_config
@@ -41,8 +43,9 @@ def finetune(tuning, start: str, out, data: str | None = None, grid: bool = Fals
     recipe, num_images = recipe_for(tuning, start, data)
     if grid:
         held_out = dev_images(tuning, num_images)
-    with processes(recipe.run) as world:
+    with processes(recipe.run) as world, FolderLock(out, world) as lock:
         if grid:
+            lock.take()  # around the whole search; a run takes its own
             rate = choose_rate(recipe, tuning.rates, held_out, out, world, data)
             recipe = replace(recipe, learning_rate=rate)
         if world.is_first:
@@ -81,12 +84,16 @@ def dev_images(tuning, num_images: int) -> int:
 def choose_rate(recipe, rates, held_out: int, out, world, data: str | None = None) -> float:
     """Train once with each learning rate on all but `held_out` images, and return the best on those.
 
+    For a task of VTAB-1k these are its 200, as the paper has it.
+
     The highest accuracy wins; of equal ones the lower loss.  A rate at which the run diverges has lost.  A search that
     was stopped goes on where it was; the choice is written to `out`.
     """
     out, lines = Path(out), []
     few = recipe.data.train_images  # of so few, some are held out: no others take part in the search
     part = {"hold_out": held_out} | ({} if few is None else {"train_images": few - held_out})
+    if few is None and (data or recipe.data.dataset).startswith(PREFIX):  # what is held out has a name there
+        part = {"train_split": "train800", "eval_split": "val200"}
     recipe = replace(recipe, data=replace(recipe.data, **part))
     for rate in rates:
         folder = out / "grid" / f"{rate:g}"

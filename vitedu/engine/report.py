@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -24,12 +25,13 @@ class Report:
         self.active, self.batch_size, self.folder, self.peak = world.is_first, batch_size, Path(folder), peak
         self.file = self.board = self.bar = None
         self.last_time, self.last_step = time.perf_counter(), start
-        self.seconds = 0.0
+        self.seconds, self.evaluated = 0.0, False
         if not self.active:
             return
         path = self.folder / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= start] if path.exists() else []
         self.seconds = max((line.get("seconds", 0.0) for line in kept), default=0.0)
+        self.evaluated = any(line["step"] == start and "loss" not in line for line in kept)  # the checkpoint's step
         with replacing(path) as temporary:
             Path(temporary).write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.file = open(path, "a", encoding="utf-8")  # open as long as the run
@@ -77,14 +79,31 @@ class Report:
 
 
 def read_metrics(path) -> list[dict]:
-    """The lines of a `metrics.jsonl`.  A last line that a kill cut off is left out."""
-    lines = []
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
+    """The lines of a `metrics.jsonl`.
+
+    A damaged line is named on stderr and left out; a last one that a kill cut off is left out without a word.
+    """
+    lines, found = Path(path).read_bytes().split(b"\n"), []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
-            lines.append(json.loads(line))
-        except ValueError:
-            break
-    return lines
+            found.append(_numbers(line))
+        except (ValueError, RecursionError) as error:
+            if number < len(lines):  # else no line end follows
+                print(f"{path}, line {number} is damaged and left out: {error}", file=sys.stderr, flush=True)
+    return found
+
+
+def _numbers(line: bytes) -> dict:
+    """A line that `Report` wrote.  Raises ValueError for any other."""
+    values = json.loads(line.decode("utf-8"))
+    if not isinstance(values, dict) or not all(type(values.get(name)) is int for name in ("step", "images")):
+        raise ValueError(f"expected an object with step and images, got {line[:40]!r}")
+    for name, value in values.items():
+        if type(value) not in (int, float):
+            raise ValueError(f"{name}={value!r} is no number")
+    return values
 
 
 def _tensorboard(folder, start):

@@ -7,7 +7,8 @@
 | versions.json | of Python and the packages |
 | metrics.jsonl | one line per report |
 | curves.png | loss, accuracy, learning rate |
-| checkpoints/ | see `checkpoints.py` |
+| checkpoints/ | see `checkpoints.py`; each has its own recipe.json and classes.json |
+| run.lock | while it runs: which process has the folder, see `lock.py` |
 | model.safetensors | the weights at the end |
 """
 
@@ -24,8 +25,12 @@ from vitedu_numpy.weights.files import replacing
 
 from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
 from ..weights.safe import read_json
+from .manifest import problems, steps_in
 
-__all__ = ["check_classes", "open_run", "read_classes", "read_precision", "read_recipe", "versions", "write_json"]
+__all__ = [
+    *("changes", "check_classes", "open_run", "place_of_recipe", "read_classes", "read_precision", "read_recipe"),
+    *("recipe_in", "versions", "write_json"),
+]
 
 _PACKAGES = ("vitedu", "torch", "numpy", "datasets", "pyarrow", "pillow", "simplejpeg", "opencv-python-headless")
 _MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
@@ -34,59 +39,92 @@ _MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
 def open_run(
     folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str], classes=None,
     begun_from: str = "",
-) -> None:  # fmt: skip
-    """Write what is run into a new folder; in an old one, see that it is the same run.
+) -> dict:  # fmt: skip
+    """Write what is run into a new folder; in an old one, see that it is the same run.  What recipe.json then holds.
 
     precision: what was taken, where the recipe leaves it open; facts: what else stands in versions.json; classes: the
     names that number the labels, None where the data do not tell; begun_from: the digest of the weights that it begins
     from, "" for new ones.  Only `run.*`, how it is carried out, the notes, and where data and weights lie may have
-    changed.  Raises ValueError that names every other difference.
+    changed.  Raises ValueError that names every other difference, unless there is no checkpoint yet: then nothing is
+    lost, and the folder begins anew.  A recipe.json that is gone is taken from the newest checkpoint.
     """
     folder = Path(folder)
-    if (folder / "recipe.json").exists():
-        old, old_images = read_recipe(folder)
-        old_start = read_json(folder / "recipe.json").get("begun_from", "")
-        before, now = (
-            flatten(r) | {"images in the data set": n, "the digest of the weights it begins from": digest}
-            for r, n, digest in ((old, old_images, old_start), (recipe, num_images, begun_from))
-        )
-        changed = [
-            f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
-            for name in sorted({*before, *now})
-            if not name.startswith(("run.", "notes.", "data.dataset"))
-            and name != "start"
-            and before.get(name) != now.get(name)
-        ]
-        if changed:
-            raise ValueError(
-                f"out={str(folder)!r} holds another run; give another folder, or undo: {'; '.join(changed)}"
+    kind = type(recipe.model).__name__
+    record = {"model_kind": kind, "num_images": num_images, "data": dataset, "precision": precision}
+    record |= {"begun_from": begun_from} if begun_from else {}
+    record["recipe"] = asdict(recipe)
+    place = place_of_recipe(folder)
+    if place is not None:
+        changed = changes(place, recipe, num_images, begun_from)
+        kept = folder / "checkpoints"
+        if steps_in(kept) or any(kept.glob("damaged_*")) or (folder / "model.safetensors").exists():
+            if changed:
+                raise ValueError(
+                    f"out={str(folder)!r} holds another run; give another folder, or undo: {'; '.join(changed)}"
+                )
+            check_classes(read_classes(place), classes, f"out={str(folder)!r}")
+        if world.is_first and changed:
+            print(
+                f"{folder}: another run was stopped here before its first checkpoint; this one begins in its place",
+                flush=True,
             )
-        check_classes(read_classes(folder), classes, f"out={str(folder)!r}")
+        if world.is_first and place != folder:
+            print(f"{folder / 'recipe.json'} is gone; it was restored from {place}", flush=True)
     world.barrier()
     if world.is_first:
         folder.mkdir(parents=True, exist_ok=True)
-        record = {"model_kind": type(recipe.model).__name__, "num_images": num_images, "data": dataset}
-        record["precision"] = precision
-        record |= {"begun_from": begun_from} if begun_from else {}
-        write_json(folder / "recipe.json", {**record, "recipe": asdict(recipe)})
+        write_json(folder / "recipe.json", record)
         where = {"processes": world.size, "device": str(world.device)}
         write_json(folder / "versions.json", versions() | where | facts)
         if classes:
             write_json(folder / "classes.json", list(classes))
     world.barrier()
+    return record
+
+
+def place_of_recipe(folder) -> Path | None:
+    """Where a run's recipe.json stands: in its folder, else in its newest checkpoint; None: nowhere."""
+    folder = Path(folder)
+    if (folder / "recipe.json").exists():
+        return folder
+    places = [folder / "checkpoints" / f"step_{step:08d}" for step in reversed(steps_in(folder / "checkpoints"))]
+    return next((p for p in places if (p / "recipe.json").exists() and not problems(p, only="recipe.json")), None)
+
+
+def changes(place, recipe, num_images: int, begun_from: str = "") -> list[str]:
+    """What makes a run another one than that whose recipe.json stands in the folder `place`, one line for each."""
+    old, old_images = read_recipe(place)
+    old_start = read_json(Path(place) / "recipe.json").get("begun_from", "")
+    before, now = (
+        flatten(r) | {"images in the data set": n, "the digest of the weights it begins from": digest}
+        for r, n, digest in ((old, old_images, old_start), (recipe, num_images, begun_from))
+    )
+    return [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted({*before, *now})
+        if not name.startswith(("run.", "notes.", "data.dataset"))
+        and name != "start"
+        and before.get(name) != now.get(name)
+    ]
 
 
 def read_recipe(folder) -> tuple[Recipe, int]:
     """(the recipe of a run's folder, number of training images).  Raises OSError or ValueError that name the file."""
     path = Path(folder) / "recipe.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        parts = found["recipe"]
-        kinds = {"model": _MODELS[found["model_kind"]], "data": DataRecipe, "notes": Notes, "run": Execution}
-        parts |= {name: kind(**parts[name]) for name, kind in kinds.items()}
-        return Recipe(**parts), int(found["num_images"])
+        return recipe_in(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} does not hold the recipe of a run: {error}") from error
+        has_copy = any((path.parent / "checkpoints").glob("step_*/recipe.json"))
+        advice = "; remove it, and it is restored from the newest checkpoint" if has_copy else ""
+        raise ValueError(f"{path} does not hold the recipe of a run: {error}{advice}") from error
+
+
+def recipe_in(record) -> tuple[Recipe, int]:
+    """(recipe, number of training images) of what stands in a recipe.json.  Raises ValueError, TypeError, KeyError."""
+    parts = dict(record["recipe"])
+    kinds = {"model": _MODELS[record["model_kind"]], "data": DataRecipe, "notes": Notes, "run": Execution}
+    parts |= {name: kind(**parts[name]) for name, kind in kinds.items()}
+    return Recipe(**parts), int(record["num_images"])
 
 
 def read_classes(folder) -> list[str] | None:
@@ -117,12 +155,11 @@ def check_classes(before, now, what: str) -> None:
 
 def read_precision(folder) -> str | None:
     """The precision that the run in a folder was last carried out in; None where there is no run.  Errors as above."""
-    if not (Path(folder) / "recipe.json").exists():
+    folder = place_of_recipe(folder)
+    if folder is None:
         return None
     recipe, _ = read_recipe(folder)
-    found = json.loads((Path(folder) / "recipe.json").read_text(encoding="utf-8")).get(
-        "precision", recipe.run.precision
-    )
+    found = read_json(folder / "recipe.json").get("precision", recipe.run.precision)
     if found not in ("bf16", "float32", "float64"):
         raise ValueError(f"{folder}/recipe.json has precision={found!r}; allowed is 'bf16', 'float32' or 'float64'")
     return found

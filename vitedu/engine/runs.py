@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from vitedu_numpy.weights.files import replacing
 
 from ..recipes import flatten
+from .manifest import has_manifest, problems, steps_in
 from .report import read_metrics
-from .run_folder import read_recipe
+from .run_folder import place_of_recipe, read_recipe
 
-__all__ = ["Run", "compare", "differences", "draw", "read_run", "write_csv"]
+__all__ = ["Run", "compare", "differences", "draw", "file_names", "read_run", "read_runs", "verify", "write_csv"]
 
 COLUMNS = (
     *("step", "images", "seconds", "loss", "accuracy", "learning_rate", "grad_norm", "images_per_second"),
@@ -40,8 +42,52 @@ class Run(NamedTuple):
 def read_run(folder) -> Run:
     """Raises OSError or ValueError, naming the file, where the folder holds no run."""
     folder = Path(folder)
-    recipe, _ = read_recipe(folder)
+    recipe, _ = read_recipe(place_of_recipe(folder) or folder)
     return Run(folder.name, flatten(recipe), read_metrics(folder / "metrics.jsonl"))
+
+
+def read_runs(folders) -> list[Run]:
+    """As `read_run`, each named by as much of its path as tells them apart: a/run and b/run."""
+    paths = [Path(folder).resolve().parts for folder in folders]
+    runs = []
+    for folder, path in zip(folders, paths, strict=True):
+        others = [other for other in paths if other != path]
+        length = next((n for n in range(1, len(path)) if all(other[-n:] != path[-n:] for other in others)), len(path))
+        runs.append(read_run(folder)._replace(name="/".join(path[-length:])))
+    return runs
+
+
+def file_names(runs) -> list[str]:
+    """A name for the table of each run, no two of them equal, not even where capitals do not count."""
+    names, taken = [], set()
+    for run in runs:
+        stem = re.sub(r"[^\w.-]", "-", run.name).strip("-")
+        name, count = stem, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{stem}-{count}"
+        taken.add(name.casefold())
+        names.append(f"{name}.csv")
+    return names
+
+
+def verify(folders) -> tuple[list[str], bool]:
+    """(a line for each checkpoint of these runs, is one of them damaged?)  Reads every file that they hold."""
+    lines, damaged = [], False
+    for folder in folders:
+        kept = Path(folder) / "checkpoints"
+        steps = steps_in(kept)
+        lines += [] if steps else [f"{kept}: no checkpoint"]
+        for path in (kept / f"step_{step:08d}" for step in steps):
+            size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
+            if not has_manifest(path):
+                lines.append(f"{path}: no manifest, an older version wrote it ({size:.2f} MB)")
+                continue
+            found = problems(path)
+            damaged = damaged or bool(found)
+            lines.append(f"{path}: {'damaged: ' + '; '.join(found) if found else f'whole ({size:.2f} MB)'}")
+        lines += [f"{path}: set aside as damaged" for path in sorted(kept.glob("damaged_*"))]
+    return lines, damaged
 
 
 def differences(runs) -> dict[str, list]:

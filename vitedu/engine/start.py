@@ -20,13 +20,13 @@ TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "head_bias", "im
 def weights_at(start: str) -> str:
     """What `from_pretrained` is given: `start` itself; of a run's folder the weights at its end.
 
-    Raises ValueError for the folder of a run that has not ended, and for a checkpoint of training, which is a pickle.
+    Raises ValueError for the folder of a run that has not ended, and for a checkpoint of training.
     """
     folder = Path(os.fspath(start))
     if (folder / ".metadata").exists() or (folder.name == "checkpoints" and folder.is_dir()):
         raise ValueError(
-            f"start={str(start)!r} is a checkpoint of training, which may run anything while it is read; start must be "
-            f"the run's folder, or what `vitedu export` writes"
+            f"start={str(start)!r} is a checkpoint of training, with an optimiser and in parts; start must be the "
+            f"run's folder, or what `vitedu export` writes"
         )
     if not (folder / "recipe.json").exists():
         return str(start)

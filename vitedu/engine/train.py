@@ -23,6 +23,7 @@ from .checkpoints import Checkpoints
 from .distributed import parallelise, processes, sync_gradients
 from .evaluate import check_labels, evaluate_few_shot, evaluate_run
 from .export import export_model, make_model
+from .lock import FolderLock
 from .objective import make_objective
 from .optimizer import clip_gradients, make_optimizer, rate_at
 from .peak import flops_per_image, peak_flops
@@ -31,6 +32,7 @@ from .report import Report
 from .run_folder import open_run, read_classes
 from .runs import draw, read_run
 from .start import begin_from
+from .stop import Asked, Stop
 
 __all__ = ["train"]
 
@@ -40,10 +42,11 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
 
     recipe: a `Recipe`; out: the run's folder; data: a hub name or a folder, in place of `recipe.data.dataset`.
     Raises ValueError where recipe, data and folder do not fit together, FloatingPointError where the loss is not
-    finite, CheckpointError where a checkpoint cannot be written or read.  All checkpoints written by then stay.
+    finite, CheckpointError where a checkpoint cannot be written or read, LockedError where another process has the
+    folder.  All checkpoints written by then stay.  SIGTERM, SIGUSR1 and Ctrl-C: see `stop.py`.
     """
     run, out = recipe.run, Path(out)
-    with processes(run) as world:
+    with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
         # ---- data ------------------------------------------------------------------------------------------------
         dataset = data or recipe.data.dataset
         train_source, eval_source = open_data(recipe.data, dataset)
@@ -73,8 +76,11 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
         facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
         classes = one_form(train_source.class_names) if recipe.objective == "classify" else None
-        open_run(out, recipe, dataset, len(train_source), world, precision, facts, classes, begun_from)
-        checkpoints = Checkpoints(out / "checkpoints", world, run.keep, run.keep_every, classes=classes)
+        lock.take()
+        record = open_run(out, recipe, dataset, len(train_source), world, precision, facts, classes, begun_from)
+        checkpoints = Checkpoints(
+            out / "checkpoints", world, run.keep, run.keep_every, classes=classes, record=record, guard=lock.check
+        )
         start = checkpoints.load_latest(model, optimizer, average)
         best = peak * world.size / flops_per_image(recipe)  # images/s
         report = Report(out, world, total_steps, start, recipe.batch_size, best)
@@ -97,14 +103,16 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
             )
         evaluate = partial(
             evaluate_all, recipe, net, model, average, objective, train_source, eval_source,
-            evaluation_transform(recipe.data, shape), world, autocast, dtype,
+            evaluation_transform(recipe.data, shape), stop.world, autocast, dtype, report, total_steps,
         )  # fmt: skip
-        window, results = Window(world), {}
+        window = Window(world)
         net.train()
         try:
+            # An evaluation that was left, because somebody asked to stop, is made up for.
+            results = evaluate(start) if start and not world.count(int(report.evaluated)) else {}
             for step, micro_batches in enumerate(loader, start):
                 optimizer.lr = rate_at(step, recipe, total_steps)
-                count = world.count(sum(int(batch.valid.sum()) for batch in micro_batches))
+                count = stop.count(sum(int(batch.valid.sum()) for batch in micro_batches))
                 if count == 0:
                     raise ValueError(f"not one image of step {step} could be read: {micro_batches[0].problems[:1]}")
                 sums = torch.zeros(2, dtype=torch.float64, device=world.device)
@@ -130,14 +138,19 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
                     window.read(optimizer.lr)
                 if done % run.log_every == 0 or done == total_steps:
                     report.log(done, **window.summary(), learning_rate=optimizer.lr)
-                if is_due(done, run.evaluate_every) or is_due(done, run.few_shot_every) or done == total_steps:
-                    results = evaluate(done, done == total_steps)
-                    if results:
-                        report.log(done, **results)
-                if save:
+                results = evaluate(done) or results  # where it is due
+                leaving = stop.wanted()
+                if leaving and window.is_open:
+                    window.read(optimizer.lr)
+                    report.log(done, **window.summary(), learning_rate=optimizer.lr)
+                if save or leaving:
                     checkpoints.save(done, model, optimizer, average)
+                if leaving:
+                    checkpoints.finish()
+                    stop.leave(done, total_steps, report)
             checkpoints.finish()
-            export_model(model, average, recipe, out / "model.safetensors", world, classes=read_classes(out))
+            weights = out / "model.safetensors"
+            export_model(model, average, recipe, weights, world, classes=read_classes(out), step=total_steps)
         finally:
             checkpoints.close()
             report.close()
@@ -215,6 +228,11 @@ class Window:
             if self.skipped <= 20:
                 print(f"skipped an image that cannot be read: {problem}", flush=True)
 
+    @property
+    def is_open(self) -> bool:
+        """Are there steps that no line has told of yet?"""
+        return bool(self.unread or self.losses)
+
     def read(self, lr: float) -> None:
         """Sum over processes.  Raises FloatingPointError, naming the step, where a loss is not finite."""
         if not self.unread:
@@ -249,18 +267,29 @@ class Window:
 
 
 def evaluate_all(recipe, net, model, average, objective, train_source, eval_source, transform, world, autocast, dtype,
-                 step, last) -> dict[str, float]:  # fmt: skip
-    """Accuracy with the weights of now, and with the averaged ones; few-shot accuracy where it is due."""
-    run, results = recipe.run, {}
-    if eval_source is None:
+                 report, total_steps, step) -> dict[str, float]:  # fmt: skip
+    """Accuracy with the weights of now, and with the averaged ones; few-shot accuracy; what is due after this step.
+
+    {} where nothing is, or where the run was asked to stop.
+    """
+    run, results, last = recipe.run, {}, step == total_steps
+    accuracy_due = last or is_due(step, run.evaluate_every)
+    few_shot_due = run.few_shot_every and (last or is_due(step, run.few_shot_every))
+    if eval_source is None or not (accuracy_due or few_shot_due):
         return results
     with_weights = [("", nullcontext())] + ([("ema_", average.in_place_of(model))] if average.weights else [])
-    for prefix, weights in with_weights:
-        with weights:
-            if last or is_due(step, run.evaluate_every):
-                found = evaluate_run(net, objective, eval_source, transform, world, run, autocast)
-                results |= {prefix + name: value for name, value in found.items()}
-            if run.few_shot_every and (last or is_due(step, run.few_shot_every)):
-                found = evaluate_few_shot(net, model, train_source, eval_source, transform, world, run, autocast, dtype)
-                results |= {prefix + name: value for name, value in found.items()}
+    try:
+        for prefix, weights in with_weights:
+            with weights:
+                if accuracy_due:
+                    found = evaluate_run(net, objective, eval_source, transform, world, run, autocast)
+                    results |= {prefix + name: value for name, value in found.items()}
+                if few_shot_due:
+                    found = evaluate_few_shot(
+                        net, model, train_source, eval_source, transform, world, run, autocast, dtype
+                    )
+                    results |= {prefix + name: value for name, value in found.items()}
+    except Asked:
+        return {}
+    report.log(step, **results)
     return results

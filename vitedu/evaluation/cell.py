@@ -14,6 +14,7 @@ from functools import partial
 
 import torch
 
+from ..data.vtab import PREFIX, split_name
 from ..engine.distributed import processes
 from ..engine.evaluate import evaluate_scores
 from ..engine.run_folder import versions, write_json
@@ -48,13 +49,17 @@ def evaluate_cell(
     """How often the model is right, with a standard error beside each number; as a dict, and as a file in `out`.
 
     model: from `load`; name: what to call it.  data: a name in `SETS`, or what `open_source` opens; split: None: the
-    paper's, or "validation"; folder, labels, convention, by_number: as in `open_set`.  out: a folder; a cell that is
-    there already is read, not computed again, unless again=True.  run: device, precision, workers; float32 where
-    nothing is said, since bfloat16 changes some answers.
+    paper's, "test" for a task of VTAB-1k ("vtab/dtd:FOLDER", or "vtab/dtd" with folder=), or else "validation"; folder,
+    labels, convention, by_number: as in `open_set`.  out: a folder; a cell that is there already is read, not computed
+    again, unless again=True.  run: device, precision, workers; float32 where nothing is said, since bfloat16 changes
+    some answers.
 
     Raises ValueError where data and model do not fit together, else what `open_source` raises.
     """
     run = replace(run or Execution(), precision="float32") if (run or Execution()).precision == "auto" else run
+    if data.startswith(PREFIX):
+        task, folder = split_name(data if folder is None else f"{data}:{folder}")
+        data = PREFIX + task
     t = model.transform
     preparation = {"size": list(t.shape), "eval_resize": t.eval_resize}
     key = {
@@ -85,6 +90,7 @@ def evaluate_cell(
         cell = {
             "kind": CELL,
             "model": {"name": name, "digest": key["model"], "type": type(model).__name__,
+                      "step": getattr(model, "step", None),
                       "parameters": sum(p.numel() for p in model.parameters())},
             "data": {"name": data, "split": split, "folder": key["folder"], "labels": key["labels"],
                      "classes": opened.how, "images": len(opened.source), "left_out": len(opened.source) - n,

@@ -24,13 +24,14 @@ def load(path_or_id):
     transform  image file, PIL image or array -> (C, H, W) floats: the evaluation of the run's recipe where the file
                says it, else that of the authors' ViT and BiT: the whole image at the model's size, in [-1, 1]
     predict    `predict.predict` with this model
+    step       of the training run that the weights are from, None where the file does not tell
 
     Raises what `from_pretrained` raises.
     """
     model = from_pretrained(path_or_id).eval()
     config = model.config
     about = about_pretrained(path_or_id, config.num_classes)
-    model.classes = about.classes
+    model.classes, model.step = about.classes, about.step
     preparation = about.preparation or {}
     try:
         model.transform = Transform((config.channels, *config.image_hw), **preparation)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.classes import new_numbers
 from ..data.open import open_source
+from ..data.vtab import PREFIX, TASKS
 from . import imagenet
 
 __all__ = ["SETS", "EvaluationSet", "Opened", "open_set"]
@@ -58,11 +59,14 @@ class Opened:
 def open_set(name, split, model, *, folder=None, labels=None, convention="all", by_number=False, streaming=False):
     """(name of the split, `Opened`) of a name in `SETS`, a folder or a hub name.
 
-    folder: where the images are, in place of what the name stands for; labels: the file with real.json, or ObjectNet's
-    mapping; convention: as in `imagenet.judge_objectnet`; by_number: take class numbers as they are, though the names
-    differ or are not known.  Raises ValueError where data and model do not name the same classes.
+    name: "vtab/dtd" for a task of VTAB-1k, which needs folder.  folder: where the images are, in place of what the name
+    stands for; labels: the file with real.json, or ObjectNet's mapping; convention: as in `imagenet.judge_objectnet`;
+    by_number: take class numbers as they are, though the names differ or are not known.  Raises ValueError where data
+    and model do not name the same classes.
     """
-    known = SETS.get(name)
+    task, known = TASKS.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None, SETS.get(name)
+    if task is not None:  # its folder is part of what is opened
+        known, folder = EvaluationSet(f"{name}:{folder}", "test", task.classes, task.test), None
     if convention not in ("all", "mapped"):
         raise ValueError(f"convention={convention!r} is not allowed; convention must be 'all' or 'mapped'")
     if known is None and folder is not None:
@@ -88,6 +92,8 @@ def open_set(name, split, model, *, folder=None, labels=None, convention="all", 
     source = open_source(where, split, streaming=streaming, in_memory=False)
     numbers, how = _numbers(source.class_names, model, by_number, f"data={where!r}, split {split!r}")
     K = model.config.num_classes
+    if task is not None and source.class_names is None and task.classes != K:
+        raise ValueError(f"data={name!r} has {task.classes} classes, the model {K}; fine-tune it on the task first")
     return split, Opened(source, np.arange(len(source)), _judge_labels(numbers, K, f"data={where!r}"), how)
 
 

@@ -39,7 +39,7 @@ __all__ = ["about_pretrained", "from_pretrained", "released_url"]
 
 _log = logging.getLogger(__name__)
 
-SHIPPED = ("vit_cifar10",)  # trained here, and part of the package: see shipped/*.md
+SHIPPED = ("vit_cifar10", "bit_cifar10")  # trained here, and part of the package: see shipped/*.md
 _STORE = "https://storage.googleapis.com"
 # ViT, BiT, hybrid, EfficientNet
 _OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight", "stem.weight"}
@@ -60,11 +60,11 @@ def from_pretrained(
 ):
     """Build the model that a file holds, and load it: `from_pretrained("ViT-B_16", num_classes=10, image_size=384)`.
 
-    path_or_id: "vit_cifar10", a small ViT that comes with this package; an .npz file of the authors; a .safetensors
-    file of ours, of transformers or timm, or a folder with one and its config.json; the folder of a run of `vitedu
-    train` that is finished, or was exported to its model.safetensors; the name of a file that the authors released,
-    such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1"; or
-    "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
+    path_or_id: "vit_cifar10" or "bit_cifar10", which come with this package; an .npz file of the authors; a
+    .safetensors file of ours, of transformers or timm, or a folder with one and its config.json; the folder of a run
+    of `vitedu train` that is finished, or was exported to its model.safetensors; the name of a file that the authors
+    released, such as "ViT-B_16" (pre-trained on ImageNet-21k), "imagenet21k+imagenet2012/ViT-B_16" or "BiT-M-R50x1";
+    or "owner/name" on the Hugging Face hub.  num_classes, image_size, drop_pre_logits, method, changes: as in `adapt`,
     which logs a warning for all that it changes in the weights; method is None for "linear", for DINOv2 its authors'
     "cubic-offset"; heads: only for a file of timm that does not tell; rng: as in `build`.
 
@@ -168,7 +168,7 @@ def about_pretrained(path_or_id, num_classes: int) -> About:
     if os.path.isdir(path):
         own = about_in(read_metadata(os.path.join(path, "model.safetensors")), path, num_classes)
         theirs = _about_in_folder(path, num_classes)
-        return About(own.classes or theirs.classes, own.preparation or theirs.preparation)
+        return About(own.classes or theirs.classes, own.preparation or theirs.preparation, own.step)
     if path.endswith(".npz") or zipfile.is_zipfile(path):
         return about_in(read_texts(path), path, num_classes)
     return about_in(read_metadata(path), path, num_classes)
@@ -219,10 +219,16 @@ def _weights_of_run(path) -> str:
     if not os.path.isdir(path) or not os.path.exists(os.path.join(path, "recipe.json")):
         return path
     weights = os.path.join(path, "model.safetensors")
-    if os.path.exists(weights):
-        return weights
     folder = os.path.join(path, "checkpoints")
     steps = sorted(n for n in os.listdir(folder) if re.fullmatch(r"step_\d+", n)) if os.path.isdir(folder) else []
+    if os.path.exists(weights):
+        step = about_in(read_metadata(weights), weights, 2**31).step
+        if step is not None and steps and int(steps[-1].removeprefix("step_")) > step:
+            raise ValueError(
+                f"{path}: model.safetensors holds the weights of step {step}, the last checkpoint is {steps[-1]}; give "
+                f"that file to have them all the same, or run `vitedu export {path} --out {weights}`"
+            )
+        return weights
     if steps:
         raise ValueError(
             f"{path} is the folder of a run that is not finished: its last checkpoint is {steps[-1]}; go on with it, "

@@ -1,4 +1,6 @@
-"""What came out of the paper's experiments: Tables 2 and 5 to 9.  Taught in notebooks/12_compute.ipynb.
+"""What came out of the paper's experiments: Tables 2 and 5 to 9.
+
+Taught in notebooks/12_compute.ipynb and 17_state_of_the_art.ipynb.
 
 Accuracies are top-1, in %, where a table does not say otherwise.
 """

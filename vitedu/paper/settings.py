@@ -1,4 +1,7 @@
-"""What the paper built and how it was trained: Tables 1, 3 and 4.  Taught in notebooks/12_compute.ipynb."""
+"""What the paper built and how it was trained: Tables 1, 3 and 4.
+
+Taught in notebooks/12_compute.ipynb and 17_state_of_the_art.ipynb.
+"""
 
 from __future__ import annotations
 

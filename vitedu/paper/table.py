@@ -1,4 +1,4 @@
-"""A table of the paper: its rows, and what is said around them."""
+"""A table of the paper: its rows, and what is said around them.  Taught in notebooks/17_state_of_the_art.ipynb."""
 
 from __future__ import annotations
 

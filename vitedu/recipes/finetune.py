@@ -64,6 +64,17 @@ class FineTuning:
         open_fields = [name for name in ("steps", "warmup_steps", "milestones") if getattr(self, name) is None]
         require(self.by_rule or not open_fields, (open_fields or [""])[0], None, "given where by_rule is False")
 
+    def for_task(self, flip: bool, crop: bool, image_size: int | None = None) -> FineTuning:
+        """The same for a task of VTAB-1k: trained on its thousand images, resized to a square as BiT does.
+
+        flip, crop: as in the task, where mirror images or crops would change what is right; crops are of 6/7 of a side.
+        image_size: pixels, in place of this recipe's.  `by_rule` has the last word on crops.
+        """
+        size = image_size or self.image_size
+        how = {"crop": "resize", "train_resize": round(size * 7 / 6)} if crop and size else {"crop": "none"}
+        how |= {"train_split": "train800val200", "eval_split": "test", "eval_resize": None, "flip": flip}
+        return replace(self, data=replace(self.data, **({"train_resize": None} | how)))
+
     def settled(self, num_images: int, image_hw) -> FineTuning:
         """The same with nothing left open: by the HyperRule, for so many training images of about this size."""
         if not self.by_rule:
@@ -208,6 +219,8 @@ def get_finetuning(name: str) -> FineTuning:
 
 def finetuning_for(dataset: str) -> FineTuning:
     """The recipe that was made for this data set.  Raises ValueError where there is none."""
+    if dataset.startswith(("vtab/", "vtab:")):
+        return _ALL["vtab"]
     made = [recipe for recipe in _ALL.values() if dataset and recipe.data.dataset == dataset]
     if not made:
         raise ValueError(

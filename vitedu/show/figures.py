@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
-__all__ = ["bars", "curve", "grid_lines", "image", "matrix", "save_predictions"]
+__all__ = ["bars", "curve", "grid_lines", "image", "matrix", "save_figure", "save_predictions"]
 
 
 def image(ax, x, title: str = "") -> None:
@@ -55,8 +57,6 @@ def save_predictions(pixels, predictions, path) -> None:
 
     pixels: (H, W, 3) uint8 each; predictions: (title, names, probabilities) each.
     """
-    import os
-
     from matplotlib.figure import Figure  # without pyplot: nothing is shown, no window system is looked for
 
     n = len(pixels)
@@ -65,6 +65,11 @@ def save_predictions(pixels, predictions, path) -> None:
     for (left, right), x, (title, names, probabilities) in zip(axes, pixels, predictions, strict=True):
         image(left, np.moveaxis(x, -1, 0) / 127.5 - 1, os.path.basename(title))
         bars(right, names, probabilities)
+    save_figure(figure, path)
+
+
+def save_figure(figure, path) -> None:
+    """Write a figure to `path`, whole or not at all; the ending says the format."""
     root, ending = os.path.splitext(path)
     temporary = f"{root}.{os.getpid()}.tmp{ending}"
     try:

@@ -1,5 +1,7 @@
 """Figures 3, 4 and 5 of the paper from its tables, with one's own runs laid over.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Only what the tables give is drawn: nothing was read off a picture.  `runs` is a list of (name, x, y, standard error),
 y in the figure's units, the standard error of the mean over seeds or None where there was one run.
 """

@@ -81,7 +81,7 @@ def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     for name, value in model.state_dict().items():
         exact = value.detach().cpu().double().numpy()
         with np.errstate(over="ignore"):
-            arrays[name] = exact.astype(dtype)
+            arrays[name] = exact.astype(dtype, order="C")  # the library writes memory as it lies, also channels last
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name!r} holds a number that does not fit into dtype={np.dtype(dtype).name}")
     write_safetensors(path, arrays, model.config, about)

@@ -7,6 +7,8 @@ is the plain mean of nineteen top-1 accuracies.
 The paper's way, which is BiT's: images resized to a square of 384 pixels whatever their aspect, in [-1, 1]; 2,500 steps
 at learning rate 0.01; chosen on the 200 after training on the 800, then trained on all 1,000.  task_adaptation's own:
 224 pixels, no augmentation.  Sources: task_adaptation d7630d3, tensorflow_datasets 4.9.9.
+
+`open_source("vtab/dtd:FOLDER", part)` opens one; what FOLDER must hold, `describe()` says.
 """
 
 from __future__ import annotations
@@ -18,12 +20,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .folder import ImageFiles
+
 __all__ = [
-    "TASKS", "Picks", "Task", "clevr_count", "clevr_distance", "dsprites_location", "dsprites_orientation",
-    "file_key", "kitti_distance", "last_edge_below", "open_vtab", "smallnorb_azimuth", "smallnorb_elevation",
-    "thousand", "vtab_order",
+    "GROUPS", "PARTS", "PREFIX", "TASKS", "ListedImages", "Picks", "Task", "clevr_count", "clevr_distance", "describe",
+    "dsprites_location", "dsprites_orientation", "file_key", "has_lists", "kitti_distance", "last_edge_below",
+    "open_vtab", "smallnorb_azimuth", "smallnorb_elevation", "split_name", "splits_of", "tasks_in", "thousand",
+    "vtab_order",
 ]  # fmt: skip
 
+PREFIX = "vtab/"  # of a task's name as data
+GROUPS = ("natural", "specialized", "structured")
 PARTS = ("train800", "val200", "train800val200", "test")
 
 
@@ -112,6 +119,7 @@ class Task:
     flip: bool = True  # BiT's HyperRule: mirror images in training?
     crop: bool = True  # ... and crop at random?
     no_list: str = ""  # why no list of the thousand can be made here
+    published: str = ""  # the name of its folder where the lists are published (RepAdapter, SSF), if another
 
 
 def _wds(name: str) -> str:
@@ -126,47 +134,58 @@ TASKS = {
            labels="background_google is class 4",
            no_list="its train split was drawn in a file system's order of listing: take a published list"),
         _T("cifar100", "natural", "cifar100:3", 100, 45_000, 5000, 10_000, "train", key="row",
-           copies=("uoft-cs/cifar100", _wds("cifar100"))),
+           copies=("uoft-cs/cifar100", _wds("cifar100")),
+           published="cifar"),
         _T("dtd", "natural", "dtd:3", 47, 1880, 1880, 1880, labels="fold 1", copies=(_wds("dtd"),)),
         _T("flowers", "natural", "oxford_flowers102:2", 102, 1020, 1020, 6149, labels="the file's minus 1",
-           copies=("dpdl-benchmark/oxford_flowers102", _wds("flowers"))),
+           copies=("dpdl-benchmark/oxford_flowers102", _wds("flowers")),
+           published="oxford_flowers102"),
         _T("pets", "natural", "oxford_iiit_pet:3", 37, 2944, 736, 3669, "train", labels="the file's minus 1",
-           copies=("timm/oxford-iiit-pet", "dpdl-benchmark/oxford_iiit_pet", _wds("pets"))),
+           copies=("timm/oxford-iiit-pet", "dpdl-benchmark/oxford_iiit_pet", _wds("pets")),
+           published="oxford_iiit_pet"),
         _T("sun397", "natural", "sun397/tfds:4", 397, 76_128, 10_875, 21_750),
         _T("svhn", "natural", "svhn_cropped:3", 10, 65_931, 7326, 26_032, "train", key="row", labels="10 is class 0",
            copies=("dpdl-benchmark/svhn_cropped", _wds("svhn"))),
         _T("camelyon", "specialized", "patch_camelyon:2", 2, 262_144, 32_768, 32_768, key="name",
-           copies=("dpdl-benchmark/patch_camelyon", "1aurent/PatchCamelyon", _wds("pcam"))),
+           copies=("dpdl-benchmark/patch_camelyon", "1aurent/PatchCamelyon", _wds("pcam")),
+           published="patch_camelyon"),
         _T("eurosat", "specialized", "eurosat/rgb:2", 10, 16_200, 5400, 5400, "train+test", "train",
            copies=("timm/eurosat-rgb", _wds("eurosat"))),
         _T("resisc45", "specialized", "resisc45:3", 45, 18_900, 6300, 6300, "train+test", "train",
            copies=("timm/resisc45", _wds("resisc45"))),
         _T("retinopathy", "specialized", "diabetic_retinopathy_detection/btgraham-300:3", 5, 35_126, 10_906, 42_670,
            key="name", labels="top-1, not kappa: always class 0 gives about 73.6 %",
-           copies=(_wds("diabetic_retinopathy"),)),
+           copies=(_wds("diabetic_retinopathy"),),
+           published="diabetic_retinopathy"),
         _T("clevr_count", "structured", "clevr:3", 8, 63_000, 7000, 15_000, "train", "validation", crop=False,
            labels="objects - 3 (clevr_count)", copies=("dpdl-benchmark/clevr", _wds("clevr_count_all"))),
         _T("clevr_distance", "structured", "clevr:3", 6, 63_000, 7000, 15_000, "train", "validation", crop=False,
            labels="nearest object (clevr_distance)",
-           copies=("dpdl-benchmark/clevr", _wds("clevr_closest_object_distance"))),
+           copies=("dpdl-benchmark/clevr", _wds("clevr_closest_object_distance")),
+           published="clevr_dist"),
         _T("dmlab", "structured", "dmlab:2.0.1", 6, 65_550, 22_628, 22_735, key="name", crop=False,
            labels="near, far, very far with a positive reward, then with a negative one", copies=(_wds("dmlab"),)),
         _T("kitti_distance", "structured", "kitti:3.1.0", 4, 6347, 423, 711, crop=False,
            labels="nearest vehicle (kitti_distance); the wide frame is squashed, not cropped",
            copies=("dpdl-benchmark/kitti", "nateraw/kitti", _wds("kitti_closest_vehicle_distance")),
-           no_list="its splits are drawn by drive, from files of a development kit (mapping/train_rand.txt)"),
+           no_list="its splits are drawn by drive, from files of a development kit (mapping/train_rand.txt)",
+           published="kitti"),
         _T("dsprites_location", "structured", "dsprites:2", 16, 589_824, 73_728, 73_728, "train+test", "train", "row",
            labels="x alone (dsprites_location); image 0 or 1, times 255, three channels", flip=False, crop=False,
-           copies=("dpdl-benchmark/dsprites", "randall-lab/dsprites", _wds("dsprites_label_x_position"))),
+           copies=("dpdl-benchmark/dsprites", "randall-lab/dsprites", _wds("dsprites_label_x_position")),
+           published="dsprites_loc"),
         _T("dsprites_orientation", "structured", "dsprites:2", 16, 589_824, 73_728, 73_728, "train+test", "train",
            "row", labels="dsprites_orientation; clip-benchmark's labels are the raw 40", flip=False,
-           copies=("dpdl-benchmark/dsprites", "randall-lab/dsprites", _wds("dsprites_label_orientation"))),
+           copies=("dpdl-benchmark/dsprites", "randall-lab/dsprites", _wds("dsprites_label_orientation")),
+           published="dsprites_ori"),
         _T("smallnorb_azimuth", "structured", "smallnorb:2", 18, 24_300, 12_150, 12_150, "half", key="row", flip=False,
            labels="smallnorb_azimuth; the left camera alone, grey in three channels",
-           copies=("Ramos-Ramos/smallnorb", _wds("smallnorb_label_azimuth"))),
+           copies=("Ramos-Ramos/smallnorb", _wds("smallnorb_label_azimuth")),
+           published="smallnorb_azi"),
         _T("smallnorb_elevation", "structured", "smallnorb:2", 9, 24_300, 12_150, 12_150, "half", key="row",
            labels="smallnorb_elevation; the left camera alone, grey in three channels",
-           copies=("Ramos-Ramos/smallnorb", _wds("smallnorb_label_elevation"))),
+           copies=("Ramos-Ramos/smallnorb", _wds("smallnorb_label_elevation")),
+           published="smallnorb_ele"),
     )
 }  # fmt: skip
 
@@ -283,6 +302,8 @@ def _keys_of(task, split, source):
         return range(len(source))
     if task.key == "file" and hasattr(source, "files"):
         return [file_key(task, os.fsdecode(bytes(file))) for file in source.files]
+    if task.name == "retinopathy" and hasattr(source, "files"):
+        return [os.path.splitext(os.path.basename(os.fsdecode(bytes(file))))[0] for file in source.files]
     pattern = {"camelyon": {"train": "train", "validation": "valid", "test": "test"}}.get(task.name)
     if pattern is not None:  # rows in the order of the original file
         return [f"{pattern[split]}_{row}" for row in range(len(source))]
@@ -290,3 +311,105 @@ def _keys_of(task, split, source):
         f"{task.name} needs keys=, {task.builder}'s keys of {split!r}: "
         + ("file names" if re.match("file|name", task.key) else "rows")
     )
+
+
+# ---- by name and folder --------------------------------------------------------------------------------------------
+
+
+def split_name(dataset: str) -> tuple[str, str]:
+    """ "vtab/dtd:FOLDER" -> ("dtd", "FOLDER").  Raises ValueError for another task, and where there is no folder."""
+    name, _, folder = dataset.removeprefix(PREFIX).partition(":")
+    if name not in TASKS:
+        raise ValueError(f"data={dataset!r}: {name!r} is no task of VTAB-1k; its tasks are {', '.join(TASKS)}")
+    if not folder:
+        raise ValueError(f"data={dataset!r} needs the folder of its images: vtab/{name}:FOLDER")
+    return name, folder
+
+
+def splits_of(task: Task, part: str) -> list[str]:
+    """The splits of TensorFlow Datasets that a part is cut from."""
+    val = {"own": "validation", "half": "test"}.get(task.cut, "train")
+    found = {"train800": ["train"], "val200": [val], "train800val200": ["train", val], "test": [task.tested_on]}
+    return list(dict.fromkeys(found[part]))
+
+
+def tasks_in(folder: str) -> list[tuple[str, str]]:
+    """[(task, its folder)] of the tasks that have a folder there, in the order of `TASKS`, by either of their names.
+
+    Raises ValueError where there is none.
+    """
+    found = []
+    for task in TASKS.values():
+        here = [
+            path
+            for name in (task.name, task.published or task.name)
+            if os.path.isdir(path := os.path.join(folder, name))
+        ]
+        found += [(task.name, here[0])] if here else []
+    if not found:
+        raise ValueError(f"data='vtab:{folder}': no task has a folder there; expected some of {', '.join(TASKS)}")
+    return found
+
+
+def has_lists(folder: str) -> bool:
+    """Do lists of the parts lie there, as published for adapters: train800.txt, val200.txt, test.txt?"""
+    return any(os.path.exists(os.path.join(folder, f"{part}.txt")) for part in PARTS)
+
+
+class ListedImages(ImageFiles):
+    """The images that a task's list names, in its order: lines `images/test/000000.jpg 12`, a path in the folder and a
+    class number.  The union of train800 and val200 has a list of its own, or else is both.
+
+    Raises OSError, or ValueError that names file and line.
+    """
+
+    class_names = None
+
+    def __init__(self, name: str, part: str, folder: str):
+        whole = os.path.join(folder, f"{part}.txt")
+        parts = ["train800", "val200"] if part == "train800val200" and not os.path.exists(whole) else [part]
+        files, labels, classes = [], [], TASKS[name].classes
+        for path in (os.path.join(folder, f"{part}.txt") for part in parts):
+            with open(path, encoding="utf-8") as lines:
+                for number, line in enumerate(lines, 1):
+                    file, _, label = line.strip().rpartition(" ")
+                    outside = os.path.isabs(file) or ".." in file.split("/")
+                    if not file or outside or not label.isdecimal() or int(label) >= classes:
+                        raise ValueError(
+                            f"{path}, line {number}: {line.strip()[:80]!r}; expected a path below {folder} and a "
+                            f"class number, 0 to {classes - 1}"
+                        )
+                    files.append(file)
+                    labels.append(int(label))
+        self._begin(folder, files, labels)
+        self.classes = classes
+
+    @property
+    def num_classes(self) -> int:
+        return self.classes
+
+
+def describe() -> str:
+    """The nineteen tasks in their groups, and what a task's folder must hold."""
+    lines = [
+        "VTAB-1k: vtab/TASK:FOLDER is one task as data, vtab:FOLDER all that have a folder of their name in FOLDER.",
+        "Parts (as splits): train800, val200, train800val200 (also called train), test.",
+        "",
+        "A task's folder holds either the published lists (all tasks; then it may have the name in brackets)",
+        "  train800.txt, val200.txt, test.txt: a line for each image, `images/test/000000.jpg 12`,",
+        "or the splits of TensorFlow Datasets that are named below, whole, with the task's classes, as",
+        "  files: class folders of image files with their original names, train/banded/banded_0002.jpg;",
+        "  rows:  a table (parquet, arrow) in the order of the original file.",
+    ]
+    for group in GROUPS:
+        lines += ["", f"{group}"]
+        for task in (task for task in TASKS.values() if task.group == group):
+            splits = dict.fromkeys(split for part in PARTS for split in splits_of(task, part))
+            kind = "rows" if task.key == "row" or task.name == "camelyon" else "files"
+            how = f"{kind}: {', '.join(splits)}"
+            if task.no_list or task.name == "dmlab":
+                how = "lists alone"
+            name = task.name + (f" [{task.published}]" if task.published else "")
+            notes = f"; {task.labels}" if task.labels else ""
+            lines.append(f"  {name:37s} {task.classes:3d} classes, {task.test:6,d} test images; {how}{notes}")
+    return "\n".join(lines)
