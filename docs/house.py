@@ -27,7 +27,7 @@ FLOORS = (
     ("vitedu.models", "vitedu.training"),
     ("vitedu.accounting", "vitedu.transfer", "vitedu.inspect"),
     ("vitedu.recipes", "vitedu.check"),
-    ("vitedu.plan",),
+    ("vitedu.plan", "vitedu.experiments"),
     ("vitedu.engine",),
     ("vitedu.evaluation",),
     ("vitedu.commands",),
@@ -70,6 +70,7 @@ MAY_IMPORT = {
         "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
     "vitedu.evaluation": {*MATHEMATICS, "vitedu.data", "vitedu.engine", "vitedu.models", "vitedu.recipes"},
+    "vitedu.experiments": {*MATHEMATICS, "vitedu.data", "vitedu.models", "vitedu.training", "vitedu.transfer"},
     "vitedu.commands": {"once"},
     "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does
@@ -91,7 +92,16 @@ MAY_IMPORT_LATE = {
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {"IPython", "ipywidgets", "pygments", "vitedu_numpy", "vitedu_numpy.inspect", "vitedu_numpy.models"},
     "vitedu.evaluation": {"torch"},
-    "vitedu.commands": {"tyro", "vitedu.data", "vitedu.engine", "vitedu.evaluation", "vitedu.recipes", "vitedu.show"},
+    "vitedu.experiments": {"vitedu.show"},
+    "vitedu.commands": {
+        "tyro",
+        "vitedu.data",
+        "vitedu.engine",
+        "vitedu.evaluation",
+        "vitedu.experiments",
+        "vitedu.recipes",
+        "vitedu.show",
+    },
     "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
 }
 

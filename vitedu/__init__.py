@@ -58,7 +58,7 @@ _LAZY = {name: module for module, names in _DEFINES.items() for name in names}
 # modules that are asked for by a short name -> where they stand
 _MODULES = {
     "check": "check", "compute": "accounting.compute", "data": "data", "engine": "engine", "evaluation": "evaluation",
-    "figures": "show.figures", "inspect": "inspect",
+    "experiments": "experiments", "figures": "show.figures", "inspect": "inspect",
     "formulas": "accounting.formulas", "losses": "training.losses", "paper": "paper", "paper_tables": "paper",
     "plan": "plan", "recipes": "recipes", "show": "show", "weights": "weights",
 }  # fmt: skip

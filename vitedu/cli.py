@@ -22,6 +22,7 @@ HELP = """vitedu COMMAND ...
   predict FROM photo.jpg ... [--out PICTURE.png]      what photographs show, by name
   evaluate FROM --data DATA [--out FOLDER]            accuracy with a standard error; --table FOLDER: one table of many
   plan ...                             memory, time and cost of a run before it is paid for
+  experiment [NAME] [--fast] [--out FOLDER]           questions about inductive bias, asked of small models
   prepare ...                          shrink a data set once, so that it is read faster ever after
 
 `vitedu COMMAND --help` says more.
@@ -216,6 +217,12 @@ def _predict(arguments):
     return predict(arguments)
 
 
+def _experiment(arguments):
+    from .commands.experiment import experiment
+
+    return experiment(arguments)
+
+
 def _evaluate(arguments):
     from .commands.evaluate import evaluate
 
@@ -233,6 +240,7 @@ _COMMANDS = {
     "export": _export,
     "plan": _plan,
     "prepare": _prepare,
+    "experiment": _experiment,
 }
 
 if __name__ == "__main__":

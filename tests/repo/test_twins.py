@@ -96,7 +96,18 @@ TORCH_NAMES = {
     **{
         f"__init__.{name}": "a tool, for both packages"
         for name in (
-            *("check", "compute", "data", "engine", "evaluation", "figures", "formulas", "paper", "paper_tables"),
+            *(
+                "check",
+                "compute",
+                "data",
+                "engine",
+                "evaluation",
+                "experiments",
+                "figures",
+                "formulas",
+                "paper",
+                "paper_tables",
+            ),
             *("plan", "recipes", "show"),
         )
     },

@@ -1,5 +1,7 @@
 """Depthwise convolution: every channel has a filter of its own and reads no other.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 A convolution mixes places and channels at once.  Apart, a depthwise one for the places and a 1x1 one for the channels,
 they cost a small part of it (Howard et al. 2017, arXiv:1704.04861).
 

@@ -1,5 +1,7 @@
 """Swish, x sigmoid(x): a rectifier without a kink.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Ramachandran et al. (2017, arXiv:1710.05941); also called SiLU.  What EfficientNet has in place of a rectifier.
 """
 

@@ -1,5 +1,7 @@
 """Batch normalisation (Ioffe & Szegedy 2015, arXiv:1502.03167).
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Each channel is shifted and scaled to mean 0 and variance 1 over all images and pixels of the batch, then gets a learned
 scale and offset.  So an image's answer depends on the others beside it.  In evaluation it must not: there the mean and
 the variance are running averages, gathered while training, and no longer functions of x.

@@ -1,5 +1,7 @@
 """Squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507): what all pixels say together decides on each channel.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 Shapes: `B` batch, `C` channels, `R` channels inside, `H W` image size.
 """
 

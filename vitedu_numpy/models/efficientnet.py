@@ -1,5 +1,7 @@
 """EfficientNet: a ResNet of cheap, wide blocks (Tan & Le 2019, arXiv:1905.11946), as in tensorflow/tpu.
 
+Taught in notebooks/17_state_of_the_art.ipynb.
+
 The backbone of Noisy Student (Xie et al. 2020, arXiv:1911.04252).
 
 Shapes: `B` batch, `C` channels, `H W` image size, `K` classes.
