@@ -91,7 +91,7 @@ MAY_IMPORT_LATE = {
     },
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
-    "vitedu.show": {"IPython", "pygments"},
+    "vitedu.show": {"IPython", "ipywidgets", "pygments", "vitedu_numpy", "vitedu_numpy.inspect", "vitedu_numpy.models"},
     "vitedu.evaluation": {"torch"},
     "vitedu.experiments": {"vitedu.show"},
     "vitedu.commands": {

@@ -79,7 +79,7 @@ def _train(arguments):
     # The length is given in steps or in epochs: naming one takes the other's place.
     named = {word.partition("=")[0] for word in arguments}
     if "--steps" in named and "--epochs" not in named:
-        chosen = replace(chosen, epochs=None, steps=1)
+        chosen = replace(chosen, epochs=None, steps=max(1, chosen.warmup_steps))
     elif "--epochs" in named and "--steps" not in named:
         chosen = replace(chosen, epochs=1, steps=None)
 

@@ -216,3 +216,31 @@ def test_the_first_page_is_the_map_and_its_links_open(lab, page):
     expect(page.get_by_role("tab", name="NOTATION.md")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert page.refused == []
+
+
+MICROSCOPE = """
+import numpy as np
+import vitedu_numpy as vn
+from vitedu import show
+
+image = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8))
+show.microscope(vn.ViT(vn.DIGITS_VIT, rng=0), image)
+"""
+
+
+def test_a_slider_moves_the_microscope(lab, folder, page):
+    """ipywidgets' part in the browser is there, from this machine alone; a key on a slider draws another picture."""
+    address, token = lab
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    cell = nbformat.v4.new_code_cell(MICROSCOPE.strip())
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "microscope.ipynb")
+    page.goto(f"{address}lab/tree/{folder.name}/microscope.ipynb?token={token}")
+    expect(page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+    menu(page, "Run", "Run All Cells")
+    picture = page.locator(".jp-OutputArea-output img.widget-image")
+    expect(picture).to_be_visible()
+    before = picture.get_attribute("src")
+    page.get_by_role("slider").first.press("ArrowRight")  # block 0 -> block 1
+    expect(picture).not_to_have_attribute("src", before)
+    expect(page.locator(".widget-readout").first).to_have_text("1")
+    assert page.refused == [], "the page wanted something from outside"

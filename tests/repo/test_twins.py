@@ -133,7 +133,7 @@ TORCH_NAMES = {
 
 
 # NumPy's file hands on what stands once; PyTorch's makes tensors of it.
-HANDED_ON = {"masked": ("choose_corruption",)}
+HANDED_ON = {"masked": ("choose_corruption",), "module": ("shaped",)}
 
 # Arguments: NumPy's `rng` and `dtype` say what PyTorch keeps in its own generator and in `.to(dtype)`.
 NUMPY_ARGUMENTS = {"rng", "dtype"}

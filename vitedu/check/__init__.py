@@ -13,6 +13,7 @@ from .catalogue.fewshot import *  # noqa: F403
 from .catalogue.finetuning import *  # noqa: F403
 from .catalogue.heads import *  # noqa: F403
 from .catalogue.hybrid import *  # noqa: F403
+from .catalogue.inside import *  # noqa: F403
 from .catalogue.layernorm import *  # noqa: F403
 from .catalogue.linear import *  # noqa: F403
 from .catalogue.losses import *  # noqa: F403

@@ -18,10 +18,12 @@ from vitedu_numpy.inspect.maps import (
 from vitedu_numpy.inspect.recorded import Layout, Only, as_array, layout, on_grid
 from vitedu_numpy.inspect.similarity import position_similarity, position_vectors
 
+from .gradient import attention_gradients
 from .switch import without_heads
 
 __all__ = [
-    "Layout", "Only", "as_array", "attention_distance", "attention_maps", "cka_matrix", "filter_components",
-    "layer_features", "layout", "linear_cka", "logit_lens", "on_grid", "patch_distances", "position_similarity",
-    "position_vectors", "query_maps", "rollout", "rollout_mask", "to_pixels", "token_lens", "without_heads",
+    "Layout", "Only", "as_array", "attention_distance", "attention_gradients", "attention_maps", "cka_matrix",
+    "filter_components", "layer_features", "layout", "linear_cka", "logit_lens", "on_grid", "patch_distances",
+    "position_similarity", "position_vectors", "query_maps", "rollout", "rollout_mask", "to_pixels", "token_lens",
+    "without_heads",
 ]  # fmt: skip

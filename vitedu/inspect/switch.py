@@ -1,4 +1,4 @@
-"""Attention heads switched off: what would the model say without them?
+"""Attention heads switched off: what would the model say without them?  Taught in notebooks/21_inside.ipynb.
 
 Shapes: `h` heads, `Dh` numbers per head.
 """

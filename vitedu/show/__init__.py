@@ -2,7 +2,7 @@
 
 `show.draw_figure_3()`, `..._4()` and `..._5()` draw the paper's figures from its tables, with own runs laid over;
 `show.draw_accuracies(points)` any table of accuracies with standard errors; the others what `vitedu.inspect` finds in a
-model.
+model.  `show.microscope(model, image)`: sliders for patch, block and head.
 """
 
 from .accuracies import draw_accuracies, save_accuracies
@@ -19,9 +19,11 @@ from .inside import (
     draw_rollout,
 )
 from .paper import draw_figure_3, draw_figure_4, draw_figure_5
+from .slides import Microscope, Slide, View, draw_microscope, microscope
 
 __all__ = [
-    "draw_accuracies", "draw_attention_distance", "draw_cka", "draw_figure_3", "draw_figure_4", "draw_figure_5",
-    "draw_filters", "draw_heads", "draw_lens", "draw_lens_maps", "draw_position_similarity", "draw_query_maps",
-    "draw_rollout", "save_accuracies", "side_by_side", "source", "style",
+    "Microscope", "Slide", "View", "draw_accuracies", "draw_attention_distance", "draw_cka", "draw_figure_3",
+    "draw_figure_4", "draw_figure_5", "draw_filters", "draw_heads", "draw_lens", "draw_lens_maps", "draw_microscope",
+    "draw_position_similarity", "draw_query_maps", "draw_rollout", "microscope", "save_accuracies", "side_by_side",
+    "source", "style",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ All read one record, of either package: `record = {}; model(images, record)`.  `
 
 from .cka import cka_matrix, layer_features, linear_cka
 from .filters import filter_components
+from .gradient import attention_gradients
 from .lens import logit_lens, token_lens
 from .maps import attention_distance, attention_maps, patch_distances, query_maps, rollout, rollout_mask, to_pixels
 from .recorded import Layout, Only, as_array, layout, on_grid
@@ -12,7 +13,8 @@ from .similarity import position_similarity, position_vectors
 from .switch import without_heads
 
 __all__ = [
-    "Layout", "Only", "as_array", "attention_distance", "attention_maps", "cka_matrix", "filter_components",
-    "layer_features", "layout", "linear_cka", "logit_lens", "on_grid", "patch_distances", "position_similarity",
-    "position_vectors", "query_maps", "rollout", "rollout_mask", "to_pixels", "token_lens", "without_heads",
+    "Layout", "Only", "as_array", "attention_distance", "attention_gradients", "attention_maps", "cka_matrix",
+    "filter_components", "layer_features", "layout", "linear_cka", "logit_lens", "on_grid", "patch_distances",
+    "position_similarity", "position_vectors", "query_maps", "rollout", "rollout_mask", "to_pixels", "token_lens",
+    "without_heads",
 ]  # fmt: skip

@@ -1,5 +1,5 @@
 """Do two layers see the same?  Linear CKA (Kornblith et al. 2019, arXiv:1905.00414), as Raghu et al. 2021
-(arXiv:2108.08810) compare ViTs with ResNets.
+(arXiv:2108.08810) compare ViTs with ResNets.  Taught in notebooks/21_inside.ipynb.
 
 Shapes: `n` images, `p` numbers of a layer about an image.
 """

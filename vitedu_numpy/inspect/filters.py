@@ -1,5 +1,7 @@
 """What the patch projection looks for: principal components of its filters (Sec. 4.5, Fig. 7 left).
 
+Taught in notebooks/21_inside.ipynb.
+
 Shapes: `D` width, `C` channels, `P` patch side.
 """
 

@@ -3,6 +3,8 @@
 The last layer norm and the head are put on every layer's residual stream, which they were not trained for: an early
 layer's answer says what is already written there in the head's language, not what is known there.
 
+Taught in notebooks/21_inside.ipynb.
+
 Shapes: `L` blocks, `B` batch, `T` tokens, `K` classes.
 """
 

@@ -1,5 +1,7 @@
 """Attention maps: distance, rollout, one patch's view (Sec. 4.5, Figs. 6, 7, 11 and 14; App. D.7, D.8).
 
+Taught in notebooks/21_inside.ipynb.
+
 Shapes: `B` batch, `L` blocks, `h` heads, `T` tokens, `gh gw` grid of patches, `N = gh gw`, `H W` pixels.
 """
 

@@ -1,8 +1,8 @@
-"""Which parts of a model attend, and which heads there are."""
+"""Which parts of a model attend, and which heads there are.  Taught in notebooks/21_inside.ipynb."""
 
 from __future__ import annotations
 
-__all__ = ["check_heads", "vit_of"]
+__all__ = ["check_class", "check_heads", "vit_of"]
 
 
 def vit_of(model):
@@ -22,3 +22,9 @@ def check_heads(heads, config) -> list[tuple[int, int]]:
         if not fits or pair[0] not in range(config.depth) or pair[1] not in range(config.heads):
             raise ValueError(f"heads={heads!r} is not allowed; heads must be {allowed}")
     return [(int(block), int(head)) for block, head in pairs]
+
+
+def check_class(target, config) -> None:
+    """Refuse a class that the model does not have."""
+    if target not in range(config.num_classes):
+        raise ValueError(f"target={target!r} is not allowed; target must be a class, 0 ... {config.num_classes - 1}")

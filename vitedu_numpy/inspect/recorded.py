@@ -2,7 +2,7 @@
 
 One forward pass is enough: `record = {}; model(images, record)` writes every attention map `A`, also where PyTorch's
 fused kernel attends (which stores none: the record computes A from q and k, beside it).  Tensors of PyTorch become
-arrays here, from any device, so that all functions of the room exist once.
+arrays here, from any device, so that all functions of the room exist once.  Taught in notebooks/21_inside.ipynb.
 
 Shapes: `B` batch, `L` blocks, `T` tokens, `gh gw` grid of patches.
 """

@@ -1,5 +1,7 @@
 """How alike position embeddings are (Sec. 4.5, Figs. 7 centre and 10).
 
+Taught in notebooks/21_inside.ipynb.
+
 Shapes: `gh gw` grid of patches, `N = gh gw`, `T` tokens (`N + 1` with the class token), `D` width.
 """
 

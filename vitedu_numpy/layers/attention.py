@@ -33,7 +33,7 @@ class AttentionCache(NamedTuple):
 
 @shaped
 def attention(q, k, v, mask=None):
-    """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
+    """Eqs. 6-7.  A = softmax(q k^T / sqrt(Dh)),  y = A v.     q (B, h, T, Dh)   k (B, h, S, Dh)   v (B, h, S, Dv)
 
     mask: booleans that broadcast to (B, h, T, S); True where a token may be asked.  Every token must be allowed to
     ask at least one other.

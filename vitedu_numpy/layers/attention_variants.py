@@ -34,7 +34,7 @@ class GeneralCache(NamedTuple):
 
 @shaped
 def general_attention(q, k, v, mask=None, drop=None, bias=None):
-    """A = softmax((q k^T + bias) / sqrt(Dh)),  y = (drop A) v.     q (B, h, T, Dh)   k, v (B, h, S, Dh)
+    """A = softmax((q k^T + bias) / sqrt(Dh)),  y = (drop A) v.     q (B, h, T, Dh)   k (B, h, S, Dh)   v (B, h, S, Dv)
 
     mask: as in `attention`.  drop: a dropout mask (B, h, T, S) for A.  bias (B, h, T, S): for relative positions.
     Without drop and bias this is `attention`.
