@@ -65,6 +65,8 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                     value = args[place] if place < len(args) else kwargs.get(name)
                     if value is None:
                         continue  # an argument that may be left out
+                    if len(axes) == 1 and type(value) in (int, float):
+                        continue  # one number for all, as NumPy and PyTorch have it
                     if not isinstance(value, arrays):
                         raise TypeError(f"{name} is a {type(value).__name__}; expected {word} {_written(axes)}")
                     if not is_number(value.dtype):

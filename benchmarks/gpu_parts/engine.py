@@ -57,7 +57,8 @@ from vitedu.engine.train import train
 from vitedu.recipes import get_recipe
 
 name, data, out, changes = json.loads(sys.argv[1])
-recipe = replace(get_recipe(name), epochs=None, steps=changes.pop("steps"))
+length = {"steps": changes.pop("steps"), "warmup_steps": changes.pop("warmup_steps", 0)}
+recipe = replace(get_recipe(name), epochs=None, **length)
 for field, value in changes.items():
     part, _, inner = field.rpartition(".")
     recipe = replace(recipe, **({part: replace(getattr(recipe, part), **{inner: value})} if part else {inner: value}))
