@@ -24,6 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 CLOCK = ("seconds", "images_per_second", "mfu")
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """A shell that starts something in the background has it ignore Ctrl-C, and so what that starts.  Not here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def asked(recipe, out, number, step, which=0, world=1) -> tuple[set, str]:
     """Ask process `which` in the middle of a step (None: of an evaluation); (exit codes, what was printed)."""
     started = start(recipe, out, world, asked=(number, step, which))
