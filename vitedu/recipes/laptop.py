@@ -52,5 +52,5 @@ LAPTOP = [
     _cifar("vit_cifar10", CIFAR_VIT, 10, 1e-3, "64.7 % of 5000 test images", "22 minutes of one core"),
     _cifar("bit_cifar10", CIFAR_BIT, 10, 1e-2, "81.2 % of 5000 test images", "39 minutes of one core"),
     _cifar("vit_cifar10_long", CIFAR_VIT, 30, 1e-3, "75.1 % of 5000 test images", "68 minutes of one core"),
-    _cifar("bit_cifar10_long", CIFAR_BIT, 30, 1e-2, "not run to its end yet", "two hours of one core"),
+    _cifar("bit_cifar10_long", CIFAR_BIT, 30, 1e-2, "86.0 % of 5000 test images", "135 minutes of one core"),
 ]
