@@ -23,13 +23,13 @@ spec.loader.exec_module(plant_errors)
 # Every file of the package in which a gradient is computed.
 FILES = {
     "layers/attention.py", "layers/attention_variants.py", "layers/batchnorm.py", "layers/conv.py",
-    "layers/conv_chunked.py", "layers/crossattention.py", "layers/depthwise.py", "layers/dropout.py", "layers/gelu.py",
-    "layers/groupnorm.py", "layers/layernorm.py", "layers/linear.py", "layers/mlp.py", "layers/patches.py",
-    "layers/pool.py", "layers/positions.py", "layers/relu.py", "layers/softmax.py", "layers/squeeze.py",
-    "layers/sublayers.py", "layers/swish.py", "layers/symbols.py", "models/bit.py", "models/efficientnet.py",
-    "models/encoder.py", "models/hybrid.py", "models/masked.py", "models/seq2seq.py", "models/variants.py",
-    "models/vit.py", "module.py", "training/losses.py", "training/parallel.py", "training/sequence_loss.py",
-    "transfer/probe.py",
+    "layers/conv_chunked.py", "layers/crossattention.py", "layers/depthwise.py", "layers/dropout.py",
+    "layers/gelu.py", "layers/groupnorm.py", "layers/layernorm.py", "layers/linear.py", "layers/mlp.py",
+    "layers/patches.py", "layers/pool.py", "layers/positions.py", "layers/relu.py", "layers/softmax.py",
+    "layers/spacetime.py", "layers/squeeze.py", "layers/sublayers.py", "layers/swish.py", "layers/symbols.py",
+    "layers/tubelets.py", "models/bit.py", "models/efficientnet.py", "models/encoder.py", "models/hybrid.py",
+    "models/masked.py", "models/seq2seq.py", "models/variants.py", "models/video.py", "models/vit.py", "module.py",
+    "training/losses.py", "training/parallel.py", "training/sequence_loss.py", "transfer/probe.py",
 }  # fmt: skip
 
 
