@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 
 import torch
 
 import vitedu
 from vitedu.data.moving import moving_digits, shuffle_frames
+from vitedu_numpy.weights.files import replacing
 
 TRAIN, TEST, STEPS = 4096, 1000, 300
 MODEL = dict(image_size=12, patch_size=4, width=32, depth=2, heads=4, mlp_dim=64, num_classes=4, channels=1)
@@ -81,10 +81,8 @@ def main() -> None:
             rows.append(row_of(name, seed))
             print(rows[-1], file=sys.stderr, flush=True)
     if options.out:
-        temporary = f"{options.out}.{os.getpid()}.tmp"
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
+        with replacing(options.out) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             write(rows, file)
-        os.replace(temporary, options.out)
     else:
         write(rows, sys.stdout)
 

@@ -12,7 +12,7 @@ Conditions
     teacher, clean        labels alone, without noise
     student               Noisy Student: input noise (crop, flip, TrivialAugment), dropout, stochastic depth; two rounds
     ... no input noise, no dropout, no stochastic depth
-                          that noise off for the images without labels (on for the others, as in the paper's ablation)
+                          that noise off for the images without labels (on for the others)
     ... no noise          all three off for the images without labels
     ... clean             all three off for all images: the un-noised control
 
@@ -20,7 +20,7 @@ A seed chooses the labelled images, first weights, order and noise.  Learning ra
 each of teacher and student, under noise and clean, on held-out training images; the student without one noise takes the
 student's, "no noise" the clean one's.  Test images are looked at once per model.
 
-Some seven minutes of computing.  Stopped, the same command goes on.  FOLDER gets tuning.csv, results.csv (a row for
+Some fifteen minutes of computing.  Stopped, the same command goes on.  FOLDER gets tuning.csv, results.csv (a row for
 each model) and the models.
 """
 
@@ -45,11 +45,10 @@ from tqdm import tqdm
 from vitedu import BiTConfig, EfficientNetConfig, TrainConfig, ViTConfig, build, evaluate
 from vitedu.data.open import open_source
 from vitedu.data.resident import Augmentation
-from vitedu.training.noisy import Noise, NoisyStudent, class_probabilities, noisy_student
+from vitedu.training.noisy import CLEAN, Noise, NoisyStudent, class_probabilities, noisy_student
 from vitedu_numpy.transfer.shots import choose_shots
 from vitedu_numpy.weights.files import replacing
 
-CLEAN = Noise(False, False, False)
 RATES = {"efficientnet": (2e-3, 6e-3), "vit": (1e-3, 2e-3), "bit": (5e-3, 1.5e-2)}
 CLASSES, TUNING_SEED = 10, 1000
 RESULT = (
@@ -288,7 +287,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pixels", type=int, default=Settings.pixels, help="side to which images are shrunk")
     parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--fast", action="store_true", help="a few steps of a few images: does it run?")
+    parser.add_argument("--fast", action="store_true", help="four steps, whatever --steps says: does it run?")
     args = parser.parse_args(arguments)
     if args.seeds < 1:
         parser.error(f"--seeds {args.seeds} is not allowed; it must be a positive integer")

@@ -1,6 +1,6 @@
 """What are the two models of the package worth for other images?  vit_cifar10 and bit_cifar10, carried over to digits.
 
-    python benchmarks/transfer.py [--out FOLDER] [--seeds 3] [--steps 150]     14 minutes of one core, 7 of two
+    python benchmarks/transfer.py [--out FOLDER] [--seeds 3] [--steps 150]     twelve minutes of two busy cores
 
 Frozen features: 1, 5, 10 and 25 shots, 20 nearest neighbours, a linear probe.  Then fine-tuning, against training the
 same model from scratch for as many steps of the same batches.  One table, mean and standard error over the seeds, as
@@ -28,13 +28,11 @@ import csv
 import hashlib
 import io
 import json
-import os
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +40,7 @@ import torch
 from tqdm import tqdm
 
 import vitedu
+from vitedu.data.loader import end_with_parent
 from vitedu.data.open import open_source
 from vitedu.data.transforms import evaluation_transform
 from vitedu.engine.distributed import processes
@@ -51,6 +50,7 @@ from vitedu.engine.precision import choose_precision
 from vitedu.engine.run_folder import write_json
 from vitedu.engine.train import train
 from vitedu.evaluation.cell import model_digest
+from vitedu.evaluation.table import markdown_lines
 from vitedu.recipes import flatten, get_finetuning
 from vitedu.transfer.fewshot import few_shot_accuracy
 from vitedu.transfer.knn import knn_accuracy
@@ -207,8 +207,7 @@ def tuned(out, model, row, seed, steps, precision) -> int:
 def begin_worker() -> None:
     """One thread each, and no worker outlives the program: one that is killed cannot end them itself."""
     torch.set_num_threads(1)
-    parent = parent_process()
-    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def quietly(log, job, *arguments) -> int:
@@ -306,9 +305,8 @@ def with_differences(found) -> dict:
 def markdown(found, how, steps, precision) -> str:
     rows = with_differences(found)
     columns = list(rows["fine-tuned"])
-    lines = [["accuracy, %", *columns], ["---"] * (len(columns) + 1)]
-    lines += [[row, *(written(by[column]) for column in columns)] for row, by in rows.items()]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    lines = [[row, *(written(by[column]) for column in columns)] for row, by in rows.items()]
+    table = markdown_lines([["accuracy, %", *columns], *lines]).rstrip("\n")
     seeds = len(found["fine-tuned"][columns[0]])
     data = f"{len(open_source(DATA, 'train'))} training and {len(open_source(DATA, 'test'))} test images of {DATA}"
     batch = get_finetuning(DATA).batch_size

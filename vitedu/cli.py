@@ -32,7 +32,7 @@ HELP = """vitedu COMMAND ...
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.  Returns 0 when it succeeded, 1 for an error, with its message on stderr, 2 for wrong usage.
 
-    A run that was asked to stop: 75, with a checkpoint; 130 after Ctrl-C (docs/reliability.md).
+    A run that was asked to stop: 75, with a checkpoint if a step was made; 130 after Ctrl-C (docs/reliability.md).
     """
     is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)

@@ -1,7 +1,6 @@
 """Model and training settings as frozen data.  Taught in notebooks/00_map.ipynb.
 
-The same text stands in `vitedu_numpy/config.py` and `vitedu/config.py` (a test compares them), so either
-package builds its models from either package's settings.
+Both packages build their models from these settings; the file stands once.
 """
 
 from __future__ import annotations
@@ -151,11 +150,15 @@ class HybridConfig(ViTConfig):
         require(H % P == 0 and W % P == 0, "image_size", size, allowed)
 
     @property
+    def stride(self) -> int:
+        """Pixels of the image to a pixel of the feature map, on one side."""
+        return 4 * 2 ** max(len(self.blocks) - 1, 0)
+
+    @property
     def feature_hw(self) -> tuple[int, int]:
         """Height and width of the feature map: the image's, divided by 4 and by 2 per further stage, rounded up."""
-        factor = 4 * 2 ** max(len(self.blocks) - 1, 0)
         H, W = self.image_hw
-        return -(-H // factor), -(-W // factor)
+        return -(-H // self.stride), -(-W // self.stride)
 
     @property
     def feature_channels(self) -> int:
@@ -372,9 +375,9 @@ class VideoViTConfig:
         _check_image_size(self)
         counts = ("frames", "tubelet_length", "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes")
         check_counts(self, *counts, "channels")
-        P, Pf, (H, W) = self.patch_size, self.tubelet_length, self.image_hw
+        Pf = self.tubelet_length
         require(self.frames % Pf == 0, "frames", self.frames, f"a multiple of tubelet_length={Pf}")
-        require(H % P == 0 and W % P == 0, "image_size", self.image_size, f"a multiple of patch_size={P} on both sides")
+        self._check_grid()
         require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
         check_choices(self, attention=("joint", "factorised"), classifier=("gap", "token"), gelu=("erf", "tanh"))
         check_choices(self, position_embedding=("spacetime", "space", "none"))
@@ -383,27 +386,14 @@ class VideoViTConfig:
             why = "'gap' with factorised attention or positions in space: a class token belongs to no slice"
             require(self.classifier == "gap", "classifier", self.classifier, why)
 
-    @property
-    def image_hw(self) -> tuple[int, int]:
-        """Height and width of a frame (H, W), pixels."""
-        return _image_hw(self.image_size)
+    # Of one frame, or one slice of tubelets: what a ViT has of its image.
+    image_hw, grid, num_patches = ViTConfig.image_hw, ViTConfig.grid, ViTConfig.num_patches
+    _check_grid = ViTConfig._check_grid
 
     @property
     def slices(self) -> int:
         """gf = F / Pf: tubelets one after the other."""
         return self.frames // self.tubelet_length
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Number of patches down and across: (gh, gw)."""
-        H, W = self.image_hw
-        return H // self.patch_size, W // self.patch_size
-
-    @property
-    def num_patches(self) -> int:
-        """N: patches of one frame, tubelets of one slice."""
-        gh, gw = self.grid
-        return gh * gw
 
     @property
     def num_tokens(self) -> int:

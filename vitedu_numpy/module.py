@@ -47,7 +47,7 @@ class Buffer:
 class Module:
     """Base of all layers: finds parameters by name, loads and gives state, remembers one forward's cache."""
 
-    training = True  # dropout acts only while training
+    training = True  # dropout acts, and batch norm looks at the batch, only while training
     _cache = None
 
     def __call__(self, *args, **kwargs):
@@ -163,13 +163,13 @@ class Module:
     # ---- modes and copies ------------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True):
-        """Switch dropout on (True) or off, here and in every module inside."""
+        """Training (True: dropout acts, batch norm looks at the batch) or not, here and in every module inside."""
         for _, module in self.named_modules():
             module.training = mode
         return self
 
     def eval(self):
-        """Switch dropout off."""
+        """Inference: `train(False)`."""
         return self.train(False)
 
     def replica(self, made=None):

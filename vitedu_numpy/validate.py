@@ -11,7 +11,8 @@ from numbers import Real
 import numpy as np
 
 __all__ = [
-    "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags", "check_integers", "check_max_norm",
+    "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags", "check_integers",
+    "check_label_range", "check_max_norm",
     "check_momentum", "check_not_negative", "check_positive", "check_range", "check_rates", "check_smoothing",
     "is_count", "is_number", "is_real", "require",
 ]  # fmt: skip
@@ -84,7 +85,7 @@ def check_not_negative(**values) -> None:
 
 
 def check_momentum(**values) -> None:
-    """Arguments that must be in [0, 1): each is the part of an old mean that a new one keeps."""
+    """Arguments that must be in [0, 1), such as the part of an old mean that a new one keeps."""
     for name, value in values.items():
         require(is_real(value) and 0 <= value < 1, name, value, "a number in [0, 1)")
 
@@ -108,6 +109,12 @@ def check_integers(labels, num_classes) -> np.ndarray:
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
     return labels
+
+
+def check_label_range(labels, num_classes) -> None:
+    """Labels, an array or a tensor, within 0 ... num_classes - 1."""
+    if len(labels) and not (0 <= labels.min() and labels.max() < num_classes):
+        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
 
 
 def check_max_norm(max_norm) -> None:

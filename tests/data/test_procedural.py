@@ -125,7 +125,7 @@ def test_two_objects_stand_as_the_relation_says():
         assert along.min() > 0.39 * 24
     assert set(f["same"]) == {0, 1}
     np.testing.assert_array_equal(f["same"], f["class"] == f["second_class"])
-    # Taking the first object's colour away leaves ink around the second's centre.
+    # There is ink around both centres.
     images, _ = stream.draw(np.arange(400))
     light = (images + 1) / 2
     for prefix in ("", "second_"):
@@ -136,7 +136,7 @@ def test_two_objects_stand_as_the_relation_says():
 
 
 def test_textures_and_clutter():
-    """Stripes are constant along themselves; the plain background is constant; strokes are only where clutter is."""
+    """Stripes are constant along themselves; the plain background is constant; clutter is strokes on it."""
     bare = Stream(noise=0, clutter=0, rows=(4.0, 4.0), columns=(4.0, 4.0), side=(1.0, 1.0))  # its object is far away
     images, f = bare.draw(np.arange(200))
     for kind, name in enumerate(TEXTURES):
@@ -155,6 +155,8 @@ def test_shift_moves_the_scene():
     moved, factors_moved = stream.draw(np.arange(20), shift=(2, -3))
     np.testing.assert_allclose(moved[:, :, 2:, :-3], images[:, :, :-2, 3:], atol=1 / 127)  # one level, by rounding
     np.testing.assert_array_equal(factors["row"], factors_moved["row"])  # factors say where it was
+    bare = Stream(texture=False, clutter=0, rows=(4.0, 4.0), columns=(4.0, 4.0), side=(1.0, 1.0))  # noise alone
+    np.testing.assert_array_equal(bare.draw(np.arange(20), shift=(2, -3))[0], bare.draw(np.arange(20))[0])
 
 
 def test_labels_are_places_in_classes():

@@ -81,6 +81,16 @@ def test_the_command_line_hands_the_code_on(monkeypatch, capsys):
     assert "the same command goes on from the last checkpoint" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("error", "code"), [("SystemExit(75)", 75), ("KeyboardInterrupt", 130)])
+def test_the_code_arrives_at_the_shell(error, code):
+    text = (
+        "import sys\nfrom vitedu import cli\n"
+        f"def stop(words):\n    raise {error}\n"
+        "cli._COMMANDS['train'] = stop\nsys.argv = ['vitedu', 'train']\nsys.exit(cli.main())"
+    )
+    assert subprocess.run([sys.executable, "-c", text], capture_output=True).returncode == code
+
+
 def test_two_processes_leave_after_the_same_step(reference, tmp_path):
     """The second alone is asked.  Float64 sums in another order than the reference: 1e-10, as in test_processes.py."""
     out = tmp_path / "run"
@@ -111,6 +121,9 @@ def test_an_evaluation_is_left_and_made_up_for(world, reference, tmp_path):
 
 def test_a_second_control_c_leaves_at_once():
     """One within a second is the same key: a terminal and torchrun may both pass it on."""
+    with Stop(World(0, 1, torch.device("cpu"))), pytest.raises(SystemExit) as left:  # before the first step
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert left.value.code == 75
     with Stop(World(0, 1, torch.device("cpu"))) as stop:
         with pytest.raises(KeyboardInterrupt):  # nothing is trained yet: the first does
             os.kill(os.getpid(), signal.SIGINT)

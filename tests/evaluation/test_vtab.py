@@ -243,7 +243,7 @@ def test_a_list_that_is_wrong_is_refused_by_line(tmp_path, line):
 
 
 def test_a_task_by_its_splits(tmp_path, monkeypatch, png):
-    """SmallNORB's way in small, val and test from one split, and DTD's, three splits: the parts of `open_vtab`."""
+    """DTD's way in small, three splits: the parts of `open_vtab`; and which splits SmallNORB and CLEVR need."""
     small = replace(TASKS["dtd"], train=4, val=4, test=3)
     monkeypatch.setitem(vtab.TASKS, "dtd", small)
     for split, count in (("train", 4), ("val", 4), ("test", 3)):

@@ -110,5 +110,7 @@ def test_a_vit_beside_a_resnet(twins, small, rng):
     features = layer_features(record, "mean", names)
     np.testing.assert_array_equal(features[names[1]], record[names[1]].mean(axis=(2, 3)))
     assert layer_features(record, "all", names)[names[0]].shape == (8, 32 * 16 * 16)
-    matrix = cka_matrix(list(features.values()), [rng.standard_normal((8, 4))])
+    Y = rng.standard_normal((8, 4))
+    matrix = cka_matrix(list(features.values()), [Y])
     assert matrix.shape == (2, 1)
+    assert matrix[1, 0] == pytest.approx(linear_cka(features[names[1]], Y))

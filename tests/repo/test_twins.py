@@ -133,7 +133,7 @@ TORCH_NAMES = {
 
 
 # NumPy's file hands on what stands once; PyTorch's makes tensors of it.
-HANDED_ON = {"masked": ("choose_corruption",), "module": ("shaped",)}
+HANDED_ON = {"masked": ("choose_corruption",), "losses": ("sigmoid", "sigmoid_backward"), "module": ("shaped",)}
 
 # Arguments: NumPy's `rng` and `dtype` say what PyTorch keeps in its own generator and in `.to(dtype)`.
 NUMPY_ARGUMENTS = {"rng", "dtype"}
@@ -167,7 +167,6 @@ OTHER_DOCSTRINGS = {
     "dropout.Dropout": "whose generator",
     "gelu.gelu": "PyTorch takes any dtype",
     "gelu.normal_cdf": "an accuracy of its own here",
-    "losses.sigmoid": "how it is computed here",
     "positions.RelativePosition.forward": "returns its cache here: shared by all blocks, it keeps none",
     "weights": "more libraries there",
     "pretrained": "more libraries there",

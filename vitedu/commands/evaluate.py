@@ -117,9 +117,9 @@ def format_cell(cell) -> str:
 
 def _sets(data: str, folder: str) -> list[tuple]:
     """(data, folder or None) for each cell: all of VTAB-1k is as many as there are."""
-    from ..data.vtab import PREFIX, split_name, tasks_in
+    from ..data.vtab import ALL, PREFIX, split_name, tasks_in
 
-    if data == "vtab" or data.startswith("vtab:"):
+    if data == "vtab" or data.startswith(ALL):
         return [(PREFIX + task, where) for task, where in tasks_in(data.partition(":")[2] or folder)]
     if data.startswith(PREFIX):
         task, where = split_name(data if ":" in data or not folder else f"{data}:{folder}")
@@ -129,8 +129,10 @@ def _sets(data: str, folder: str) -> list[tuple]:
 
 def _model_for(source: str, data: str) -> str:
     """Of a folder of models, one for each task of VTAB-1k, that of the task."""
-    own = os.path.join(source, data.removeprefix("vtab/"))
-    return own if data.startswith("vtab/") and os.path.isdir(own) else source
+    from ..data.vtab import PREFIX
+
+    own = os.path.join(source, data.removeprefix(PREFIX))
+    return own if data.startswith(PREFIX) and os.path.isdir(own) else source
 
 
 def _name(source: str) -> str:

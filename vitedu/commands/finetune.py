@@ -58,9 +58,10 @@ def finetune(arguments):
             print(name + (", ".join(f"{key} {value:.4f}" for key, value in results.items()) or "done"), flush=True)
 
     read_first = read(arguments, chosen)  # before any file is looked for
-    if not data.startswith(("vtab/", "vtab:")):
+    from ..data.vtab import ALL, PREFIX, TASKS, split_name, tasks_in
+
+    if not data.startswith((PREFIX, ALL)):
         return carry_out(*read_first)
-    from ..data.vtab import PREFIX, TASKS, split_name, tasks_in
 
     def carry_out_task(name, folder, one_of_many):
         task = TASKS[name]

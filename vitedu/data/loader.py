@@ -219,7 +219,7 @@ def _begin_worker(_):
     if hasattr(signal, "sigwaitinfo"):  # not on Windows and macOS
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_when_asked, name="vitedu-sigterm", daemon=True).start()
-    threading.Thread(target=_end_with_parent, name="vitedu-parent", daemon=True).start()
+    threading.Thread(target=end_with_parent, name="vitedu-parent", daemon=True).start()
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)
@@ -236,7 +236,7 @@ def _end_when_asked() -> None:
     os._exit(1)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Wait for the end of the process that asked for this one, and end, too; the server of the workers follows them.
 
     Its parent in the system's eyes is that server, which lives as long as a worker does.

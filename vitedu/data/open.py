@@ -64,7 +64,7 @@ def open_source(
     dataset, retry = os.fspath(dataset), retry or Retry()
     if dataset == "digits":
         source = _digits(split)
-    elif dataset.startswith((vtab.PREFIX, "vtab:")):
+    elif dataset.startswith((vtab.PREFIX, vtab.ALL)):
         source = _open_task(dataset, split, streaming, image_column, label_column, retry)
     else:
         source = _locate(dataset, split, streaming, image_column, label_column, retry)
@@ -90,7 +90,7 @@ def _digits(split):
 
 def _open_task(dataset, part, streaming, image, label, retry):
     """A task of VTAB-1k: by its lists, or from the splits they are cut from."""
-    if dataset.startswith("vtab:"):
+    if dataset.startswith(vtab.ALL):
         raise ValueError(f"data={dataset!r} is not one data set; one task of it is vtab/dtd:FOLDER")
     if streaming:
         raise ValueError(f"streaming=True is not allowed for data={dataset!r}: its images lie here and there")

@@ -30,6 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 PREFIX = "vtab/"  # of a task's name as data
+ALL = "vtab:"  # of all tasks that a folder holds
 GROUPS = ("natural", "specialized", "structured")
 PARTS = ("train800", "val200", "train800val200", "test")
 

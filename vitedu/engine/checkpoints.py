@@ -23,7 +23,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 
-from .manifest import has_manifest, problems, set_aside, steps_in, steps_set_aside
+from .manifest import checkpoint_at, has_manifest, problems, set_aside, steps_in, steps_set_aside
 from .run_folder import changes, check_classes, read_classes, recipe_in
 from .storage import Planner, Reader, Writer, read_metadata
 
@@ -60,7 +60,7 @@ class Checkpoints:
         world.barrier()
 
     def path(self, step: int) -> Path:
-        return self.folder / f"step_{step:08d}"
+        return checkpoint_at(self.folder, step)
 
     def steps(self) -> list[int]:
         """The steps of all complete checkpoints, in order; what the first process sees, on all processes.

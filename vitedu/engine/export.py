@@ -75,7 +75,7 @@ def export_run(folder, path, dtype=np.float32, step: int | None = None, allow_ol
         checkpoints = Checkpoints(
             folder / "checkpoints", world, keep=1_000_000, tidy=False, record=read_json(place / "recipe.json")
         )
-        model = make_model(recipe).to(torch.float64 if read_precision(folder) == "float64" else torch.float32)
+        model = make_model(recipe).to(torch.float64 if read_precision(place) == "float64" else torch.float32)
         average = Average(model, recipe.ema)
         found = checkpoints.load_latest(model, None, average, step, older=allow_older)
         if found == 0:

@@ -16,6 +16,7 @@ from pathlib import Path
 __all__ = [
     "MANIFEST",
     "Hashed",
+    "checkpoint_at",
     "describe",
     "has_manifest",
     "problems",
@@ -104,6 +105,11 @@ def problems(folder, part: slice = slice(None), only: str | None = None) -> list
         elif now["sha256"] != then["sha256"]:
             found.append(f"{name} is not what was written (SHA-256 {now['sha256'][:12]}…, was {then['sha256'][:12]}…)")
     return found
+
+
+def checkpoint_at(folder, step: int) -> Path:
+    """Where the checkpoint of a step stands; `steps_in` reads the name again."""
+    return Path(folder) / f"step_{step:08d}"
 
 
 def steps_in(folder) -> list[int]:

@@ -25,7 +25,7 @@ from vitedu_numpy.weights.files import replacing
 
 from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
 from ..weights.safe import read_json
-from .manifest import problems, steps_in
+from .manifest import checkpoint_at, problems, steps_in
 
 __all__ = [
     *("changes", "check_classes", "open_run", "place_of_recipe", "read_classes", "read_precision", "read_recipe"),
@@ -87,7 +87,8 @@ def place_of_recipe(folder) -> Path | None:
     folder = Path(folder)
     if (folder / "recipe.json").exists():
         return folder
-    places = [folder / "checkpoints" / f"step_{step:08d}" for step in reversed(steps_in(folder / "checkpoints"))]
+    kept = folder / "checkpoints"
+    places = [checkpoint_at(kept, step) for step in reversed(steps_in(kept))]
     return next((p for p in places if (p / "recipe.json").exists() and not problems(p, only="recipe.json")), None)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from vitedu_numpy.weights.files import replacing
 
 from ..recipes import flatten
-from .manifest import has_manifest, problems, steps_in
+from .manifest import checkpoint_at, has_manifest, problems, steps_in
 from .report import read_metrics
 from .run_folder import place_of_recipe, read_recipe
 
@@ -78,7 +78,7 @@ def verify(folders) -> tuple[list[str], bool]:
         kept = Path(folder) / "checkpoints"
         steps = steps_in(kept)
         lines += [] if steps else [f"{kept}: no checkpoint"]
-        for path in (kept / f"step_{step:08d}" for step in steps):
+        for path in (checkpoint_at(kept, step) for step in steps):
             size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
             if not has_manifest(path):
                 lines.append(f"{path}: no manifest, an older version wrote it ({size:.2f} MB)")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..data.vtab import GROUPS, PREFIX, TASKS
 from .cell import read_cell
 
-__all__ = ["csv_table", "markdown_table", "points", "read_cells", "vtab_means", "vtab_table"]
+__all__ = ["csv_table", "markdown_lines", "markdown_table", "points", "read_cells", "vtab_means", "vtab_table"]
 
 COLUMNS = ("model", "digest", "data", "split", "metric", "value", "standard_error", "n", "precision", "classes", "date")
 
@@ -41,7 +41,7 @@ def markdown_table(cells, metric: str = "top1") -> str:
         here = [cell for cell in cells if _key(cell) == key]
         found = [[_number(c["metrics"][metric]) for c in here if _column(c) == column] for column in columns]
         lines.append([name, *("; ".join(numbers) or "-" for numbers in found)])
-    return f"{metric}, % ± standard error\n\n{_markdown(lines)}"
+    return f"{metric}, % ± standard error\n\n{markdown_lines(lines)}"
 
 
 # ---- VTAB-1k -------------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def vtab_table(cells) -> str:
     title = "VTAB-1k, top1, % ± standard error; means over the tasks that are there (so many of all)"
     twice = [f"{name}: {task}" for name, own in found.items() for task, metrics in own.items() if len(metrics) > 1]
     note = f"\nTwo results, so no mean: {', '.join(twice)}\n" if twice else ""
-    return f"{title}\n\n{_markdown(lines)}{note}"
+    return f"{title}\n\n{markdown_lines(lines)}{note}"
 
 
 def _vtab(cells):
@@ -153,7 +153,8 @@ def _names(cells) -> dict[tuple, str]:
     return {key: key[0] if names.count(key[0]) == 1 else f"{key[0]} ({key[1][:8]})" for key in keys}
 
 
-def _markdown(lines) -> str:
+def markdown_lines(lines) -> str:
+    """Rows of texts, the head first, as a Markdown table."""
     lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 

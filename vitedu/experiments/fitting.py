@@ -13,14 +13,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from vitedu_numpy.config import TrainConfig
 from vitedu_numpy.training.batches import batches, check_loss, scheduled_rate
 
 from ..models import build
+from ..training.loop import evaluate
 from ..training.losses import one_hot, softmax_cross_entropy
 from ..training.many import Many
 from ..training.optim import Adam, clip_by_global_norm
 
-__all__ = ["Alone", "Fitted", "accuracy", "as_batch", "features", "fit_stream", "same", "scores"]
+__all__ = [
+    "Alone",
+    "Fitted",
+    "accuracy",
+    "as_batch",
+    "features",
+    "fit_stream",
+    "labelled",
+    "same",
+    "scores",
+    "training",
+]
 
 CHUNK = 500  # images at once where nothing is learned
 
@@ -38,6 +51,17 @@ class Fitted:
 def same(images):
     """Images as the stream draws them: what `view` is where nothing is done to them."""
     return images
+
+
+def labelled(stream, count, view=same):
+    """(images, labels) of the first `count` of a stream."""
+    images, factors = stream.draw(np.arange(count))
+    return view(images), factors["label"]
+
+
+def training(budget, rate) -> TrainConfig:
+    """A tenth of the steps to warm up, then a cosine; no regularisation."""
+    return TrainConfig(budget.steps, budget.batch_size, rate, warmup_steps=budget.steps // 10)
 
 
 def as_batch(images, device="cpu") -> torch.Tensor:
@@ -149,7 +173,7 @@ def scores(model, images) -> torch.Tensor:
 
 def accuracy(model, images, labels) -> float:
     """The part of the images whose largest logit is at the label."""
-    return float((scores(model, images).argmax(1).cpu().numpy() == labels).mean())
+    return evaluate(model, images, labels, CHUNK)
 
 
 @torch.no_grad()

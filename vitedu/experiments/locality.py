@@ -12,11 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from vitedu_numpy.config import TrainConfig
-
 from ..data.procedural import Stream
 from .experiment import Budget, Condition, Experiment, Measured, Panel
-from .fitting import accuracy, fit_stream, same, scores
+from .fitting import accuracy, fit_stream, labelled, same, scores, training
 from .models import SIZE, small_models
 
 __all__ = ["LOCALITY", "drop_patches", "permute", "shuffle_patches"]
@@ -78,10 +76,10 @@ GRIDS = (2, 4)  # squares along a side
 
 def measure(settings, n, seeds, budget, device):
     """Train on each view and on one half; test on glyphs that were in no training."""
-    options = TrainConfig(budget.steps, budget.batch_size, settings["rate"], warmup_steps=budget.steps // 10)
+    options = training(budget, settings["rate"])
 
     def fit(stream, view=same):
-        held_out = _labelled(replace(stream, part="tune"), budget.images, view)
+        held_out = labelled(replace(stream, part="tune"), budget.images, view)
         return fit_stream(
             settings["model"], stream, n, options, held_out, seeds=seeds, view=view, checks=4, device=device
         )
@@ -92,26 +90,21 @@ def measure(settings, n, seeds, budget, device):
         fitted = fit(WHOLE, view)
         whole = whole or fitted  # the first view, as drawn
         for found, f in zip(values, fitted, strict=True):
-            found[name] = accuracy(f.model, *_labelled(test, budget.images, view))
+            found[name] = accuracy(f.model, *labelled(test, budget.images, view))
     for found, f in zip(values, fit(LEFT), strict=True):
         for name, stream in (("half seen", LEFT), ("half not seen", RIGHT)):
-            found[name] = accuracy(f.model, *_labelled(replace(stream, part="test"), budget.images))
-    images, labels = _labelled(test, budget.images)
+            found[name] = accuracy(f.model, *labelled(replace(stream, part="test"), budget.images))
+    images, labels = labelled(test, budget.images)
+    moved = {pixels: test.draw(np.arange(budget.images), shift=(0, pixels))[0] for pixels in SHIFTS}
     for found, f in zip(values, whole, strict=True):
         answers = scores(f.model, images).argmax(1)
         for pixels in SHIFTS:
-            moved, _ = test.draw(np.arange(budget.images), shift=(0, pixels))
-            found[f"shift {pixels}"] = float((scores(f.model, moved).argmax(1) == answers).float().mean())
+            found[f"shift {pixels}"] = float((scores(f.model, moved[pixels]).argmax(1) == answers).float().mean())
         for part in DROPPED:
             found[f"dropped {part:.0%}"] = accuracy(f.model, drop_patches(images, PATCH, part), labels)
         for grid in GRIDS:
             found[f"shuffled {grid}x{grid}"] = accuracy(f.model, shuffle_patches(images, SIZE // grid), labels)
     return [Measured(found, f.step) for found, f in zip(values, whole, strict=True)]
-
-
-def _labelled(stream, count, view=same):
-    images, factors = stream.draw(np.arange(count))
-    return view(images), factors["label"]
 
 
 MODELS = small_models(10)

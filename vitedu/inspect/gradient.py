@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from vitedu_numpy.inspect.parts import check_class, vit_of
-from vitedu_numpy.inspect.recorded import as_array, blocks
+from vitedu_numpy.inspect.recorded import as_array, block_keys, blocks
 
 __all__ = ["attention_gradients"]
 
@@ -27,7 +27,7 @@ def attention_gradients(model, images, target) -> list:
     with torch.enable_grad():
         logits = model(images.detach().clone().requires_grad_(), record)  # a way back, also through frozen parameters
     values = blocks(record, "attention/v")  # each (B, h, T, Dh)
-    heads = [record[f"block{i:02d}/attention/heads"] for i in range(len(values))]  # each (B, T, D)
+    heads = [record[key] for key in block_keys(record, "attention/heads")]  # each (B, T, D)
     dys = torch.autograd.grad(logits[:, target].sum(), heads)
     found = []
     for dy, v in zip(dys, values, strict=True):

@@ -125,7 +125,7 @@ class BiT(Model):
         """images (B, C, H, W) in [-1, 1], of any size  ->  logits (B, K)
 
         record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
-        floating point, ValueError for a wrong shape or values that are not finite.
+        floating point, ValueError for a wrong shape, values not finite or far beyond [-1, 1].
         """
         images = self.check_images(images).to(self.head.weight.dtype)
         x = noted(record, root=self.root(images))  # (B, width, H / 2, W / 2)

@@ -114,7 +114,7 @@ class Hybrid(Model):
         """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
 
         record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
-        floating point, ValueError for a wrong shape or values that are not finite.
+        floating point, ValueError for a wrong shape, values not finite or far beyond [-1, 1].
         """
         images = self.check_images(images).to(self.vit.head.weight.dtype)
         features = self.backbone(images, scope(record, "backbone"))  # (B, C', gh P, gw P)

@@ -94,7 +94,8 @@ def make_video_positions(config, rng=None):
 class VideoViT(Module):
     """Videos to class scores.
 
-    config: a `VideoViTConfig`; rng: as for `ViT`.  `fit` and `evaluate` take videos where they take images.
+    config: a `VideoViTConfig`; rng: as for `ViT`.  `fit` and `evaluate` take videos
+    where they take images, `fit` without its `shift`.
     `logits = model(videos)`, then `loss.backward()`, then `model.gradients()`.
     """
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
+
+from .axes import COLOURS, MARKERS
+from .figures import save_figure
 
 __all__ = ["draw_panel", "save_experiment"]
-
-# Okabe and Ito's colours, which colour-blind readers tell apart; each with a marker of its own.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00")
-MARKERS = "os^Dv<>P"
 
 
 def draw_panel(ax, rows, metrics, x="n", ylabel="accuracy", title=""):
@@ -67,11 +65,4 @@ def save_experiment(rows, panels, path, title="") -> None:
         draw_panel(ax, rows, panel.metrics, panel.x, panel.ylabel, panel.title)
     axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     figure.suptitle(title, fontsize=10)
-    root, ending = os.path.splitext(path)
-    temporary = f"{root}.{os.getpid()}.tmp{ending}"
-    try:
-        figure.savefig(temporary, dpi=100)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    save_figure(figure, path)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from vitedu_numpy.validate import check_integers, check_smoothing
+from vitedu_numpy.validate import check_integers, check_label_range, check_smoothing
 
+from ..layers.swish import sigmoid
 from ..module import shaped
 
 __all__ = [
@@ -30,14 +31,14 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
     if labels.ndim != 1:
         raise ValueError(f"labels has shape {tuple(labels.shape)}; expected (B,)")
     # As for images: no reading back from a GPU; there an index out of range stops the kernel itself.
-    if labels.device.type == "cpu" and labels.numel() and not (0 <= labels.min() and labels.max() < num_classes):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
+    if labels.device.type == "cpu":
+        check_label_range(labels, num_classes)
     onehot = F.one_hot(labels.long(), num_classes).to(dtype)
     return onehot * (1 - label_smoothing) + label_smoothing / num_classes
 
 
 def _check_targets(scores, targets, name):
-    if scores.ndim != 2 or targets.shape != scores.shape:
+    if targets.shape != scores.shape:
         raise ValueError(
             f"targets has shape {tuple(targets.shape)}; expected that of {name}, {tuple(scores.shape)} = (B, K)"
         )
@@ -61,12 +62,6 @@ def softmax_cross_entropy(logits, targets):
 
 
 # ---- sigmoid: every class is a question of its own (ImageNet-21k has images with several labels) ------------------
-
-
-@shaped
-def sigmoid(x):
-    """p = 1 / (1 + exp(-x)).     x (...)"""
-    return torch.sigmoid(x)
 
 
 @shaped

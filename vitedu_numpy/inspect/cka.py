@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .recorded import as_array, blocks
+from ..validate import require
+from .recorded import as_array, block_keys
 
 __all__ = ["cka_matrix", "layer_features", "linear_cka"]
 
@@ -21,12 +22,11 @@ def layer_features(record, read="all", names=None) -> dict[str, np.ndarray]:
     takes, join the rows of several passes.
     """
     if names is None:
-        names = ["tokens", *(f"block{i:02d}/z" for i in range(len(blocks(record, "z"))))]
+        names = ["tokens", *block_keys(record, "z")]
     missing = [name for name in names if name not in record]
     if missing:
         raise KeyError(f"record lacks {missing}; names must be keys of this record, which has {len(record)}")
-    if read not in ("all", "first", "mean"):
-        raise ValueError(f"read={read!r} is not allowed; read must be one of ('all', 'first', 'mean')")
+    require(read in ("all", "first", "mean"), "read", read, "one of ('all', 'first', 'mean')")
     features = {}
     for name in names:
         x = as_array(record[name])

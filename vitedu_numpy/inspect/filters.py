@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..validate import require
 from .recorded import as_array
 
 __all__ = ["filter_components"]
@@ -29,9 +30,8 @@ def filter_components(weight, patch_size, count=28) -> tuple[np.ndarray, np.ndar
     if numbers % patch_size**2:
         raise ValueError(f"patch_size={patch_size} is not allowed; filters of {numbers} numbers are no C x P x P")
     most = min(D - 1, numbers)
-    if not (isinstance(count, int) and 1 <= count <= most):
-        allowed = f"1 ... {most} for {D} filters of {numbers} numbers"
-        raise ValueError(f"count={count!r} is not allowed; count must be {allowed}")
+    fits = isinstance(count, int) and 1 <= count <= most
+    require(fits, "count", count, f"1 ... {most} for {D} filters of {numbers} numbers")
     _, s, components = np.linalg.svd(weight - weight.mean(axis=0), full_matrices=False)
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     components *= np.where(largest < 0, -1.0, 1.0)

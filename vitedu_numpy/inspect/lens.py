@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..validate import require
 from .parts import vit_of
-from .recorded import as_array, blocks, check_tokens
+from .recorded import as_array, block_keys, check_tokens
 
 __all__ = ["logit_lens", "token_lens"]
 
@@ -35,8 +36,8 @@ def token_lens(model, record, classes=None) -> np.ndarray:
     """
     K = vit_of(model).config.num_classes
     chosen = np.arange(K) if classes is None else np.asarray(classes)
-    if chosen.ndim != 1 or not np.isin(chosen, np.arange(K)).all():
-        raise ValueError(f"classes={classes!r} is not allowed; classes must be a list from 0 ... {K - 1}, or None")
+    fits = chosen.ndim == 1 and np.isin(chosen, np.arange(K)).all()
+    require(fits, "classes", classes, f"a list from 0 ... {K - 1}, or None")
     return np.stack([as_array(_answers(model, z))[..., chosen] for z in _streams(model, record)])
 
 
@@ -44,13 +45,13 @@ def _streams(model, record) -> list:
     """z_0 ... z_L as the model's package wrote them, each (B, T, D)."""
     if getattr(vit_of(model), "head", None) is None:
         raise TypeError(f"model is a {type(model).__name__} without a classifier; expected a ViT or a Hybrid")
-    depth = len(blocks(record, "z"))
+    keys = block_keys(record, "z")
     if "tokens" not in record:
         raise KeyError("record lacks ['tokens'], the embedded image; model(images, record) writes it")
-    streams = [record["tokens"], *(record[f"block{i:02d}/z"] for i in range(depth))]
+    streams = [record["tokens"], *(record[key] for key in keys)]
     check_tokens(streams[0].shape[1], vit_of(model).config, "record")
-    if depth != vit_of(model).config.depth:
-        raise ValueError(f"record has {depth} blocks; expected {vit_of(model).config.depth}, those of this model")
+    if len(keys) != vit_of(model).config.depth:
+        raise ValueError(f"record has {len(keys)} blocks; expected {vit_of(model).config.depth}, those of this model")
     return streams
 
 

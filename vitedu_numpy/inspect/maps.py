@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..validate import require
 from ..weights.resize import interpolation_matrix
 from .recorded import as_array, blocks, check_tokens, layout, on_grid
 
@@ -67,8 +68,8 @@ def rollout(record, depth=None) -> np.ndarray:
     not mention the identity; without it the residual way would not be there.)  depth: of the first blocks only.
     """
     maps = attention_maps(record)
-    if depth is not None and not (isinstance(depth, int) and 1 <= depth <= len(maps)):
-        raise ValueError(f"depth={depth!r} is not allowed; depth must be 1 ... {len(maps)}, or None for all blocks")
+    fits = depth is None or (isinstance(depth, int) and 1 <= depth <= len(maps))
+    require(fits, "depth", depth, f"1 ... {len(maps)}, or None for all blocks")
     total = None
     for A in maps[:depth]:
         A = A.mean(axis=1, dtype=np.float64)  # (B, T, T)
@@ -95,18 +96,15 @@ def query_maps(record, config, query="class", block=-1) -> np.ndarray:
     """
     (gh, gw), first, _ = layout(config)
     maps = attention_maps(record)
-    if not -len(maps) <= block < len(maps):
-        raise ValueError(f"block={block} is not allowed; block must be in {-len(maps)} ... {len(maps) - 1}")
+    require(-len(maps) <= block < len(maps), "block", block, f"in {-len(maps)} ... {len(maps) - 1}")
     check_tokens(maps[block].shape[-1], config, "record")
     if isinstance(query, str):
-        if query != "class" or not first:
-            allowed = "'class' or " * first + f"(row, column) in a grid of {gh} x {gw}"
-            raise ValueError(f"query={query!r} is not allowed; query must be {allowed}")
+        allowed = "'class' or " * first + f"(row, column) in a grid of {gh} x {gw}"
+        require(query == "class" and first == 1, "query", query, allowed)
         token = 0
     else:
         row, column = query
-        if not (0 <= row < gh and 0 <= column < gw):
-            raise ValueError(f"query={query!r} is not allowed; query must be (row, column) in a grid of {gh} x {gw}")
+        require(0 <= row < gh and 0 <= column < gw, "query", query, f"(row, column) in a grid of {gh} x {gw}")
         token = first + row * gw + column
     return on_grid(maps[block][:, :, token], config)
 

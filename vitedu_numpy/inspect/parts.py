@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..validate import require
+
 __all__ = ["check_class", "check_heads", "vit_of"]
 
 
@@ -19,12 +21,11 @@ def check_heads(heads, config) -> list[tuple[int, int]]:
     pairs = [heads] if len(heads) == 2 and not any(hasattr(n, "__len__") for n in heads) else list(heads)
     for pair in pairs:
         fits = hasattr(pair, "__len__") and len(pair) == 2
-        if not fits or pair[0] not in range(config.depth) or pair[1] not in range(config.heads):
-            raise ValueError(f"heads={heads!r} is not allowed; heads must be {allowed}")
+        fits = fits and pair[0] in range(config.depth) and pair[1] in range(config.heads)
+        require(fits, "heads", heads, allowed)
     return [(int(block), int(head)) for block, head in pairs]
 
 
 def check_class(target, config) -> None:
     """Refuse a class that the model does not have."""
-    if target not in range(config.num_classes):
-        raise ValueError(f"target={target!r} is not allowed; target must be a class, 0 ... {config.num_classes - 1}")
+    require(target in range(config.num_classes), "target", target, f"a class, 0 ... {config.num_classes - 1}")

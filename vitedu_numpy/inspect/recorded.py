@@ -49,7 +49,12 @@ def as_array(x) -> np.ndarray:
 
 
 def blocks(record, name: str) -> list[np.ndarray]:
-    """What each block wrote under `name`, in order: `block00/name`, `block01/name`, ...
+    """What each block wrote under `name`, in order.  Raises KeyError as `block_keys`."""
+    return [as_array(record[key]) for key in block_keys(record, name)]
+
+
+def block_keys(record, name: str) -> list[str]:
+    """The keys under which the blocks wrote `name`, in order: `block00/name`, `block01/name`, ...
 
     Raises KeyError where the record has none, or lacks one: a BiT's, for instance, or one of another kind of model.
     """
@@ -59,7 +64,7 @@ def blocks(record, name: str) -> list[np.ndarray]:
         missing = missing or [f"block00/{name}"]
         hint = "" if depth else "; it holds no block: models without attention (BiT) have none, and without a forward"
         raise KeyError(f"record lacks {missing}{hint}; record = {{}}; model(images, record) fills it for a ViT")
-    return [as_array(record[f"block{i:02d}/{name}"]) for i in range(depth)]
+    return [f"block{i:02d}/{name}" for i in range(depth)]
 
 
 def _is_block(key: str) -> bool:
@@ -87,8 +92,7 @@ def layout(config) -> Layout:
     """
     if not hasattr(config, "grid"):
         raise TypeError(f"config is a {type(config).__name__}; expected a ViTConfig or a HybridConfig")
-    stages = getattr(config, "blocks", None)  # of a hybrid's ResNet
-    stride = 1 if stages is None else 4 * 2 ** max(len(stages) - 1, 0)
+    stride = getattr(config, "stride", 1)  # of a hybrid's ResNet
     return Layout(config.grid, int(config.classifier == "token"), stride * config.patch_size)
 
 

@@ -50,7 +50,7 @@ def attention(q, k, v, mask=None):
 
 @shaped
 def attention_backward(dy, cache):
-    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh)"""
+    """dy (B, h, T, Dv)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dv)"""
     q, k, v, A = cache
     dv = A.swapaxes(-1, -2) @ dy  # (B, h, S, Dh)  from [5]
     dA = dy @ v.swapaxes(-1, -2)  # (B, h, T, S)   from [5]

@@ -54,7 +54,7 @@ def general_attention(q, k, v, mask=None, drop=None, bias=None):
 
 @shaped
 def general_attention_backward(dy, cache):
-    """dy (B, h, T, Dh)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dh), and dbias where there was a bias"""
+    """dy (B, h, T, Dv)  ->  dq (B, h, T, Dh), dk (B, h, S, Dh), dv (B, h, S, Dv), and dbias where there was a bias"""
     q, k, v, A, weights, drop, has_bias = cache
     dv = weights.swapaxes(-1, -2) @ dy  # (B, h, S, Dh)  from [6]
     dA = dy @ v.swapaxes(-1, -2)  # (B, h, T, S)   from [6]

@@ -94,7 +94,8 @@ def make_video_positions(config, rng, dtype=np.float32):
 class VideoViT(Module):
     """Videos to class scores.
 
-    config: a `VideoViTConfig`; rng, dtype: as for `ViT`.  `fit` and `evaluate` take videos where they take images.
+    config: a `VideoViTConfig`; rng, dtype: as for `ViT`.  `fit` and `evaluate` take videos
+    where they take images, `fit` without its `shift`.
     `logits = model(videos)`, then `model.backward(dlogits)`, then `model.gradients()`.
     """
 

@@ -97,7 +97,7 @@ class ViT(Model):
         """images (B, C, H, W) in [-1, 1]  ->  logits (B, K)
 
         record: an optional dict that receives every intermediate by name.  Raises TypeError for images that are not
-        floating point, ValueError for a wrong shape or values that are not finite.
+        floating point, ValueError for a wrong shape, values not finite or far beyond [-1, 1].
         """
         images = self.check_images(images).astype(self.dtype, copy=False)
         x = self.patch_embedding(images, record)  # (B, N, D)

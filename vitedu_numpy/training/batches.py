@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ..schedule import learning_rate
-from ..validate import check_integers, is_count, require
+from ..validate import check_integers, check_label_range, is_count, require
 
 __all__ = ["batches", "check_labelled", "check_loss", "random_shift", "scheduled_rate"]
 
@@ -57,8 +57,7 @@ def check_labelled(images, labels, num_classes: int, batch_size: int) -> np.ndar
     labels = check_integers(labels, num_classes)
     if labels.shape != (len(images),) or len(images) == 0:
         raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
-    if not (0 <= labels.min() and labels.max() < num_classes):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
+    check_label_range(labels, num_classes)
     require(is_count(batch_size), "batch_size", batch_size, "a positive integer")
     return labels
 

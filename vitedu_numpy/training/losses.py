@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.softmax import softmax
+from ..layers.swish import sigmoid, sigmoid_backward
 from ..module import shaped
-from ..validate import check_integers, check_smoothing
+from ..validate import check_integers, check_label_range, check_smoothing
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_backward", "cross_entropy", "cross_entropy_backward",
@@ -28,15 +29,14 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=np.float32):
     labels = check_integers(labels, num_classes)
     if labels.ndim != 1:
         raise ValueError(f"labels has shape {labels.shape}; expected (B,)")
-    if labels.size and not (0 <= labels.min() and labels.max() < num_classes):
-        raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
+    check_label_range(labels, num_classes)
     targets = np.full((len(labels), num_classes), label_smoothing / num_classes, dtype)
     targets[np.arange(len(labels)), labels] += 1 - label_smoothing
     return targets
 
 
 def _check_targets(scores, targets, name):
-    if scores.ndim != 2 or np.shape(targets) != scores.shape:
+    if np.shape(targets) != scores.shape:
         raise ValueError(f"targets has shape {np.shape(targets)}; expected that of {name}, {scores.shape} = (B, K)")
 
 
@@ -78,19 +78,6 @@ def softmax_cross_entropy_backward(dloss, cache):
 
 
 # ---- sigmoid: every class is a question of its own (ImageNet-21k has images with several labels) ------------------
-
-
-@shaped
-def sigmoid(x):
-    """p = 1 / (1 + exp(-x)), written with tanh so that nothing overflows.     x (...)"""
-    p = 0.5 * (1 + np.tanh(0.5 * x))
-    return p, p
-
-
-def sigmoid_backward(dp, cache):
-    """dx = dp p (1 - p)"""
-    p = cache
-    return dp * p * (1 - p)
 
 
 @shaped

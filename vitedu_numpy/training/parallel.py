@@ -25,9 +25,9 @@ _ROWS = 1100  # of a chunk's largest matrix products
 class DataParallel:
     """Loss and gradients of `model` on a whole batch, chunk by chunk, on `threads` Python threads.
 
-    model: a `ViT`, `Hybrid` or `BiT`; threads: number of workers (default: one per core); chunk: images per chunk
-    (default: about a thousand tokens or pixels of a feature map, enough rows for quick products and few enough for the
-    cache); rng: a Generator or seed for dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
+    model: any whole model; threads: number of workers (default: one per core); chunk: images per chunk (default: about
+    a thousand tokens or pixels of a feature map, enough rows for quick products and few enough for the cache); rng: a
+    Generator or seed for dropout.  Chunk i of a batch has the same dropout whichever worker takes it.
     A model with batch normalisation gets the whole batch as one chunk, since its statistics are those of the batch.
     """
 

@@ -71,8 +71,8 @@ def load_npz(model, path) -> None:
 
 def load_state(model, state, config, source) -> None:
     """`model.load_state_dict`, with the file's name in its errors, and then the constants of `config`."""
-    for name in (name for name in state if name.endswith("running_var")):  # of batch normalisation: a root comes next
-        if as_array(state[name]).min() < 0:
+    for name, value in state.items():
+        if name.endswith("running_var") and as_array(value).min() < 0:  # of batch normalisation: a root comes next
             raise ValueError(f"{source} does not fit the model: {name!r} holds a variance below 0")
     try:
         model.load_state_dict(state)

@@ -133,7 +133,7 @@ def test_captured_as_one_graph(fill):
 
 
 def test_it_learns_to_tell_bright_from_dark_squares():
-    """In both modes: the running averages have followed after 150 steps with a momentum of 0.9."""
+    """In both modes: the running averages have followed after 60 steps with a momentum of 0.9."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 64)
     images = rng.normal(0, 0.2, (64, 1, 8, 8))
