@@ -71,7 +71,9 @@ MAY_IMPORT = {
         "vitedu.training", "vitedu.transfer", "vitedu.weights",
     },
     "vitedu.evaluation": {*MATHEMATICS, "vitedu.data", "vitedu.engine", "vitedu.models", "vitedu.recipes"},
-    "vitedu.experiments": {*MATHEMATICS, "vitedu.data", "vitedu.models", "vitedu.training", "vitedu.transfer"},
+    "vitedu.experiments": {
+        *MATHEMATICS, "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.training", "vitedu.transfer",
+    },
     "vitedu.commands": {"once"},
     "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does

@@ -11,11 +11,11 @@ import torch
 from vitedu.accounting.compute import count
 from vitedu.accounting.formulas import macs_by_part
 from vitedu.data.procedural import Stream
-from vitedu.experiments import get_experiment, list_experiments, recorded, recorded_names
+from vitedu.experiments import fitting, get_experiment, list_experiments, recorded, recorded_names
 from vitedu.experiments.data_size import RATES, SEEN, UNSEEN
 from vitedu.experiments.experiment import plain
-from vitedu.experiments.fitting import as_batch, as_bytes, features, fit_stream
-from vitedu.experiments.locality import drop_patches, permute, shuffle_patches
+from vitedu.experiments.fitting import as_batch, as_bytes, features, fit_stream, scores
+from vitedu.experiments.locality import VIEWS, drop_patches, permute, shuffle_patches
 from vitedu.experiments.models import small_models
 from vitedu.models import build
 from vitedu_numpy.config import TrainConfig
@@ -95,6 +95,31 @@ def test_early_stopping_keeps_the_best(rng):
     assert right == pytest.approx(found.held_out)
 
 
+def test_a_fixed_permutation_is_nothing_to_a_vit(monkeypatch):
+    """Rows of E_pos in the order of the patches: every number of training, early stopping and test is what it was."""
+    stream, config = Stream(classes=(0, 1, 2), clutter=0, texture=False), small_models(3)["ViT"]
+    images, factors = replace(stream, part="tune").draw(np.arange(200))
+    held_out, training = (images, factors["label"]), TrainConfig(80, 32, 3e-3, warmup_steps=8)
+    (drawn,) = fit_stream(config, stream, 100, training, held_out, checks=4)
+    assert drawn.held_out > 0.4  # of three classes: something was learned
+
+    def build_permuted(config, seed):
+        model = build(config, seed)
+        with torch.no_grad():
+            E_pos = model.position_embedding.E_pos.view(17, -1)
+            E_pos[1:] = E_pos[1:][np.random.default_rng(0).permutation(16)]  # the order of `permute`
+        return model
+
+    monkeypatch.setattr(fitting, "build", build_permuted)
+    view = VIEWS["patches permuted"]
+    (permuted,) = fit_stream(config, stream, 100, training, held_out, view=view, checks=4)
+    assert permuted.loss == pytest.approx(drawn.loss, rel=0.01)  # sums in another order, carried on by Adam
+    assert permuted.step == drawn.step
+    assert permuted.held_out == pytest.approx(drawn.held_out, abs=0.011)  # two of 200 images may be a draw
+    answers = [scores(drawn.model, images).argmax(1), scores(permuted.model, permute(images, 4)).argmax(1)]
+    assert (answers[0] == answers[1]).float().mean() > 0.98
+
+
 def test_features_are_what_the_head_reads():
     images, _ = Stream().draw(np.arange(7))
     for name, config in small_models(10).items():
@@ -152,7 +177,7 @@ def test_recorded_results(name):
 
 def test_rates_are_the_best_of_the_grid():
     results = recorded("data_size_rates")
-    assert results.about["finished"] == results.about["cells"] == 12
+    assert results.about["finished"] == results.about["cells"] == 16
     for model, rate in RATES.items():
         score = {}
         for condition in get_experiment("data_size_rates").conditions:

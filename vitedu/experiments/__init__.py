@@ -4,6 +4,7 @@
 file with an `Experiment` in it, and a line in the list below.
 """
 
+from .ablations import ABLATIONS
 from .data_size import DATA_SIZE, DATA_SIZE_RATES
 from .experiment import Budget, Condition, Experiment, Measured, Panel
 from .locality import LOCALITY
@@ -15,7 +16,7 @@ __all__ = [
     "list_experiments", "read_results", "recorded", "recorded_names", "run_experiment",
 ]  # fmt: skip
 
-_EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, LOCALITY)}
+_EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, LOCALITY, *ABLATIONS)}
 
 
 def list_experiments() -> list[str]:

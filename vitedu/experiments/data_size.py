@@ -75,7 +75,7 @@ def _fit(settings, n, seeds, budget, device):
 
 
 MODELS = small_models(len(SEEN))
-FULL = Budget(SIZES, steps=640, batch_size=64, images=1000, seeds=(0, 1, 2), minutes=18)
+FULL = Budget(SIZES, steps=640, batch_size=64, images=1000, seeds=(0, 1, 2, 3, 4), minutes=30)
 FAST = Budget((40, 400), steps=12, batch_size=16, images=200, seeds=(0,), minutes=0.4)
 HELD_OUT = "accuracy on 'tune' glyphs of the same letters, the best of eight looks"
 
@@ -113,12 +113,12 @@ DATA_SIZE_RATES = Experiment(
     prediction="About 2e-3 for the ViT, and several times as much for the ResNet, whose filters are standardised.",
     conditions=tuple(
         Condition(f"{name}, {rate:g}", {"model": MODELS[name], "rate": rate})
-        for name, rates in (("ViT", (1e-3, 2e-3, 4e-3)), ("BiT", (3e-3, 1e-2, 3e-2)))
+        for name, rates in (("ViT", (1e-3, 2e-3, 4e-3, 8e-3)), ("BiT", (1e-3, 3e-3, 1e-2, 3e-2)))
         for rate in rates
     ),
     metrics={"held-out": HELD_OUT, "training loss": "mean cross-entropy of the last tenth of all steps"},
     measure=measure_rate,
-    full=replace(FULL, sizes=SIZES[2::2], seeds=(100,), minutes=5),
+    full=replace(FULL, sizes=SIZES[2::2], seeds=(100,), minutes=6),
     fast=FAST,
     panels=(Panel("tuning", ("held-out",)),),
 )

@@ -39,12 +39,17 @@ class Condition:
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture: metrics, and what stands along the x axis: "n", "metric" or "condition"."""
+    """A picture: metrics, and what stands along the x axis.
+
+    "n", "metric", "condition"; "number": of conditions that are called "LINE, NUMBER"; or the name of a metric, whose
+    value is then the place, in such lines.
+    """
 
     title: str
     metrics: tuple[str, ...]
     x: str = "n"
     ylabel: str = "accuracy"
+    xlabel: str = ""  # for "number"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Experiment:
             raise ValueError(f"conditions have the names {names}; expected one or more, all different")
         for panel in self.panels:
             unknown = [metric for metric in panel.metrics if metric not in self.metrics]
-            if unknown or panel.x not in ("n", "metric", "condition"):
+            if unknown or panel.x not in ("n", "metric", "condition", "number", *self.metrics):
                 raise ValueError(f"panel {panel.title!r}: metrics {unknown} are not measured, or x={panel.x!r} is none")
 
     def budget(self, *, fast=False, seeds=None, steps=None) -> Budget:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -59,9 +60,9 @@ def labelled(stream, count, view=same):
     return view(images), factors["label"]
 
 
-def training(budget, rate) -> TrainConfig:
-    """A tenth of the steps to warm up, then a cosine; no regularisation."""
-    return TrainConfig(budget.steps, budget.batch_size, rate, warmup_steps=budget.steps // 10)
+def training(budget, rate, **options) -> TrainConfig:
+    """A tenth of the steps to warm up, then a cosine; no regularisation, if `options` do not say otherwise."""
+    return TrainConfig(budget.steps, budget.batch_size, rate, **{"warmup_steps": budget.steps // 10, **options})
 
 
 def as_batch(images, device="cpu") -> torch.Tensor:
@@ -74,15 +75,22 @@ def as_bytes(images) -> np.ndarray:
     return np.rint((images + 1) * 127.5).astype(np.uint8)
 
 
-def fit_stream(config, stream, n, training, held_out, *, seeds=(0,), target="label", view=same, checks=8, device="cpu"):
+def fit_stream(config, stream, n, training, held_out, *, seeds=(0,), target="label", view=same, checks=8, device="cpu",
+               optimizer=Adam):  # fmt: skip
     """Models of `config`, one for each seed, trained on images 0 ... n - 1 of a stream: a list of `Fitted`.
 
-    Everything of model k belongs to seeds[k]: its first weights, its images (of `stream` with that seed) and their
-    order; the seeds of `stream` and `training` (a `TrainConfig`) are not used.  held_out: (images, labels); accuracy
-    there is looked at `checks` times, evenly, and the weights of the best time (of equals the first) are kept.
-    target: the factor to be learned, "label" or another of a few values.  view: done to all images, e.g. one fixed
-    permutation.  Raises FloatingPointError, naming the step, for a loss that is not finite.
+    Everything of model k belongs to seeds[k]: its first weights, its images (of `stream` with that seed), their order,
+    and dropout; the seeds of `stream` and `training` (a `TrainConfig`) are not used.  held_out: (images, labels);
+    accuracy there is looked at `checks` times, evenly, and the weights of the best time (of equals the first) are kept.
+    target: the factor to be learned, "label" or another of a few values, or a function of all factors.  view: done to
+    all images, those of `held_out` too, e.g. one fixed permutation.  optimizer: called as `Adam` is; with another than
+    that the models are trained one after another.
+
+    Raises FloatingPointError, naming the step, for a loss that is not finite.
     """
+    if len(seeds) > 1 and optimizer is not Adam:
+        options = dict(target=target, view=view, checks=checks, device=device, optimizer=optimizer)
+        return [fit_stream(config, stream, n, training, held_out, seeds=[s], **options)[0] for s in seeds]
     pixels, labels, places, known = [], [], [], 0  # side by side, each model has images of its own
     for seed in seeds:
         own = replace(stream, seed=seed)
@@ -93,36 +101,37 @@ def fit_stream(config, stream, n, training, held_out, *, seeds=(0,), target="lab
         for start in range(0, len(used), 1000):
             drawn, factors = own.draw(used[start : start + 1000])
             pixels.append(as_bytes(view(drawn)))
-            labels.append(factors[target])
+            labels.append(target(factors) if callable(target) else factors[target])
     pixels, places = np.concatenate(pixels), np.stack(places)  # (seeds, steps, batch)
-    targets = one_hot(np.concatenate(labels), config.num_classes).to(device)
+    targets = one_hot(np.concatenate(labels), config.num_classes, training.label_smoothing).to(device)
     images, truth = torch.from_numpy(view(held_out[0])).to(device), torch.from_numpy(held_out[1]).to(device)
 
-    trainer = (Alone if len(seeds) == 1 else Many)(
-        lambda seed: build(config, seed), seeds, weight_decay=training.weight_decay,
-        clip_norm=training.clip_norm or math.inf, device=device,
-    )  # fmt: skip
+    options = dict(weight_decay=training.weight_decay, clip_norm=training.clip_norm or math.inf, device=device)
+    kind = partial(Alone, optimizer=optimizer) if len(seeds) == 1 else Many
+    trainer = kind(lambda seed: build(config, seed), seeds, **options)
     stops = {round(training.steps * (c + 1) / checks) for c in range(checks)}
     best, when, kept = torch.full((len(seeds),), -1.0), [0] * len(seeds), None
     last = torch.zeros(len(seeds), device=device)
     tail = max(training.steps // 10, 1)
-    for step in range(training.steps):
-        batch = as_batch(pixels[places[:, step]].reshape(-1, *pixels.shape[1:]), device)
-        batch = batch.reshape(len(seeds), -1, *batch.shape[1:])
-        loss, _ = trainer.step(batch, targets[places[:, step]], scheduled_rate(step, training))
-        if device == "cpu" or step % 50 == 0:  # a GPU need not wait for the host every step
-            check_loss(float(loss.detach().sum()), step)
-        last += loss.detach() * (step >= training.steps - tail)
-        if step + 1 in stops:
-            logits = torch.cat([trainer.logits(part) for part in images.split(CHUNK)], dim=1)  # (seeds, n, K)
-            right = (logits.argmax(-1) == truth).float().mean(1).cpu()
-            better = right > best
-            best = torch.where(better, right, best)
-            when = [step + 1 if better[k] else when[k] for k in range(len(seeds))]
-            if kept is None:
-                kept = {name: p.detach().clone() for name, p in trainer.parameters.items()}
-            for name, p in trainer.parameters.items():
-                kept[name][better] = p.detach()[better]
+    with torch.random.fork_rng():  # dropout leaves the caller's random numbers alone
+        torch.manual_seed(seeds[0])
+        for step in range(training.steps):
+            batch = as_batch(pixels[places[:, step]].reshape(-1, *pixels.shape[1:]), device)
+            batch = batch.reshape(len(seeds), -1, *batch.shape[1:])
+            loss, _ = trainer.step(batch, targets[places[:, step]], scheduled_rate(step, training))
+            if device == "cpu" or step % 50 == 0:  # a GPU need not wait for the host every step
+                check_loss(float(loss.detach().sum()), step)
+            last += loss.detach() * (step >= training.steps - tail)
+            if step + 1 in stops:
+                logits = torch.cat([trainer.logits(part) for part in images.split(CHUNK)], dim=1)  # (seeds, n, K)
+                right = (logits.argmax(-1) == truth).float().mean(1).cpu()
+                better = right > best
+                best = torch.where(better, right, best)
+                when = [step + 1 if better[k] else when[k] for k in range(len(seeds))]
+                if kept is None:
+                    kept = {name: p.detach().clone() for name, p in trainer.parameters.items()}
+                for name, p in trainer.parameters.items():
+                    kept[name][better] = p.detach()[better]
     with torch.no_grad():
         for name, p in trainer.parameters.items():
             p.copy_(kept[name])
@@ -133,13 +142,13 @@ def fit_stream(config, stream, n, training, held_out, *, seeds=(0,), target="lab
 class Alone:
     """`Many` for a single model, without `vmap`: the same methods and shapes (K = 1), in less time on a CPU."""
 
-    def __init__(self, make, seeds, *, weight_decay=0.0, clip_norm=math.inf, device="cpu"):
+    def __init__(self, make, seeds, *, weight_decay=0.0, clip_norm=math.inf, device="cpu", optimizer=Adam):
         self.model = make(seeds[0]).to(device).train()
         for module in self.model.modules():
             if hasattr(module, "recompute"):
                 module.recompute = False  # small models have the memory
         self.clip_norm = clip_norm
-        self.optimizer = Adam(self.model, 1.0, weight_decay=weight_decay)
+        self.optimizer = optimizer(self.model, 1.0, weight_decay=weight_decay)
 
     @property
     def parameters(self):
@@ -158,7 +167,11 @@ class Alone:
     @torch.no_grad()
     def logits(self, images):
         """images (b, C, H, W)  ->  (1, b, K)"""
-        return self.model(images)[None]
+        self.model.eval()
+        try:
+            return self.model(images)[None]
+        finally:
+            self.model.train()
 
     def models(self):
         return [copy.deepcopy(self.model)]

@@ -20,7 +20,7 @@ from .models import SIZE, small_models
 __all__ = ["LOCALITY", "drop_patches", "permute", "shuffle_patches"]
 
 PATCH = 4  # pixels; the ViT's patches
-RATES = {"ViT": 2e-3, "hybrid": 2e-3, "BiT": 1e-2}  # the middle of the grid of `data_size_rates`; not tuned here
+RATES = {"ViT": 2e-3, "hybrid": 2e-3, "BiT": 1e-2}  # within the grid of `data_size_rates`; not tuned here
 WHOLE = Stream(rows=(0.45, 0.55), columns=(0.42, 0.48), side=(7.0, 9.0), angle=0.25, clutter=0, texture=False)
 LEFT = replace(WHOLE, columns=(0.25, 0.33), side=(6.0, 7.5))  # the half that is trained on
 RIGHT = replace(LEFT, columns=(0.67, 0.75))
@@ -79,7 +79,7 @@ def measure(settings, n, seeds, budget, device):
     options = training(budget, settings["rate"])
 
     def fit(stream, view=same):
-        held_out = labelled(replace(stream, part="tune"), budget.images, view)
+        held_out = labelled(replace(stream, part="tune"), budget.images)  # `fit_stream` looks at it through `view`
         return fit_stream(
             settings["model"], stream, n, options, held_out, seeds=seeds, view=view, checks=4, device=device
         )
@@ -128,6 +128,7 @@ LOCALITY = Experiment(
     measure=measure,
     full=Budget((4000,), steps=480, batch_size=64, images=1000, seeds=(0, 1, 2), minutes=8),
     fast=Budget((200,), steps=6, batch_size=16, images=100, seeds=(0,), minutes=0.3),
+    version=2,
     panels=(
         Panel("fixed permutation", tuple(VIEWS), x="metric"),
         Panel("trained on one half", ("half seen", "half not seen"), x="metric"),
