@@ -14,9 +14,9 @@ def draw_panel(ax, rows, metrics, x="n", ylabel="accuracy", title="", xlabel="",
     """Means, with a line for each condition; see `vitedu.experiments.Panel` for `x`.  Returns the axes.
 
     rows: with the fields condition, n, seed, metric, value.  Bars are one standard error of the mean to either side;
-    one seed has none.  With x "condition" there is a line for each metric.  live: rows of a run of one's own, laid over
-    recorded ones on the same axes: open markers of the same colours, with ", live" behind their names.  Raises ValueError
-    for another x, or where there is no row of these metrics.
+    one seed has none.  With x "condition" there is a line for each metric.  live: these are rows of a run of one's own,
+    laid over recorded ones: open markers of the same colours, with ", live" behind their names.  Raises ValueError for
+    another x, or where there is no row of these metrics.
     """
     at = {(row.condition, row.n, row.seed): row.value for row in rows if row.metric == x}
     known = ("n", "metric", "condition", "number")
