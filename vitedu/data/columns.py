@@ -232,6 +232,8 @@ def inside(path: str, folder: str | None, name: str) -> str:
 
     Raises ValueError for any other: a table from outside must not choose which files of this machine are read.
     """
+    if "\0" in path:
+        raise ValueError(f"{name} names the file {path!r}, which is no path")
     if folder is None:
         raise ValueError(f"{name} names the file {path!r} in place of holding an image, and no folder belongs to it")
     root = os.path.realpath(folder)

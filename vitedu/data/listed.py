@@ -18,7 +18,7 @@ from .classes import one_form
 from .columns import LABELS, inside
 from .folder import SPLITS, ImageFiles, split_folders
 from .retry import Retry
-from .scan import LeftOut, entries, is_folder, is_hidden
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image
 
 __all__ = ["ListedFiles", "tables_beside"]
 
@@ -52,7 +52,7 @@ class ListedFiles(ImageFiles):
     """
 
     def __init__(self, folder: str, split: str, tables, retry: Retry | None = None, class_names=None):
-        files, labels, self.left_out = [], [], LeftOut()
+        files, labels, seen, self.left_out = [], [], {}, LeftOut()
         for table, path_column, label_column in tables:
             of_table = _split_of(table, folder)
             if of_table in (None, split):
@@ -63,10 +63,13 @@ class ListedFiles(ImageFiles):
                     where = f"{table}, row {row}"
                     files.append(_file(path, table, folder, where))
                     labels.append(_text(label, label_column, where))
+                    if seen.setdefault(files[-1], labels[-1]) != labels[-1]:
+                        both = f"{seen[files[-1]]!r} and {labels[-1]!r}"
+                        raise ValueError(f"{where} lists {files[-1]!r} a second time, with another label: {both}")
         if not files:
             names = ", ".join(table for table, *_ in tables)
             raise ValueError(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}")
-        _require_files(folder, files, tables)
+        self.left_out.add("images that are not listed for this split", _require_files(folder, files, tables))
         self.class_names = None
         if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
             self.class_names = one_form(sorted({*labels}))
@@ -161,12 +164,15 @@ def _text(label, column, where) -> str:
     return one_form([str(label).strip()])[0]
 
 
-def _require_files(folder, files, tables) -> None:
-    """Raise ValueError where files are missing, or lead out of the folder; every folder is looked into once."""
+def _require_files(folder, files, tables) -> int:
+    """How many images beside the listed ones are not listed; every folder is looked into once.
+
+    Raises ValueError where files are missing, or lead out of the folder.
+    """
     places = {}
     for file in files:
-        places.setdefault(os.path.dirname(file), []).append(file)
-    missing = []
+        places.setdefault(os.path.dirname(file), {})[file] = True
+    missing, others = [], 0
     for place, found in places.items():
         where = os.path.join(folder, place)
         inside(where, folder, tables[0][0])
@@ -177,8 +183,10 @@ def _require_files(folder, files, tables) -> None:
                 missing.append(file)
             elif entry.is_symlink():
                 inside(entry.path, folder, tables[0][0])
+        others += sum(map(is_image, here)) - sum(is_image(file) for file in found)
     if missing:
         raise ValueError(
             f"{tables[0][0]} lists {len(files)} images, of which {len(missing)} are no files in {folder}; the first is "
             f"{missing[0]!r}"
         )
+    return others

@@ -159,14 +159,16 @@ def _open_hub(hub, split, streaming, image, label, retry):
 def _open_folder(folder, split, streaming, image, label, retry, names):
     if os.path.exists(os.path.join(folder, "dataset_dict.json")) or os.path.exists(os.path.join(folder, "state.json")):
         return _open_saved(folder, split, streaming, image, label, retry)
-    counts, left_out = _kinds_in(folder)
+    counts, tables, left_out = _kinds_in(folder)
     kind = max(counts, key=counts.get) if counts else None
     if counts.keys() & {"images"}:
         from .listed import ListedFiles, tables_beside
 
-        if tables := tables_beside(folder, label):
-            source = ListedFiles(folder, split, tables, retry, names)
-            _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in tables))
+        listing = tables_beside(folder, label)
+        if listing and (kind == "images" or listing[0][0].lower().endswith(".parquet")):
+            source = ListedFiles(folder, split, listing, retry, names)
+            _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in listing))
+            source.left_out.say(folder)
             return source
         if kind == "images":
             return _open_images(folder, split, retry, names, counts)
@@ -175,15 +177,18 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
         advice = "; unpack what is packed" if packed else ""
         found = f": left out: {left_out}{advice}" if left_out.counts else ""
         raise ValueError(f"data={folder!r} holds no parquet, arrow, tar or image files{found}")
-    if other := {other: count for other, count in counts.items() if other != kind}:
-        text = "data=%r: its %s files are read; others only where these name them: %s"
-        _log.warning(text, folder, kind, _listed(other))
     from datasets import load_dataset_builder  # so late: image files need no `datasets`
 
     try:
         builder = load_dataset_builder(folder)
     except Exception as error:
         raise ValueError(f"data={folder!r} could not be opened: {error}") from error
+    used = {os.path.realpath(str(file)) for files in (builder.config.data_files or {}).values() for file in files}
+    left_out.add(f"{kind} files of no split", sum(os.path.realpath(file) not in used for file in tables[kind]))
+    for other in counts.keys() - {kind, "images"}:
+        left_out.add(f"{other} files beside the {kind} files", counts[other])
+    left_out.add(f"images that no {kind} file names", counts.get("images", 0) if kind == "tar" else 0)
+    left_out.say(folder)
     return _open_built(builder, folder, split, streaming, image, label, retry)
 
 
@@ -265,11 +270,11 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
     from .parquet import is_remote, parquet_schemas
-    from .tar import TarImages, TarShards
+    from .tar import TarImages, TarShards, unpacked_tar
 
-    plain = [f for f in files if f.lower().endswith(".tar") and not is_remote(f)]
-    if files and plain == files and split in builder.config.data_files:
-        return TarImages(TarShards(files, retry=retry), retry)
+    tars = [f for f in files if kind_of(f) == "tar" and not is_remote(f)]
+    if tars and tars == files and split in builder.config.data_files:
+        return TarImages(TarShards([unpacked_tar(f) for f in files], retry=retry), retry)
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
@@ -316,18 +321,23 @@ def _open_saved(folder, split, streaming, image, label, retry):
 
 
 def _kinds_in(folder):
-    """({"parquet", "arrow", "tar", "images": how many of the first few hundred files}, what is none of them)"""
-    counts, left_out = {}, LeftOut()
-    for _, _, names in walk([folder], os.path.join(folder, os.pardir), left_out):
+    """({"parquet", "arrow", "tar", "images": how many}, the files of the first three, what is none of them)
+
+    Of a folder of images only the first few hundred files are looked at.
+    """
+    counts, tables, left_out = {}, {}, LeftOut()
+    for _, where, names in walk([folder], os.path.join(folder, os.pardir), left_out):
         for name in names:
             kind = None if is_hidden(name) else kind_of(name)
-            if kind:
-                counts[kind] = counts.get(kind, 0) + 1
-            else:
+            if kind is None:
                 left_out.file(name)
-        if sum(counts.values()) > 500:
+                continue
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind != "images":
+                tables.setdefault(kind, []).append(os.path.join(folder, os.pardir, where, name))
+        if counts.get("images", 0) > 500:
             break
-    return counts, left_out
+    return counts, tables, left_out
 
 
 def _listed(counts) -> str:

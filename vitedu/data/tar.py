@@ -10,6 +10,7 @@ called after an image format then, as in `img_1.0.jpg`, it ends at the last one.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -17,10 +18,12 @@ import re
 import tarfile
 import tempfile
 import zipfile
+import zlib
 
 import numpy as np
 
 from vitedu_numpy.limits import check_limit
+from vitedu_numpy.weights.files import replacing
 
 from .classes import one_form
 from .columns import IMAGES
@@ -29,7 +32,7 @@ from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, is_hidden
 
-__all__ = ["TarImages", "TarShards"]
+__all__ = ["TarImages", "TarShards", "unpacked_tar"]
 
 CHUNK_BYTES = 16 * 2**20
 BLOCK = 512  # bytes of a tar header
@@ -280,6 +283,34 @@ class TarImages:
             raise ValueError(f"{file} is cut short: it ends before byte {offset + size:,}.  Fetch it again")
         member = data[:100].rstrip(b"\0").decode("utf-8", "replace")
         return Sample(data[BLOCK:], label, f"{file}: {member}")
+
+
+def unpacked_tar(file: str, cache: str | None = None) -> str:
+    """The path of a plain tar file: a `.tar.gz` is unpacked to the cache, once.
+
+    Raises ValueError that names the file where it is damaged, or unpacks to far more than it is.
+    """
+    if not file.lower().endswith((".gz", ".tgz")):
+        return file
+    folder = os.path.join(cache or _cache_folder(), hashlib.sha256(_identity(file).encode()).hexdigest()[:32])
+    path = os.path.join(
+        folder, re.sub(r"\.(tgz|gz|tar\.gz)$", "", os.path.basename(file), flags=re.IGNORECASE) + ".tar"
+    )
+    if os.path.exists(path):
+        return path
+    os.makedirs(folder, exist_ok=True)
+    size, total = os.path.getsize(file), 0
+    with replacing(path) as temporary, gzip.open(file) as packed, open(temporary, "wb") as plain:
+        try:
+            while piece := packed.read(2**22):
+                total += len(piece)
+                if total > 8 * size:
+                    what = f"{file}: its {size:,} bytes unpack to {total:,} or more"
+                    check_limit("VITEDU_MAX_UNPACKED", total, what)
+                plain.write(piece)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise ValueError(f"{file} is damaged or cut short, no whole gzip file: {error}.  Fetch it again") from error
+    return path
 
 
 def _opened(file, cache_type="readahead"):

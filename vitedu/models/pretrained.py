@@ -55,7 +55,8 @@ SHIPPED = ("vit_cifar10", "bit_cifar10")  # trained here, and part of the packag
 _STORE = "https://storage.googleapis.com"
 # ViT, BiT, hybrid, EfficientNet
 _OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight", "stem.weight"}
-_PREPROCESSOR = "preprocessor_config.json"  # how transformers prepares images; timm says it in config.json
+# How transformers prepares images, in older and in newer versions; timm says it in config.json.
+_PREPROCESSOR, _PROCESSOR = "preprocessor_config.json", "processor_config.json"
 
 
 def from_pretrained(
@@ -91,10 +92,7 @@ def from_pretrained(
     told = (num_classes, image_size, heads, fold_normalization)
     if os.path.isdir(path) or path.endswith(INDEX):
         folder = path if os.path.isdir(path) else os.path.dirname(path)
-        settings, preprocessor = (
-            read_json(beside) if os.path.exists(beside := os.path.join(folder, name)) else {}
-            for name in ("config.json", _PREPROCESSOR)
-        )
+        settings, preprocessor = _json_in(folder, "config.json"), _preprocessor(folder)
         paths = weights_in(folder)
         where = paths[0] if len(paths) == 1 else os.path.join(folder, INDEX)
         state, config, usual = _open_safetensors(where, paths, settings, preprocessor, *told)
@@ -231,13 +229,22 @@ def about_pretrained(path_or_id, num_classes: int) -> About:
     return about_in(read_metadata(path), path, num_classes)
 
 
+def _json_in(folder, name) -> dict:
+    path = os.path.join(folder, name)
+    return read_json(path) if os.path.exists(path) else {}
+
+
+def _preprocessor(folder) -> dict:
+    """How transformers prepares images; its newer versions say it within the settings of a processor."""
+    found = _json_in(folder, _PREPROCESSOR) or _json_in(folder, _PROCESSOR).get("image_processor")
+    return found if isinstance(found, dict) else {}
+
+
 def _about_in_folder(folder, num_classes) -> About:
     """From the config.json of transformers or timm, and the preprocessor_config.json that may lie beside it."""
-    settings = os.path.join(folder, "config.json")
-    settings = read_json(settings) if os.path.exists(settings) else {}
+    settings = _json_in(folder, "config.json")
     images = settings.get("pretrained_cfg")
-    beside = os.path.join(folder, _PREPROCESSOR)
-    images = read_json(beside) if images is None and os.path.exists(beside) else images
+    images = _preprocessor(folder) if images is None else images
     images = images if isinstance(images, dict) else {}
     size, side, preparation = images.get("size"), images.get("input_size"), {}
     if images.get("do_center_crop") and isinstance(size, dict):
@@ -346,8 +353,9 @@ def _fetch_from_hub(name) -> str:
         except EntryNotFoundError:  # in parts
             for part in parts_of(hf_hub_download(name, INDEX)):
                 hf_hub_download(name, part)
-        with suppress(EntryNotFoundError):  # not in every repository
-            hf_hub_download(name, _PREPROCESSOR)
+        for beside in (_PREPROCESSOR, _PROCESSOR):
+            with suppress(EntryNotFoundError):  # not in every repository
+                hf_hub_download(name, beside)
     except Exception as error:
         reason = str(error).rstrip(".")
         raise ConnectionError(
