@@ -151,10 +151,12 @@ def _check_sizes(config, arrays, source) -> None:
     import torch
 
     c, count = config, len(arrays)
-    many = [getattr(c, "depth", 0), *getattr(c, "blocks", ())]
-    many += [stage[0] * c.depth_multiplier for stage in getattr(c, "stages", ())]
+    if hasattr(c, "stages"):
+        many = [stage[0] * c.depth_multiplier for stage in c.stages]
+    else:
+        many = [getattr(c, "depth", 0), *getattr(c, "blocks", ())]
     if sum(many) > count:
-        raise ValueError(f"{source}: its settings are of {sum(many):,} blocks; it has {count} arrays in all")
+        raise ValueError(f"{source}: its settings are of {sum(many):,.0f} blocks; it has {count} arrays in all")
     check_image(c, source)
     try:
         with torch.device("meta"), without_drawing():

@@ -54,10 +54,12 @@ def read_texts(path) -> dict[str, str]:
 
 def _checked_keys(file, path) -> list[str]:
     """The keys of the weights, after a look at how much they claim to be: nothing is unpacked but headers."""
-    with _naming(path), zipfile.ZipFile(file) as archive:
+    with _naming(path):
+        archive = zipfile.ZipFile(file)
         members = archive.infolist()
-        if any(member.filename.endswith("data.pkl") for member in members):
-            raise ValueError(pickle_refused(path))
+    if any(member.filename.endswith("data.pkl") for member in members):
+        raise ValueError(pickle_refused(path))
+    with _naming(path):
         check_limit("VITEDU_MAX_KEYS", len(members), f"it has {len(members):,} arrays")
         keys = {member.filename.removesuffix(".npy"): member for member in members}
         if len(keys) < len(members):
@@ -79,6 +81,9 @@ def _checked_keys(file, path) -> list[str]:
 def _check_header(archive, member) -> None:
     """Refuse an array whose header claims another size than the archive has for it."""
     with archive.open(member) as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+            raise ValueError("it is not an array; expected one")
+        file.seek(0)
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"it is of version {version} of NumPy's format; expected (1, 0) or (2, 0)")
