@@ -170,8 +170,12 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
             _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in listing))
             source.left_out.say(folder)
             return source
-        if kind == "images":
+        named = next(
+            (other for other in ("parquet", "arrow") if other in tables and _names_files(tables[other][0])), None
+        )
+        if kind == "images" and named is None:
             return _open_images(folder, split, retry, names, counts)
+        kind = named or kind
     if kind is None:
         packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
         advice = "; unpack what is packed" if packed else ""
@@ -338,6 +342,18 @@ def _kinds_in(folder):
         if counts.get("images", 0) > 500:
             break
     return counts, tables, left_out
+
+
+def _names_files(table) -> bool:
+    """Does the first row of a parquet file name an image file, where others hold the image itself?"""
+    if not table.lower().endswith(".parquet"):
+        return False
+    from .parquet import first_row
+
+    return any(
+        isinstance(value, dict) and value.get("bytes", b"") is None and isinstance(value.get("path"), str)
+        for value in first_row(table).values()
+    )
 
 
 def _listed(counts) -> str:

@@ -16,7 +16,7 @@ from vitedu_numpy.limits import check_limit
 from .columns import Rows, columns_of, features_of, label_column, names_in
 from .retry import Retry
 
-__all__ = ["ParquetShards", "parquet_schemas", "read_columns"]
+__all__ = ["ParquetShards", "first_row", "parquet_schemas", "read_columns"]
 
 
 def is_remote(file: str) -> bool:
@@ -105,6 +105,16 @@ def read_columns(file, columns):
 
     with _opened(file) as f:
         return _said_clearly(file, lambda: pq.ParquetFile(f).read(columns, use_threads=False))
+
+
+def first_row(file) -> dict:
+    """The first row of a file, {} where it has none.  Errors as above."""
+    import pyarrow.parquet as pq
+
+    with _opened(file) as f:
+        batches = _said_clearly(file, lambda: pq.ParquetFile(f).iter_batches(batch_size=1, use_threads=False))
+        batch = _said_clearly(file, lambda: next(batches, None))
+    return batch.to_pylist()[0] if batch is not None and len(batch) else {}
 
 
 def _read_footer(file):
