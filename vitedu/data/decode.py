@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import io
 import math
 import struct
@@ -236,9 +235,10 @@ def _formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.preinit()  # JPEG, PNG, GIF, BMP, PPM
-    for name in ("WebP", "Avif", "Tiff"):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"PIL.{name}ImagePlugin")
+    with contextlib.suppress(ImportError):
+        from PIL import TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
+    with contextlib.suppress(ImportError):
+        from PIL import AvifImagePlugin  # noqa: F401
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
