@@ -239,6 +239,9 @@ def _formats() -> tuple[str, ...]:
         from PIL import TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
     with contextlib.suppress(ImportError):
         from PIL import AvifImagePlugin  # noqa: F401
+    # Taken and given back once: from then on glibc keeps memory of an image's size, and does not fetch and clear its
+    # pages anew for every image, which takes as long as decoding.
+    del bytearray(2**24)[:]
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

@@ -268,17 +268,22 @@ class TarImages:
 
     def read(self, ids) -> list[Sample]:
         """The images of these numbers, in this order."""
-        samples = []
-        for i in np.asarray(ids).tolist():
-            file = self.shards.files[self.file[i]]
-            samples.append(self.retry(lambda i=i, file=file: self._sample(i, file), file))
+        ids = np.asarray(ids)
+        samples = [None] * len(ids)
+        for k in np.unique(self.file[ids]).tolist():
+            file, here = self.shards.files[k], np.flatnonzero(self.file[ids] == k)
+            found = self.retry(lambda file=file, here=here: self._samples(file, ids[here]), file)
+            for place, sample in zip(here.tolist(), found, strict=True):
+                samples[place] = sample
         return samples
 
-    def _sample(self, i, file) -> Sample:
-        offset, size, label = self.table[i].tolist()
-        with open(file, "rb") as f:
-            f.seek(offset - BLOCK)
-            data = f.read(BLOCK + size)
+    def _samples(self, file, ids) -> list[Sample]:
+        with open(file, "rb", buffering=0) as f:
+            return [self._sample(f, file, *row) for row in self.table[ids].tolist()]
+
+    def _sample(self, f, file, offset, size, label) -> Sample:
+        f.seek(offset - BLOCK)
+        data = f.read(BLOCK + size)
         if len(data) < BLOCK + size:
             raise ValueError(f"{file} is cut short: it ends before byte {offset + size:,}.  Fetch it again")
         member = data[:100].rstrip(b"\0").decode("utf-8", "replace")
