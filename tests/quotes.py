@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @functools.cache
 def texts_of_the_code() -> list[str]:
-    """All strings of the package; what is filled in is written as an ellipsis."""
+    """All strings of both packages; what is filled in is written as an ellipsis."""
     found = []
-    for path in (ROOT / "vitedu").rglob("*.py"):
+    for path in (path for package in ("vitedu", "vitedu_numpy") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values))

@@ -243,7 +243,7 @@ def test_a_single_array(package, refused, tmp_path):
 def test_a_pickle_of_pytorch(package, refused, tmp_path):
     """It is a zip archive too; what is in it is not looked at."""
     torch.save({"cls": torch.ones(3)}, tmp_path / "file.pth")
-    assert_refused(package, VIT, tmp_path / "file.pth", refused, "cannot be read", "it is not an array")
+    assert_refused(package, VIT, tmp_path / "file.pth", refused, "is a pickle, which can run anything", "To convert it")
 
 
 def test_an_archive_with_something_between_the_arrays(package, refused, tmp_path):

@@ -133,7 +133,7 @@ def test_tar_labels_from_json_and_index_is_kept(tmp_path, photos):
 def test_tar_without_labels(tmp_path, photos, impatient):
     with tarfile.open(tmp_path / "train-0000.tar", "w") as tar:
         add(tar, "one.jpg", photos[0])
-    with pytest.raises(ValueError, match=r"the image 'one' has no label, neither one\.cls nor"):
+    with pytest.raises(ValueError, match=r"the image 'one.jpg' has no label, neither one\.cls nor"):
         open_source(str(tmp_path), "train", streaming=True, retry=impatient)
 
 

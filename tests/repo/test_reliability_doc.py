@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from quotes import stands_in_the_code
 
+from vitedu_numpy.limits import LIMITS
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 ROWS = [line for line in TEXT.splitlines() if line.startswith("| ") and "::" in line]
@@ -41,6 +43,12 @@ def quotes() -> list[str]:
 @pytest.mark.parametrize("message", quotes())
 def test_messages_are_those_of_the_code(message):
     assert stands_in_the_code(message)
+
+
+def test_limits_are_those_of_the_code():
+    """Each with its number."""
+    for name, (value, _) in LIMITS.items():
+        assert f"`{name}`: {value:,} " in TEXT
 
 
 def test_exit_codes_are_those_of_the_code():

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from .columns import Columns, Rows
+from .columns import Columns, Rows, label_column, names_in
 from .parquet import damaged, is_remote
 
 __all__ = ["ArrowShards", "arrow_schema"]
 
 
 class ArrowShards:
-    """The record batches of some Arrow files (file or stream format), numbered through."""
+    """The record batches of some Arrow files (file or stream format), numbered through.     folder: as in `Rows`"""
 
     remote = False
 
-    def __init__(self, files, columns: Columns):
-        self.files, self.columns, self.mapped = list(files), columns, {}
+    def __init__(self, files, columns: Columns, folder: str | None = None):
+        self.files, self.folder, self.mapped = list(files), folder, {}
         if far := next((f for f in self.files if is_remote(f)), None):
             raise ValueError(f"data holds {far!r}: Arrow files are read from a disk; use streaming=False to fetch them")
         batches = [(f, b, len(batch)) for f, file in enumerate(self.files) for b, batch in enumerate(_batches(file)[1])]
+        if columns.is_text:
+            parts = (label_column(batch, columns) for file in self.files for batch in _batches(file)[1])
+            columns = columns._replace(class_names=names_in(parts))
+        self.columns = columns
         table = np.array(batches, np.int64).reshape(-1, 3)
         self.batches, self.lengths = table[:, :2], table[:, 2]
 
@@ -37,7 +41,7 @@ class ArrowShards:
         f, b = self.batches[chunk].tolist()
         if f not in self.mapped:
             self.mapped[f] = _batches(self.files[f])[1]
-        return Rows(self.mapped[f][b], self.columns, f"{self.files[f]}, batch {b}")
+        return Rows(self.mapped[f][b], self.columns, f"{self.files[f]}, batch {b}", self.folder)
 
 
 def arrow_schema(file: str):
@@ -62,5 +66,5 @@ def _batches(file):
                 return reader.schema, list(reader)
     except FileNotFoundError:
         raise
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, ValueError, MemoryError, OSError) as error:
         raise damaged(file, "Arrow", error) from error

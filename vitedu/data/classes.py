@@ -61,6 +61,8 @@ class Renumbered:
         self.source, self.numbers = source, np.asarray(numbers, np.int64)
         self.class_names = None if class_names is None else list(class_names)
         self.chunks = source.chunks
+        if hasattr(source, "files"):
+            self.files = source.files
 
     def __len__(self) -> int:
         return len(self.source)

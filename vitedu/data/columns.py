@@ -7,12 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .classes import one_form
 from .sample import Sample
 
-__all__ = ["Columns", "Rows", "find_columns", "with_names_of_files"]
+__all__ = [
+    "IMAGES", "LABELS", "Columns", "Rows", "columns_of", "features_of", "find_columns", "inside", "label_column",
+    "names_in", "number_labels", "with_names_of_files",
+]  # fmt: skip
 
 # In the order in which they are taken where a table has several.
-IMAGES = ("image", "img", "jpg", "jpeg", "png", "webp")
+IMAGES = (
+    "image", "img", "jpg", "jpeg", "png", "webp", "jpe", "jfif", "avif", "bmp", "ppm", "pgm", "pbm", "pnm", "tif",
+    "tiff", "gif",
+)  # fmt: skip
 LABELS = ("label", "labels", "fine_label", "cls", "class", "target", "json.label")
 
 
@@ -20,6 +27,7 @@ class Columns(NamedTuple):
     image: str
     label: str  # "json.label": field `label` of column `json`
     class_names: list[str] | None
+    is_text: bool = False  # are labels names, not numbers?  Then class_names is known when all of them are
 
 
 def find_columns(features, name: str, image: str | None = None, label: str | None = None) -> Columns:
@@ -29,10 +37,30 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
     """
     images = [column for column, feature in features.items() if _is_image(feature)]
     labels = [column for column, feature in _flat(features) if _is_label(feature)]
+    texts = [column for column, feature in _flat(features) if _is_text(feature)]
+    if label is None and not labels:
+        labels = [column for column in texts if column in LABELS]  # names of classes
+    elif label in texts:
+        labels.append(label)
     with_names = [c for c in labels if hasattr(features.get(c), "names")]
     image = _choose("image", image, images, IMAGES, [], features, name)
     label = _choose("label", label, labels, LABELS, with_names, features, name)
-    return Columns(image, label, list(features[label].names) if label in with_names else None)
+    return Columns(image, label, list(features[label].names) if label in with_names else None, label in texts)
+
+
+def features_of(schema, file: str):
+    """`datasets.Features` of an Arrow schema.  Raises ValueError that names the file where it has none."""
+    from datasets import Features
+
+    try:
+        return Features.from_arrow_schema(schema)
+    except Exception as error:  # types that it does not know, a description of columns that is no JSON
+        raise ValueError(f"{file}: its columns are not understood: {type(error).__name__}: {error}") from error
+
+
+def columns_of(features, name: str, schemas, image=None, label=None) -> Columns:
+    """`find_columns`, and the class names that the files say themselves.     schemas: (file, Arrow schema)"""
+    return with_names_of_files(find_columns(features, name, image, label), schemas)
 
 
 def with_names_of_files(columns: Columns, schemas) -> Columns:
@@ -41,12 +69,10 @@ def with_names_of_files(columns: Columns, schemas) -> Columns:
     `datasets` takes the names of a folder from the first file of its first split, and then reads the numbers of every
     other file by them.  Raises ValueError where two files of a split have different lists.
     """
-    from datasets import Features
-
     found = {}  # list of names -> the first file that has it
     different = {(schema.metadata or {}).get(b"huggingface"): (file, schema) for file, schema in schemas}
     for text, (file, schema) in different.items():
-        names = getattr(Features.from_arrow_schema(schema).get(columns.label), "names", None) if text else None
+        names = getattr(features_of(schema, file).get(columns.label), "names", None) if text else None
         if names:
             found.setdefault(tuple(names), file)
     if len(found) > 1:
@@ -73,7 +99,7 @@ def _choose(kind, wanted, possible, known, sure, features, name):
     columns = ", ".join(f"{column} ({_kind(feature)})" for column, feature in features.items())
     raise ValueError(
         f"data={name!r} has no column that is clearly the {kind}{f' (asked for: {wanted!r})' if wanted else ''}; its "
-        f"columns are {columns}.  Name it with {kind}_column=..."
+        f"columns are {columns}.  Name it with {kind}_column=... (--data.{kind}-column on the command line)"
     )
 
 
@@ -98,43 +124,134 @@ def _is_label(feature) -> bool:
     return type(feature).__name__ == "ClassLabel" or getattr(feature, "dtype", "").startswith(("int", "uint"))
 
 
+def _is_text(feature) -> bool:
+    return getattr(feature, "dtype", "") in ("string", "large_string")
+
+
+# ---- labels ----------------------------------------------------------------------------------------------------------
+
+
+def label_column(table, columns: Columns):
+    """The labels of an Arrow table or record batch, as one Arrow array."""
+    import pyarrow.compute as pc
+
+    column, _, field = columns.label.partition(".")
+    values = _whole(table.column(column))
+    return pc.struct_field(values, field) if field else values
+
+
+def names_in(parts) -> list[str]:
+    """The sorted names of classes in some Arrow columns of texts, in one Unicode form."""
+    found = {text for part in parts for text in part.unique().to_pylist() if text is not None}
+    return sorted({one_form([text])[0] for text in found})
+
+
+def number_labels(values, columns: Columns, name: str) -> np.ndarray:
+    """An Arrow array of labels -> (n,) int64.
+
+    Raises ValueError that names the first row without a label, or with one that is not among the class names.
+    """
+    import pyarrow.compute as pc
+
+    def row(flags):
+        return pc.index(flags, True).as_py()
+
+    if values.null_count:
+        first = row(pc.is_null(values))
+        raise ValueError(f"{name}: {values.null_count} rows have no {columns.label}, row {first} is the first of them")
+    names = columns.class_names
+    if columns.is_text:
+        encoded = values.dictionary_encode()
+        numbers = {text: number for number, text in enumerate(names)}
+        texts = one_form_of_each(encoded.dictionary.to_pylist())
+        if unknown := [text for text in texts if text not in numbers]:
+            raise ValueError(f"{name}: {columns.label} is {unknown[0]!r} somewhere, which is not among its classes")
+        return np.array([numbers[text] for text in texts], np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
+    labels = values.to_numpy(zero_copy_only=False)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{name}: {columns.label} is of type {values.type}; expected whole numbers, or names")
+    if len(labels) and labels.min() < 0 <= labels.max():
+        first = int(np.argmax(labels < 0))
+        raise ValueError(f"{name}: row {first} has {columns.label} {labels[first]}, which is no class; others have one")
+    if names is not None and len(labels) and labels.max() >= len(names):
+        first = int(np.argmax(labels >= len(names)))
+        raise ValueError(
+            f"{name}: row {first} has {columns.label} {labels[first]}, but there are {len(names)} class names, for "
+            f"0 ... {len(names) - 1}"
+        )
+    return labels.astype(np.int64)
+
+
+def one_form_of_each(texts) -> list[str]:
+    """As `one_form`, where the same name may come twice in two forms."""
+    return [one_form([text])[0] for text in texts]
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
 class Rows:
-    """rows[i] -> Sample, from an Arrow table or record batch; the bytes are copied when a row is asked for."""
+    """rows[i] -> Sample, from an Arrow table or record batch; the bytes are copied when a row is asked for.
 
-    def __init__(self, table, columns: Columns, name: str):
+    folder: where the files lie that a table may name in place of holding them; None: nowhere.
+    """
+
+    def __init__(self, table, columns: Columns, name: str, folder: str | None = None):
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        self.name = name
+        self.name, self.folder = name, folder
+        if missing := [c for c in (columns.image, columns.label.partition(".")[0]) if c not in table.schema.names]:
+            raise ValueError(f"{name} has no column {missing[0]!r}; its columns are {', '.join(table.schema.names)}")
         images = _whole(table.column(columns.image))
         self.paths = None
         if pa.types.is_struct(images.type):
             kept = [field.name for field in images.type]
-            self.paths = images.field("path") if "path" in kept else None
-            images = images.field("bytes")
+            self.paths = pc.struct_field(images, "path") if "path" in kept else None
+            images = pc.struct_field(images, "bytes")  # null where the whole image is
         self.images = images
-        column, _, field = columns.label.partition(".")
-        labels = _whole(table.column(column))
-        labels = labels.field(field) if field else labels
-        if labels.null_count:
-            raise ValueError(f"{name}: {labels.null_count} rows have no {columns.label}")
-        self.labels = labels.to_numpy(zero_copy_only=False).astype(np.int64)
+        self.labels = number_labels(label_column(table, columns), columns, name)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, row: int) -> Sample:
+        return self.sample(row, f"{self.name}, row {row}")
+
+    def sample(self, row: int, name: str) -> Sample:
+        """The image of a row, called `name` in messages."""
         data = self.images[row].as_py()
         if data is None:
-            data = self._from_file(row)
-        return Sample(data, int(self.labels[row]), f"{self.name}, row {row}")
+            path = self.paths[row].as_py() if self.paths is not None else None
+            data, name = _from_file(path, self.folder, name)
+        return Sample(data, int(self.labels[row]), name)
 
-    def _from_file(self, row) -> bytes:
-        """Some tables name the file of an image instead of holding it.  No file: no bytes, an unreadable image."""
-        path = self.paths[row].as_py() if self.paths is not None else None
-        if path is None or not os.path.isfile(path):
-            return b""
-        with open(path, "rb") as f:
-            return f.read()
+
+def inside(path: str, folder: str | None, name: str) -> str:
+    """The path of a file that `name`, e.g. a row of a table, names: below `folder`, links followed.
+
+    Raises ValueError for any other: a table from outside must not choose which files of this machine are read.
+    """
+    if "\0" in path:
+        raise ValueError(f"{name} names the file {path!r}, which is no path")
+    if folder is None:
+        raise ValueError(f"{name} names the file {path!r} in place of holding an image, and no folder belongs to it")
+    root = os.path.realpath(folder)
+    found = os.path.realpath(os.path.join(root, path))
+    if found != root and not found.startswith(os.path.join(root, "")):
+        raise ValueError(f"{name} names the file {path!r}, which is not inside the data set's folder {folder}; refused")
+    return found
+
+
+def _from_file(path, folder, name):
+    """(bytes, name) of an image that a table does not hold.  No file: no bytes, an unreadable image."""
+    if path is None:
+        return b"", name
+    found = inside(path, folder, name)
+    if not os.path.isfile(found):
+        return b"", f"{name}: no file {path!r}"
+    with open(found, "rb") as f:
+        return f.read(), name
 
 
 def _whole(column):

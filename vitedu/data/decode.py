@@ -13,10 +13,14 @@ not.  Both give the same pixels.  The slow, exact inverse cosine transform is us
 Colours: always `channels` of them, 3 = red, green, blue or 1 = grey, whatever the file holds: grey is repeated, a
 palette looked up, CMYK converted, transparency dropped, 16 bits cut to 8; of an animation the first picture is taken.
 The orientation in EXIF is not applied, and colour profiles are not either: TensorFlow's decoders do neither.
+
+Pillow knows some forty formats, and for one of them (PostScript) it starts another program on the file.  Only the
+formats of pictures are asked for (`FORMATS`), whatever a file is called.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import math
@@ -26,11 +30,14 @@ import warnings
 
 import numpy as np
 
+from vitedu_numpy.limits import check_limit, limit
+
 from .sample import UnreadableImage
 
-__all__ = ["MAX_PIXELS", "decode", "open_image", "scratch"]
+__all__ = ["FORMATS", "decode", "open_image", "scratch"]
 
-MAX_PIXELS = 2**27  # 134 million, 400 MB of RGB: a file that claims more is broken or hostile
+# As Pillow calls them.  AVIF where it was built with it; PPM: also PGM, PBM, PFM.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 
 
 def decode(data, channels: int = 3) -> np.ndarray:
@@ -49,8 +56,8 @@ def open_image(data, channels: int = 3):
     or all of them where reading less is no quicker.  It may be a view into memory that this thread's next box is read
     into: use it, or copy it, before.
 
-    Raises UnreadableImage (here or in box) for bytes that are no image, broken or larger than MAX_PIXELS, and
-    ValueError or TypeError for other arguments.
+    Raises UnreadableImage (here or in box) for bytes that are no image in one of `FORMATS`, broken, or of more pixels
+    than VITEDU_MAX_PIXELS (see `limits.py`), and ValueError or TypeError for other arguments.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels={channels!r} is not allowed; channels must be 1 or 3")
@@ -200,10 +207,13 @@ class _Pillow:
     def __enter__(self):
         from PIL import Image
 
+        formats, pixels = _formats(), limit("VITEDU_MAX_PIXELS")
+        if pixels > 2 * (Image.MAX_IMAGE_PIXELS or pixels):  # Pillow's own limit, which this one was meant to raise
+            Image.MAX_IMAGE_PIXELS = pixels
         self.quiet.__enter__()
         warnings.simplefilter("ignore")
         try:
-            return Image.open(io.BytesIO(self.data))
+            return Image.open(io.BytesIO(self.data), formats=formats)
         except Exception as error:
             self.__exit__(type(error), error, None)
 
@@ -211,8 +221,28 @@ class _Pillow:
         self.quiet.__exit__(None, None, None)
         # Files come from outside and the parsers are many: any exception of theirs says that this image is no good.
         if isinstance(error, Exception) and not isinstance(error, UnreadableImage):
-            reason = "no image format that Pillow knows" if kind.__name__ == "UnidentifiedImageError" else error
-            raise UnreadableImage(f"{reason}" or kind.__name__) from error
+            reason = f"{error}" or kind.__name__
+            if kind.__name__ == "UnidentifiedImageError":
+                reason = f"no image in a format that is read ({', '.join(_formats())})"
+            elif kind.__name__ == "DecompressionBombError":  # its advice would lead nowhere
+                reason = f"{reason}; more than VITEDU_MAX_PIXELS={limit('VITEDU_MAX_PIXELS'):,} is not read"
+            raise UnreadableImage(reason) from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has.  Their modules alone are loaded, none of the others."""
+    from PIL import Image
+
+    Image.preinit()  # JPEG, PNG, GIF, BMP, PPM
+    with contextlib.suppress(ImportError):
+        from PIL import TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register themselves
+    with contextlib.suppress(ImportError):
+        from PIL import AvifImagePlugin  # noqa: F401
+    # Taken and given back once: from then on glibc keeps memory of an image's size, and does not fetch and clear its
+    # pages anew for every image, which takes as long as decoding.
+    del bytearray(2**24)[:]
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _pixels(image, mode, top, left, height, width) -> np.ndarray:
@@ -263,8 +293,10 @@ _places = threading.local()
 def _check_size(height, width) -> None:
     if height == 0 or width == 0:
         raise UnreadableImage(f"the file says {width} x {height} pixels")
-    if height * width > MAX_PIXELS:
-        raise UnreadableImage(f"the file says {width} x {height} pixels; more than {MAX_PIXELS} are not read")
+    try:
+        check_limit("VITEDU_MAX_PIXELS", height * width, f"the file says {width} x {height} pixels")
+    except ValueError as error:
+        raise UnreadableImage(f"{error}") from None
 
 
 def _as_bytes(data) -> bytes:

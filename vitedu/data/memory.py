@@ -87,10 +87,13 @@ def decode_all(source, name: str, required: bool):
 
 def first_size(source, name) -> tuple[int, int]:
     """Height and width of the first image that can be read.  Raises ValueError where none of the first 64 can."""
+    problems = []
     for sample in source.read(np.arange(min(len(source), 64))):
         try:
             image = open_image(sample.data)
             return image.height, image.width
-        except UnreadableImage:
-            continue
-    raise ValueError(f"data={name!r}: none of the first images could be decoded")
+        except UnreadableImage as error:
+            problems.append(f"{sample.name}: {error}")
+    raise ValueError(
+        f"data={name!r}: none of the first {len(problems)} images could be decoded; {'; '.join(problems[:1])}"
+    )

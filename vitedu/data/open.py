@@ -7,20 +7,24 @@
 | "owner/name", "owner/name:configuration" | the same |
 | "vtab/dtd:FOLDER" | a task of VTAB-1k (vtab.py); its splits are train800, val200, train800val200 (or train), test |
 | a folder (a name that is short is taken as such: write ./digits for a folder) | parquet, arrow, tar or image files |
+
+What labels a folder of images: tables beside them that list files (listed.py), else the names of class folders.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 
 import numpy as np
 
 from . import vtab
-from .classes import renumbered
+from .classes import one_form, renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
 from .order import fixed_permutation
 from .retry import Retry
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 from .sources import Chunked, Table, part_of
 
 __all__ = ["open_source"]
@@ -28,7 +32,19 @@ __all__ = ["open_source"]
 # The key of the permutation that chooses held-out images: the same in every run, whatever its seed, so that an image
 # held out once is never trained on by a later run.
 SPLIT_KEY = 20_201_022
-KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar", ".gz": "tar"}
+KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar"}
+PACKED = (".zip", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
+# A folder of this name, alone, holds the images of all classes.
+NO_CLASS = frozenset("images image imgs img pictures photos data jpegimages all raw files".split())
+
+_log = logging.getLogger(__name__)
+
+
+def kind_of(name: str) -> str | None:
+    """ "images", "parquet", "arrow", "tar" or None, by a file's ending."""
+    if is_image(name):
+        return "images"
+    return "tar" if name.lower().endswith(".tar.gz") else KINDS.get(os.path.splitext(name)[1].lower())
 
 
 def open_source(
@@ -62,13 +78,16 @@ def open_source(
     if not isinstance(dataset, str | os.PathLike) or not str(dataset):
         raise ValueError(f"data={dataset!r} is not allowed; data must be a name or a folder")
     dataset, retry = os.fspath(dataset), retry or Retry()
+    names = one_form(class_names)
     if dataset == "digits":
         source = _digits(split)
     elif dataset.startswith((vtab.PREFIX, vtab.ALL)):
         source = _open_task(dataset, split, streaming, image_column, label_column, retry)
     else:
-        source = _locate(dataset, split, streaming, image_column, label_column, retry)
-    source = renumbered(source, class_names, f"data={dataset!r}, split {split!r}")
+        source = _locate(dataset, split, streaming, image_column, label_column, retry, names)
+    if names is not None and source.class_names is None:
+        _log.warning("data=%r, split %r, does not name its classes; its numbers are taken as they are", dataset, split)
+    source = renumbered(source, names, f"data={dataset!r}, split {split!r}")
     _require_labels(source, dataset, split)
     if hold_out or train_images is not None:
         source = part_of(source, _chosen(len(source), hold_out, part, train_images))
@@ -103,19 +122,24 @@ def _open_task(dataset, part, streaming, image, label, retry):
     if vtab.has_lists(folder):
         return vtab.ListedImages(name, part, folder)
     needed = vtab.splits_of(vtab.TASKS[name], part)
-    sources = {split: _locate(folder, split, False, image, label, retry) for split in needed}
+    sources, names = {}, None  # the first split's names number the classes of the others
+    for split in needed:
+        source = _locate(folder, split, False, image, label, retry, names)
+        sources[split] = renumbered(source, names, f"data={dataset!r}, split {split!r}")
+        names = names or source.class_names
     return vtab.open_vtab(name, part, sources)
 
 
-def _locate(dataset, split, streaming, image, label, retry):
-    """The source of a folder, or of a hub name."""
+def _locate(dataset, split, streaming, image, label, retry, names=None):
+    """The source of a folder, or of a hub name.     names: of the classes, where they are known"""
     arguments = (split, streaming, image, label, retry)
     if dataset in HUB:
         return _open_hub(HUB[dataset], *arguments)
     if os.path.isdir(dataset):
-        return _open_folder(dataset, *arguments)
+        return _open_folder(dataset, *arguments, names)
     if os.path.exists(dataset):
-        raise ValueError(f"data={dataset!r} is a file; data must be the folder that holds it")
+        packed = f", unpacked: {os.path.splitext(dataset)[1]} is not read" if dataset.lower().endswith(PACKED) else ""
+        raise ValueError(f"data={dataset!r} is a file; data must be the folder that holds it{packed}")
     owner, slash, name = dataset.partition("/")
     if slash and owner and name and "/" not in name and not dataset.startswith((".", "~")):
         name, _, config = dataset.partition(":")
@@ -132,26 +156,80 @@ def _open_hub(hub, split, streaming, image, label, retry):
     return _open_built(builder, hub.name, split, streaming, image, label, retry)
 
 
-def _open_folder(folder, split, streaming, image, label, retry):
+def _open_folder(folder, split, streaming, image, label, retry, names):
     if os.path.exists(os.path.join(folder, "dataset_dict.json")) or os.path.exists(os.path.join(folder, "state.json")):
         return _open_saved(folder, split, streaming, image, label, retry)
-    kind = _kind_of_files(folder)
-    if kind == "images":
-        from .folder import ImageFiles, split_folders
+    counts, tables, left_out = _kinds_in(folder)
+    kind = max(counts, key=counts.get) if counts else None
+    if counts.keys() & {"images"}:
+        from .listed import ListedFiles, tables_beside
 
-        folders = split_folders(folder)
-        if split not in folders:
-            raise _no_split(folder, split, folders)
-        return ImageFiles(folders[split], retry)
+        listing = tables_beside(folder, label)
+        if listing and (kind == "images" or listing[0][0].lower().endswith(".parquet")):
+            source = ListedFiles(folder, split, listing, retry, names)
+            _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in listing))
+            source.left_out.say(folder)
+            return source
+        named = next(
+            (other for other in ("parquet", "arrow") if other in tables and _names_files(tables[other][0])), None
+        )
+        if kind == "images" and named is None:
+            return _open_images(folder, split, retry, names, counts)
+        kind = named or kind
     if kind is None:
-        raise ValueError(f"data={folder!r} holds no parquet, arrow, tar or image files")
+        packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
+        advice = "; unpack what is packed" if packed else ""
+        found = f": left out: {left_out}{advice}" if left_out.counts else ""
+        raise ValueError(f"data={folder!r} holds no parquet, arrow, tar or image files{found}")
     from datasets import load_dataset_builder  # so late: image files need no `datasets`
 
     try:
         builder = load_dataset_builder(folder)
     except Exception as error:
         raise ValueError(f"data={folder!r} could not be opened: {error}") from error
+    used = {os.path.realpath(str(file)) for files in (builder.config.data_files or {}).values() for file in files}
+    left_out.add(f"{kind} files of no split", sum(os.path.realpath(file) not in used for file in tables[kind]))
+    for other in counts.keys() - {kind, "images"}:
+        left_out.add(f"{other} files beside the {kind} files", counts[other])
+    left_out.add(f"images that no {kind} file names", counts.get("images", 0) if kind == "tar" else 0)
+    left_out.say(folder)
     return _open_built(builder, folder, split, streaming, image, label, retry)
+
+
+def _open_images(folder, split, retry, names, counts):
+    """Class folders of images.  Refuses what looks like something else."""
+    from .folder import ImageFiles, split_folders
+
+    if {"parquet", "arrow"} & counts.keys():
+        raise ValueError(
+            f"data={folder!r} holds {_listed(counts)} files, and the tables have no columns of paths and labels: which "
+            f"is meant cannot be told.  Keep them in folders of their own"
+        )
+    folders = split_folders(folder)
+    if split not in folders:
+        raise _no_split(folder, split, folders)
+    beside = [] if folder in folders.values() else entries(folder)
+    others = [e.name for e in beside if is_folder(e) and not is_hidden(e.name) and e.path not in folders.values()]
+    try:
+        source = ImageFiles(folders[split], retry)
+    except ValueError as error:
+        if not others:
+            raise
+        place = os.path.basename(folders[split])
+        raise ValueError(
+            f"{error}.  {place!r} was taken for the split {split!r} because of its name; if it is a class as "
+            f"{others[0]!r} is, put all classes into one folder, {folder}/train/{place} and so on"
+        ) from None
+    source.left_out.add("folders beside those of the splits", len(others))
+    only = source.class_names[0] if len(source.class_names) == 1 else ""
+    if names is None and only.lower() in NO_CLASS:
+        raise ValueError(
+            f"data={folder!r}, split {split!r}, has one class folder alone, {only!r}, which is no class's name; "
+            f"expected a folder for each class, or a table with columns such as path and label beside the images "
+            f"(left out: {source.left_out})"
+        )
+    source.left_out.say(folders[split])
+    return source
 
 
 def _open_built(builder, name, split, streaming, image, label, retry):
@@ -161,31 +239,30 @@ def _open_built(builder, name, split, streaming, image, label, retry):
     splits = files or builder.info.splits or {whole: None}
     if whole not in splits or (streaming and split != whole):
         raise _no_split(name, split, splits)
-    features = builder.info.features
+    features, folder = builder.info.features, name if os.path.isdir(name) else None
     if streaming:
-        return _streamed(files.get(split, []), name, features, image, label, retry)
-    return _mapped(builder, files.get(whole, []), name, split, image, label, retry)
+        return _streamed(files.get(split, []), name, features, image, label, retry, folder)
+    return _mapped(builder, files.get(whole, []), name, split, image, label, retry, folder)
 
 
-def _streamed(files, name, features, image, label, retry):
+def _streamed(files, name, features, image, label, retry, folder):
     from .arrow import ArrowShards, arrow_schema
-    from .columns import find_columns, with_names_of_files
+    from .columns import columns_of, features_of
     from .parquet import ParquetShards
     from .tar import TarShards
 
-    kinds = {KINDS.get(os.path.splitext(f.partition("?")[0])[1].lower()) for f in files}
+    kinds = {kind_of(f.partition("?")[0]) for f in files}
     if kinds == {"parquet"}:
-        shards = ParquetShards(files, name, image, label, features, retry)
+        shards = ParquetShards(files, name, image, label, features, retry, folder)
         return Chunked(shards, shards.columns.class_names, retry)
     if kinds == {"tar"}:
-        return Chunked(TarShards(files, retry=retry), None, retry)
+        shards = TarShards(files, retry=retry)
+        return Chunked(shards, shards.class_names, retry)
     if kinds == {"arrow"}:
-        from datasets import Features
-
         schemas = [(file, arrow_schema(file)) for file in files]
-        columns = find_columns(features or Features.from_arrow_schema(schemas[0][1]), name, image, label)
-        columns = with_names_of_files(columns, schemas)
-        return Chunked(ArrowShards(files, columns), columns.class_names, retry)
+        columns = columns_of(features or features_of(schemas[0][1], files[0]), name, schemas, image, label)
+        shards = ArrowShards(files, columns, folder)
+        return Chunked(shards, shards.columns.class_names, retry)
     endings = sorted({os.path.splitext(f)[1] or f for f in files})
     raise ValueError(
         f"data={name!r} cannot be streamed: its files end in {endings}; streaming needs parquet, arrow or tar shards.  "
@@ -193,11 +270,15 @@ def _streamed(files, name, features, image, label, retry):
     )
 
 
-def _mapped(builder, files, name, split, image, label, retry):
+def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
-    from .columns import find_columns, with_names_of_files
+    from .columns import columns_of
     from .parquet import is_remote, parquet_schemas
+    from .tar import TarImages, TarShards, unpacked_tar
 
+    tars = [f for f in files if kind_of(f) == "tar" and not is_remote(f)]
+    if tars and tars == files and split in builder.config.data_files:
+        return TarImages(TarShards([unpacked_tar(f) for f in files], retry=retry), retry)
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
@@ -209,8 +290,16 @@ def _mapped(builder, files, name, split, image, label, retry):
     except Exception as error:
         reason = error.__cause__ or error
         raise ValueError(f"data={name!r}, split {split!r} could not be read: {reason}") from error
-    columns = find_columns(dataset.features, name, image, label)
-    return Table(dataset, with_names_of_files(columns, schemas), f"{name}, {split}")
+    columns = columns_of(dataset.features, name, schemas, image, label)
+    return Table(dataset, columns, f"{name}, {split}", folder or _fetched_to(files))
+
+
+def _fetched_to(files) -> str | None:
+    """Where `datasets` unpacks image files of the hub; of tables, which could name any path, nowhere."""
+    from datasets import config
+
+    tables = {"parquet", "arrow", "tar"}
+    return None if {kind_of(f.partition("?")[0]) for f in files} & tables else str(config.HF_DATASETS_CACHE)
 
 
 def _open_saved(folder, split, streaming, image, label, retry):
@@ -230,24 +319,45 @@ def _open_saved(folder, split, streaming, image, label, retry):
         raise ValueError(f"data={splits[split]!r} could not be opened: {error}") from error
     columns = find_columns(dataset.features, folder, image, label)
     if streaming:
-        return Chunked(ArrowShards([f["filename"] for f in dataset.cache_files], columns), columns.class_names, retry)
-    return Table(dataset, columns, f"{folder}, {split}")
+        shards = ArrowShards([f["filename"] for f in dataset.cache_files], columns, folder)
+        return Chunked(shards, shards.columns.class_names, retry)
+    return Table(dataset, columns, f"{folder}, {split}", folder)
 
 
-def _kind_of_files(folder) -> str | None:
-    """ "parquet", "arrow", "tar" or "images": what most of the first few hundred files are."""
-    from .folder import is_image
+def _kinds_in(folder):
+    """({"parquet", "arrow", "tar", "images": how many}, the files of the first three, what is none of them)
 
-    counts = {}
-    for _, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+    Of a folder of images only the first few hundred files are looked at.
+    """
+    counts, tables, left_out = {}, {}, LeftOut()
+    for _, where, names in walk([folder], os.path.join(folder, os.pardir), left_out):
         for name in names:
-            kind = "images" if is_image(name) else KINDS.get(os.path.splitext(name)[1].lower())
-            if kind and not name.startswith("."):
-                counts[kind] = counts.get(kind, 0) + 1
-        if sum(counts.values()) > 500:
+            kind = None if is_hidden(name) else kind_of(name)
+            if kind is None:
+                left_out.file(name)
+                continue
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind != "images":
+                tables.setdefault(kind, []).append(os.path.join(folder, os.pardir, where, name))
+        if counts.get("images", 0) > 500:
             break
-    return max(counts, key=counts.get) if counts else None
+    return counts, tables, left_out
+
+
+def _names_files(table) -> bool:
+    """Does the first row of a parquet file name an image file, where others hold the image itself?"""
+    if not table.lower().endswith(".parquet"):
+        return False
+    from .parquet import first_row
+
+    return any(
+        isinstance(value, dict) and value.get("bytes", b"") is None and isinstance(value.get("path"), str)
+        for value in first_row(table).values()
+    )
+
+
+def _listed(counts) -> str:
+    return " and ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
 
 
 def _chosen(n, hold_out, part, train_images):

@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from .columns import Rows, find_columns, with_names_of_files
+from vitedu_numpy.limits import check_limit
+
+from .columns import Rows, columns_of, features_of, label_column, names_in
 from .retry import Retry
 
-__all__ = ["ParquetShards", "parquet_schemas"]
+__all__ = ["ParquetShards", "first_row", "parquet_schemas", "read_columns"]
 
 
 def is_remote(file: str) -> bool:
@@ -25,22 +27,26 @@ def is_remote(file: str) -> bool:
 class ParquetShards:
     """The row groups of some parquet files, numbered through.  `features` is what the first file says of its columns.
 
-    Raises ShardError for a file that is missing after all tries, ValueError for one that is no parquet or cut short.
+    folder: as in `Rows`.  Raises ShardError for a file that is missing after all tries, ValueError for one that is no
+    parquet or cut short.
     """
 
-    def __init__(self, files, name: str, image=None, label=None, features=None, retry: Retry | None = None):
-        self.files, self.footers = list(files), {}
+    def __init__(
+        self, files, name: str, image=None, label=None, features=None, retry: Retry | None = None, folder=None,
+    ):  # fmt: skip
+        self.files, self.folder, self.footers = list(files), folder, {}
         self.remote = any(is_remote(f) for f in self.files)
         retry = retry or Retry()
         with ThreadPoolExecutor(16 if self.remote else 1) as pool:
             read = lambda file: retry(lambda: self._footer(file), file)  # noqa: E731
             footers = list(pool.map(read, self.files))
-        if features is None:
-            from datasets import Features
-
-            features = Features.from_arrow_schema(footers[0].schema.to_arrow_schema())
-        schemas = ((file, footer.schema.to_arrow_schema()) for file, footer in zip(self.files, footers, strict=True))
-        self.columns = with_names_of_files(find_columns(features, name, image, label), schemas)
+            if features is None:
+                features = features_of(footers[0].schema.to_arrow_schema(), self.files[0])
+            schemas = zip(self.files, (footer.schema.to_arrow_schema() for footer in footers), strict=True)
+            self.columns = columns_of(features, name, schemas, image, label)
+            if self.columns.is_text:
+                texts = lambda file: retry(lambda: self._labels(file), file)  # noqa: E731
+                self.columns = self.columns._replace(class_names=names_in(pool.map(texts, self.files)))
         groups = [(f, g) for f, footer in enumerate(footers) for g in range(footer.num_row_groups)]
         self.groups = np.array(groups, np.int32).reshape(-1, 2)  # (chunks, 2): file, row group in it
         self.lengths = np.array([footers[f].row_group(g).num_rows for f, g in groups], np.int64)
@@ -53,11 +59,26 @@ class ParquetShards:
 
     def load(self, chunk: int) -> Rows:
         file, group = self.files[self.groups[chunk, 0]], int(self.groups[chunk, 1])
-        wanted = [self.columns.image, self.columns.label]
+        wanted = [self.columns.image, self.columns.label]  # of "json.label" that field alone
+        self._check_unpacked(file, group)
         with _opened(file) as f:
             table = _said_clearly(file, lambda: self._reader(f, file).read_row_group(group, wanted, use_threads=False))
         name = file if group == 0 else f"{file}, row group {group}"
-        return Rows(table, self.columns, name)
+        return Rows(table, self.columns, name, self.folder)
+
+    def _check_unpacked(self, file, group) -> None:
+        """Refuse a row group whose pages say that they unpack to far more than they are."""
+        found = self._footer(file).row_group(group)
+        packed = sum(found.column(i).total_compressed_size for i in range(found.num_columns))
+        if found.total_byte_size > 8 * packed:
+            what = f"{file}: row group {group} has {packed:,} bytes that unpack to {found.total_byte_size:,}"
+            check_limit("VITEDU_MAX_UNPACKED", found.total_byte_size, what)
+
+    def _labels(self, file):
+        wanted = [self.columns.label]
+        with _opened(file) as f:
+            table = _said_clearly(file, lambda: self._reader(f, file).read(wanted, use_threads=False))
+        return label_column(table, self.columns)
 
     def _reader(self, f, file):
         import pyarrow.parquet as pq
@@ -78,11 +99,31 @@ def parquet_schemas(files) -> list:
     return [(file, _read_footer(file).schema.to_arrow_schema()) for file in files]
 
 
+def read_columns(file, columns):
+    """Some columns of a whole file, as an Arrow table.  Errors as above."""
+    import pyarrow.parquet as pq
+
+    with _opened(file) as f:
+        return _said_clearly(file, lambda: pq.ParquetFile(f).read(columns, use_threads=False))
+
+
+def first_row(file) -> dict:
+    """The first row of a file, {} where it has none.  Errors as above."""
+    import pyarrow.parquet as pq
+
+    with _opened(file) as f:
+        batches = _said_clearly(file, lambda: pq.ParquetFile(f).iter_batches(batch_size=1, use_threads=False))
+        batch = _said_clearly(file, lambda: next(batches, None))
+    return batch.to_pylist()[0] if batch is not None and len(batch) else {}
+
+
 def _read_footer(file):
     import pyarrow.parquet as pq
 
     with _opened(file) as f:
-        return _said_clearly(file, lambda: pq.ParquetFile(f).metadata)
+        footer = _said_clearly(file, lambda: pq.ParquetFile(f).metadata)
+        _said_clearly(file, footer.schema.to_arrow_schema)
+        return footer
 
 
 def _opened(file):
@@ -100,12 +141,12 @@ def _said_clearly(file, read):
 
     try:
         return read()
-    except pa.ArrowInvalid as error:
-        raise damaged(file, "parquet", error) from error
     except OSError as error:  # Arrow raises it for damaged pages too
         if error.errno is None and not is_remote(file):
             raise damaged(file, "parquet", error) from error
         raise
+    except (pa.ArrowException, ValueError, MemoryError) as error:  # also for sizes that a damaged footer claims
+        raise damaged(file, "parquet", error) from error
 
 
 def damaged(file, kind, error) -> ValueError:

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from .columns import Rows
+from .columns import Rows, label_column, names_in, number_labels
 from .memory import Arrays
 from .retry import Retry
 
@@ -20,18 +20,24 @@ __all__ = ["Chunked", "Subset", "Table"]
 
 
 class Table:
-    """Every image at any time: a `datasets.Dataset`, which lies in a memory-mapped file."""
+    """Every image at any time: a `datasets.Dataset`, which lies in a memory-mapped file.
 
-    def __init__(self, dataset, columns, name: str):
+    folder: as in `Rows`.  Raises ValueError for labels that are none, see `number_labels`.
+    """
+
+    def __init__(self, dataset, columns, name: str, folder: str | None = None):
         from datasets import Image
 
         if type(dataset.features.get(columns.image)).__name__ == "Image":
             dataset = dataset.cast_column(columns.image, Image(decode=False))
         keep = {columns.image, columns.label.partition(".")[0]}
         self.dataset = dataset.select_columns(sorted(keep)).with_format("arrow")
-        self.columns, self.name = columns, name
+        if columns.is_text:
+            columns = columns._replace(class_names=names_in([self._labels(columns)]))
+        self.columns, self.name, self.folder = columns, name, folder
         self.class_names = columns.class_names
         self.chunks = np.ones(len(dataset), np.int64)  # each image can be had alone
+        _ = self.labels  # all of them are looked at once
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -43,18 +49,19 @@ class Table:
     @property
     def labels(self) -> np.ndarray:
         """The labels of all images (n,), without reading the images."""
-        column, _, field = self.columns.label.partition(".")
-        values = self.dataset.data.column(column).combine_chunks()
+        return number_labels(self._labels(self.columns), self.columns, self.name)
+
+    def _labels(self, columns):
+        values = label_column(self.dataset.data, columns)
         if self.dataset._indices is not None:  # a selection or another order of the table's rows
-            values = values.take(self.dataset._indices.column(0))
-        values = values.field(field) if field else values
-        return values.to_numpy(zero_copy_only=False).astype(np.int64)
+            values = values.take(self.dataset._indices.column(0).combine_chunks())
+        return values
 
     def read(self, ids) -> list:
         """The images of these numbers, in this order."""
         ids = np.asarray(ids).tolist()
-        rows = Rows(self.dataset[ids], self.columns, self.name)
-        return [rows[i]._replace(name=f"{self.name}, image {number}") for i, number in enumerate(ids)]
+        rows = Rows(self.dataset[ids], self.columns, self.name, self.folder)
+        return [rows.sample(i, f"{self.name}, image {number}") for i, number in enumerate(ids)]
 
 
 class Chunked:

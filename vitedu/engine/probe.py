@@ -50,7 +50,8 @@ def probe(
     run = run or Execution()
     recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:
-        sources = open_source(data, train_split, train_images=train_images), open_source(data, eval_split)
+        source = open_source(data, train_split, train_images=train_images)
+        sources = source, open_source(data, eval_split, class_names=source.class_names)  # one list for both
         labels, truth = check_labels(*sources)
         # The number of classes is for a file without a head; which head there is has no say in what it reads.
         model = from_pretrained(weights_at(start), sources[0].num_classes, image_size)

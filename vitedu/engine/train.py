@@ -5,6 +5,7 @@ The same lines run on a laptop, on one GPU, on eight, on many nodes: `vitedu tra
 
 from __future__ import annotations
 
+import logging
 import math
 from contextlib import nullcontext
 from functools import partial
@@ -171,7 +172,11 @@ def open_data(recipe, dataset: str):
     names = training.class_names  # of this split: they number the classes of every other
     if recipe.hold_out:
         return training, opened(recipe.train_split, hold_out=recipe.hold_out, part="eval")
-    return training, opened(recipe.eval_split, class_names=names) if recipe.eval_split else None
+    evaluation = opened(recipe.eval_split, class_names=names) if recipe.eval_split else None
+    if names is None and evaluation is not None and evaluation.class_names is not None:
+        text = "data=%r: split %r does not name its classes, split %r does; its numbers are taken as they are"
+        logging.getLogger(__name__).warning(text, dataset, recipe.train_split, recipe.eval_split)
+    return training, evaluation
 
 
 def draw_curves(out: Path) -> None:

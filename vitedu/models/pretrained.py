@@ -19,8 +19,10 @@ import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
 from vitedu_numpy.weights.about import About, about_in
-from vitedu_numpy.weights.files import read_texts
+from vitedu_numpy.weights.contents import check_image
+from vitedu_numpy.weights.files import pickle_refused, read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
+from vitedu_numpy.weights.wrappers import unwrapped
 
 from ..weights.folding import fold_normalization, has_layer_scale, refuse_other_parts
 from ..weights.huggingface import (
@@ -31,7 +33,17 @@ from ..weights.huggingface import (
     huggingface_settings,
 )
 from ..weights.resize import resize_state
-from ..weights.safe import read_json, read_metadata, read_safetensors, settings_in
+from ..weights.safe import (
+    INDEX,
+    PICKLES,
+    WEIGHTS,
+    parts_of,
+    read_json,
+    read_metadata,
+    read_parts,
+    settings_in,
+    weights_in,
+)
 from ..weights.timm import from_timm, timm_config, timm_layout
 from .create import build
 
@@ -43,8 +55,8 @@ SHIPPED = ("vit_cifar10", "bit_cifar10")  # trained here, and part of the packag
 _STORE = "https://storage.googleapis.com"
 # ViT, BiT, hybrid, EfficientNet
 _OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight", "stem.weight"}
-_PREPROCESSOR = "preprocessor_config.json"  # how transformers prepares images; timm says it in config.json
-_PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
+# How transformers prepares images, in older and in newer versions; timm says it in config.json.
+_PREPROCESSOR, _PROCESSOR = "preprocessor_config.json", "processor_config.json"
 
 
 def from_pretrained(
@@ -78,17 +90,18 @@ def from_pretrained(
     """
     path, source, usual = _weights_of_run(_locate(path_or_id)), os.fspath(path_or_id), "linear"
     told = (num_classes, image_size, heads, fold_normalization)
-    if os.path.isdir(path):
-        settings, preprocessor = read_json(os.path.join(path, "config.json")), os.path.join(path, _PREPROCESSOR)
-        preprocessor = read_json(preprocessor) if os.path.exists(preprocessor) else {}
-        path = os.path.join(path, "model.safetensors")
-        state, config, usual = _open_safetensors(path, settings, preprocessor, *told)
-    elif path.lower().endswith(_PICKLES):
-        raise ValueError(f"{path} is a pickle, which can run anything while it is read; expected .npz or .safetensors")
+    if os.path.isdir(path) or path.endswith(INDEX):
+        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        settings, preprocessor = _json_in(folder, "config.json"), _preprocessor(folder)
+        paths = weights_in(folder)
+        where = paths[0] if len(paths) == 1 else os.path.join(folder, INDEX)
+        state, config, usual = _open_safetensors(where, paths, settings, preprocessor, *told)
+    elif path.lower().endswith(PICKLES):
+        raise ValueError(pickle_refused(path))
     elif path.endswith(".npz") or zipfile.is_zipfile(path):
-        state, config = open_npz(path, num_classes, image_size)
+        state, config = open_npz(path, num_classes, image_size, changes.get("position_embedding"))
     else:
-        state, config, usual = _open_safetensors(path, {}, {}, *told)
+        state, config, usual = _open_safetensors(path, [path], {}, {}, *told)
     task = num_classes, image_size, drop_pre_logits, method or usual
     state, config = adapt(state, config, source, resize_state, *task, **changes)
     with without_drawing():
@@ -97,21 +110,25 @@ def from_pretrained(
     return model
 
 
-def _open_safetensors(path, settings, preprocessor, num_classes, image_size, heads, fold):
-    """(state, config, usual method) of a file of ours, of transformers or of timm, told apart by its keys."""
-    arrays, metadata = read_safetensors(path)
+def _open_safetensors(path, paths, settings, preprocessor, num_classes, image_size, heads, fold):
+    """(state, config, usual method) of a file of ours, of transformers or of timm, told apart by its keys.
+
+    path: what to call it in messages; paths: its parts.
+    """
+    arrays, metadata = read_parts(paths)
+    arrays = unwrapped(arrays, path)
     own = settings_in(metadata, path)
     if own is not None and not arrays.keys().isdisjoint(_OUR_NAMES):
+        _check_sizes(own, arrays, path)
         return arrays, own, "linear"
     refuse_other_parts(arrays, path)
     if "patch_embed.proj.weight" in arrays or "stem.conv.weight" in arrays:
         config = timm_config(arrays, settings, path, own, num_classes, image_size, heads)
         state = from_timm(with_head(arrays, timm_layout(config), path), config, path)
-        pixels = _mean_and_std(settings.get("pretrained_cfg"), "mean", "std")
+        pixels = _mean_and_std(settings.get("pretrained_cfg", settings), "mean", "std")
     else:
-        arrays = file_names(arrays)
+        found, arrays = sorted(arrays)[:3], file_names(arrays)
         if not {"vit.embeddings.cls_token", "bit.embedder.convolution.weight"} & arrays.keys():
-            found = sorted(arrays)[:3]
             raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {found}")
         if not settings and own is None:
             raise ValueError(f"{path}: its settings stand in a config.json; give the folder of both")
@@ -125,6 +142,33 @@ def _open_safetensors(path, settings, preprocessor, num_classes, image_size, hea
     return state, config, "cubic-offset" if scaled and _class_token_has_position(arrays) else "linear"
 
 
+def _check_sizes(config, arrays, source) -> None:
+    """Raise ValueError where settings in a file are not those of its arrays, before a model of these sizes is built.
+
+    A few bytes that say depth=10**7 must not cost a model of as many blocks, so blocks are counted first, and shapes
+    compared with those of a model on no device.
+    """
+    import torch
+
+    c, count = config, len(arrays)
+    if hasattr(c, "stages"):
+        many = [stage[0] * c.depth_multiplier for stage in c.stages]
+    else:
+        many = [getattr(c, "depth", 0), *getattr(c, "blocks", ())]
+    if sum(many) > count:
+        raise ValueError(f"{source}: its settings are of {sum(many):,.0f} blocks; it has {count} arrays in all")
+    check_image(c, source)
+    try:
+        with torch.device("meta"), without_drawing():
+            wanted = {name: tuple(value.shape) for name, value in build(c).state_dict().items()}
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        raise ValueError(f"{source}: no model of its settings can be built: {error}") from None
+    for name, shape in wanted.items():
+        if name in arrays and np.shape(arrays[name]) != shape:
+            found = np.shape(arrays[name])
+            raise ValueError(f"{source} does not fit the model: {name!r} has shape {found}; by its settings {shape}")
+
+
 def _class_token_has_position(arrays) -> bool:
     """Whether the rows of the positions are those of a square grid and one more."""
     positions = arrays.get("pos_embed", arrays.get("vit.embeddings.position_embeddings"))
@@ -133,11 +177,21 @@ def _class_token_has_position(arrays) -> bool:
 
 
 def _mean_and_std(settings, mean, std):
-    """What images are normalised with, as a folder says it, or None if it does not."""
-    if not isinstance(settings, dict) or settings.get("do_normalize") is False:
+    """What images in [0, 1] are normalised with, as a folder says it, or None if it does not."""
+    if not isinstance(settings, dict):
         return None
-    found = settings.get(mean), settings.get(std)
-    return None if None in found else found
+    mean, std = settings.get(mean), settings.get(std)
+    if settings.get("do_normalize") is False:
+        mean, std = [0.0] * 3, [1.0] * 3
+    if mean is None or std is None:
+        return None
+    r = 1.0 if settings.get("do_rescale") is False else settings.get("rescale_factor", 1 / 255)
+    if not isinstance(r, (int, float)) or not r > 0 or abs(255 * r - 1) < 1e-6:  # bytes times 1/255, as usual
+        return mean, std
+    try:  # (255 r x - mean) / std of images x in [0, 1]
+        return [m / (255 * r) for m in mean], [s / (255 * r) for s in std]
+    except TypeError:
+        return mean, std
 
 
 def _for_our_pixels(state, config, pixels, path, fold, scaled) -> dict:
@@ -146,6 +200,8 @@ def _for_our_pixels(state, config, pixels, path, fold, scaled) -> dict:
         if scaled:  # DINOv2, DeiT-III: never trained on images in [-1, 1]
             text = "%s: nothing here says how its images were normalised (usually with ImageNet's mean and std, after "
             _log.warning(text + "scaling to [0, 1]); give it images normalised so", path)
+        else:
+            _log.warning("%s: nothing here says how its images were normalised; taken to be in [-1, 1]", path)
         return state
     if all(value == [0.5] * config.channels for value in map(_as_list, pixels)):
         return state
@@ -165,8 +221,9 @@ def about_pretrained(path_or_id, num_classes: int) -> About:
     num_classes: outputs of its head.  Raises what `from_pretrained` raises, and ValueError where a text does not fit.
     """
     path = _weights_of_run(_locate(path_or_id))
+    path = os.path.dirname(path) if path.endswith(INDEX) else path
     if os.path.isdir(path):
-        own = about_in(read_metadata(os.path.join(path, "model.safetensors")), path, num_classes)
+        own = about_in(read_metadata(weights_in(path)[0]), path, num_classes)
         theirs = _about_in_folder(path, num_classes)
         return About(own.classes or theirs.classes, own.preparation or theirs.preparation, own.step)
     if path.endswith(".npz") or zipfile.is_zipfile(path):
@@ -174,12 +231,22 @@ def about_pretrained(path_or_id, num_classes: int) -> About:
     return about_in(read_metadata(path), path, num_classes)
 
 
+def _json_in(folder, name) -> dict:
+    path = os.path.join(folder, name)
+    return read_json(path) if os.path.exists(path) else {}
+
+
+def _preprocessor(folder) -> dict:
+    """How transformers prepares images; its newer versions say it within the settings of a processor."""
+    found = _json_in(folder, _PREPROCESSOR) or _json_in(folder, _PROCESSOR).get("image_processor")
+    return found if isinstance(found, dict) else {}
+
+
 def _about_in_folder(folder, num_classes) -> About:
     """From the config.json of transformers or timm, and the preprocessor_config.json that may lie beside it."""
-    settings = read_json(os.path.join(folder, "config.json"))
+    settings = _json_in(folder, "config.json")
     images = settings.get("pretrained_cfg")
-    beside = os.path.join(folder, _PREPROCESSOR)
-    images = read_json(beside) if images is None and os.path.exists(beside) else images
+    images = _preprocessor(folder) if images is None else images
     images = images if isinstance(images, dict) else {}
     size, side, preparation = images.get("size"), images.get("input_size"), {}
     if images.get("do_center_crop") and isinstance(size, dict):
@@ -246,7 +313,7 @@ def _locate(path_or_id) -> str:
         return str(Path(__file__).parents[1] / "weights" / "shipped" / f"{name}.safetensors")
     if (url := released_url(name)) is not None:
         return _fetch_released(name, url)
-    is_path = name.endswith((".npz", ".safetensors", *_PICKLES)) or name.startswith((".", "/", "~"))
+    is_path = name.endswith((".npz", ".safetensors", *PICKLES)) or name.startswith((".", "/", "~"))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not is_path:
         return _fetch_from_hub(name)
     raise FileNotFoundError(
@@ -282,10 +349,15 @@ def _fetch_from_hub(name) -> str:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
-        for file in ("config.json", "model.safetensors"):
-            path = hf_hub_download(name, file)
-        with suppress(EntryNotFoundError):  # not in every repository
-            hf_hub_download(name, _PREPROCESSOR)
+        path = hf_hub_download(name, "config.json")
+        try:
+            hf_hub_download(name, WEIGHTS)
+        except EntryNotFoundError:  # in parts
+            for part in parts_of(hf_hub_download(name, INDEX)):
+                hf_hub_download(name, part)
+        for beside in (_PREPROCESSOR, _PROCESSOR):
+            with suppress(EntryNotFoundError):  # not in every repository
+                hf_hub_download(name, beside)
     except Exception as error:
         reason = str(error).rstrip(".")
         raise ConnectionError(

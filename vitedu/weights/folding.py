@@ -61,9 +61,8 @@ def fold_layer_scale(arrays, source="arrays") -> dict:
 
     Raises ValueError where a vector has no matrix with as many rows.
     """
-    folded = dict(arrays)
-    if has_layer_scale(arrays):  # DINOv2's embedding of a hidden patch: of its pre-training alone
-        folded = {key: value for key, value in folded.items() if not re.fullmatch(r"(.*\.)?mask_token", key)}
+    # The embedding of a hidden patch is of pre-training alone (DINOv2, masked images).
+    folded = {key: value for key, value in arrays.items() if not re.fullmatch(r"(.*\.)?mask_token", key)}
     for key in arrays:
         for pattern, name in _SCALES:
             if not (match := re.fullmatch(pattern, key)):

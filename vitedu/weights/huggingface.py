@@ -176,6 +176,8 @@ def _vit_settings(arrays, s, own, K):
     layers = {int(m[1]) for key in arrays if (m := re.match(r"vit\.encoder\.layer\.(\d{1,6})\.", key))}
     _fixed(s, num_hidden_layers=(None, len(layers)), hidden_size=(None, D), patch_size=(None, P, [P, P]))
     pooler = arrays.get("vit.pooler.dense.weight")
+    if pooler is not None:
+        _fixed(s, pooler_act=(None, "tanh"))
     return ViTConfig(
         image_size=s.get("image_size", 224), patch_size=P, width=D, depth=len(layers), channels=C,
         heads=s.get("num_attention_heads", 12), mlp_dim=len(arrays["vit.encoder.layer.0.intermediate.dense.bias"]),

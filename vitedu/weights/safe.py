@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict
 
 import numpy as np
 
 from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
+from vitedu_numpy.limits import check_limit
+from vitedu_numpy.validate import require
 from vitedu_numpy.weights.about import about_texts
-from vitedu_numpy.weights.files import replacing
+from vitedu_numpy.weights.files import check_finite, pickle_refused, replacing
 from vitedu_numpy.weights.layout import as_array
 
-__all__ = ["read_json", "read_metadata", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
+__all__ = [
+    "INDEX", "PICKLES", "WEIGHTS", "parts_of", "read_json", "read_metadata", "read_parts", "read_safetensors",
+    "save_safetensors", "settings_in", "weights_in", "write_safetensors",
+]  # fmt: skip
 
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 _CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
@@ -34,12 +42,54 @@ def read_safetensors(path):
         pass
     try:
         with safe_open(path, framework="pt") as file:
+            check_limit("VITEDU_MAX_KEYS", len(file.keys()), f"it has {len(file.keys()):,} arrays")
             arrays, metadata = {key: as_array(file.get_tensor(key)) for key in file.keys()}, file.metadata() or {}
     except Exception as error:  # its own kinds of errors, none of which name the file
         raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
     for key, array in arrays.items():
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise ValueError(f"{path}: key {key!r} (dtype {array.dtype}) must hold finite real numbers")
+    return arrays, metadata
+
+
+def weights_in(folder) -> list[str]:
+    """The safetensors files of a folder: `model.safetensors`, or the parts that its index names.
+
+    Raises FileNotFoundError that says what is there in their place, ValueError for an index that leads elsewhere.
+    """
+    folder = os.fspath(folder)
+    whole, index = os.path.join(folder, WEIGHTS), os.path.join(folder, INDEX)
+    if os.path.exists(whole):
+        return [whole]
+    if os.path.exists(index):
+        return [os.path.join(folder, part) for part in parts_of(index)]
+    others = sorted(name for name in os.listdir(folder) if name.endswith((".safetensors", ".npz", *PICKLES)))
+    advice = f"; it holds {', '.join(others[:3])}" if others else ""
+    if len(others) == 1 and not others[0].endswith(PICKLES):
+        advice += ": give the path of that file"
+    elif others and others[0].endswith(PICKLES):
+        advice += f".  {pickle_refused(os.path.join(folder, others[0]))}"
+    raise FileNotFoundError(f"{folder} holds no {WEIGHTS}, nor {INDEX}{advice}")
+
+
+def parts_of(index) -> list[str]:
+    """The names of the files that a `model.safetensors.index.json` names, all beside it.  Errors as in `read_json`."""
+    found = read_json(index).get("weight_map")
+    is_map = isinstance(found, dict) and found and all(isinstance(name, str) for name in found.values())
+    if not is_map or not all(re.fullmatch(r"[\w-][\w.-]*\.safetensors", name) for name in found.values()):
+        raise ValueError(f"{os.fspath(index)}: 'weight_map' must give each key the name of a file beside it")
+    return sorted({*found.values()})
+
+
+def read_parts(paths):
+    """`read_safetensors` of the parts of one model.  Raises ValueError for a key that stands in two of them."""
+    arrays, metadata = {}, {}
+    for path in paths:
+        more, texts = read_safetensors(path)
+        if twice := sorted(arrays.keys() & more.keys()):
+            raise ValueError(f"{path}: key {twice[0]!r} stands in another part, too")
+        arrays |= more
+        metadata |= texts
     return arrays, metadata
 
 
@@ -60,10 +110,12 @@ def read_metadata(path) -> dict[str, str]:
 def write_safetensors(path, arrays, config, about=None) -> None:
     """Write arrays at exactly `path`, complete or not at all, with our settings in the file's metadata.
 
-    about: an `About` (class names, preparation of images), which goes there too.
+    about: an `About` (class names, preparation of images), which goes there too.  Raises ValueError that names an array
+    with NaN or infinity.
     """
     from safetensors.numpy import save_file
 
+    check_finite(arrays)
     settings = json.dumps({"kind": type(config).__name__, **asdict(config)})
     with replacing(path) as temporary:
         save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings, **about_texts(about)})
@@ -74,16 +126,20 @@ def write_safetensors(path, arrays, config, about=None) -> None:
 def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     """Write a model under its own names, with its settings; `from_pretrained(path)` builds it again.
 
-    dtype: np.float16 halves the file; about: as in `write_safetensors`.  Raises ValueError, naming the parameter, where
-    a number does not fit into it.
+    dtype: np.float16 halves the file, np.float64 keeps a model of float64; about: as in `write_safetensors`.  Raises
+    ValueError for another dtype, and, naming the parameter, where a number is not finite or does not fit into it.
     """
-    arrays = {}
+    allowed = ("float16", "float32", "float64")
+    name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
+    require(isinstance(name, str) and name in allowed, "dtype", dtype, f"one of {allowed}")
+    dtype, arrays = np.dtype(name), {}
     for name, value in model.state_dict().items():
         exact = value.detach().cpu().double().numpy()
         with np.errstate(over="ignore"):
             arrays[name] = exact.astype(dtype, order="C")  # the library writes memory as it lies, also channels last
+        check_finite({name: exact})
         if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"{name!r} holds a number that does not fit into dtype={np.dtype(dtype).name}")
+            raise ValueError(f"{name!r} holds a number that does not fit into dtype={dtype.name}")
     write_safetensors(path, arrays, model.config, about)
 
 
@@ -100,6 +156,8 @@ def settings_in(metadata, source):
 
 def read_json(path) -> dict:
     """The object in a JSON file.  Raises OSError, or ValueError that names the file."""
+    size = os.path.getsize(path)
+    check_limit("VITEDU_MAX_TEXT", size, f"{os.fspath(path)} has {size:,} bytes")
     with open(path, encoding="utf-8") as file:
         try:
             found = json.load(file)

@@ -20,7 +20,7 @@ from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
 from vitedu_numpy.weights.loading import say_image_size
 from vitedu_numpy.weights.official import units
 
-from .folding import fold_layer_scale, refuse_other_parts
+from .folding import fold_layer_scale, has_layer_scale, refuse_other_parts
 from .safe import write_safetensors
 
 __all__ = ["from_timm", "save_timm", "timm_config", "timm_layout", "to_timm"]
@@ -131,18 +131,21 @@ def to_timm(named, config) -> dict[str, np.ndarray]:
 def from_timm(arrays, config, source="arrays") -> dict[str, np.ndarray]:
     """The reverse, LayerScale folded.  Errors as in `from_official`, and for parts that our models have not."""
     refuse_other_parts(arrays, source)
-    return from_layout(fold_layer_scale(_with_class_position(arrays), source), timm_layout(config), source)
+    arrays = _with_class_position(arrays, config)
+    return from_layout(fold_layer_scale(arrays, source), timm_layout(config), source)
 
 
-def _with_class_position(arrays) -> dict:
+def _with_class_position(arrays, config) -> dict:
     """Some of its models add positions before the class token is put in front: for it they are zero."""
-    if "cls_token" in arrays and np.ndim(arrays.get("pos_embed")) == 3:
-        rows = np.shape(arrays["pos_embed"])[1]
-        if rows > 1 and isqrt(rows) ** 2 == rows:  # then rows - 1 is no square: it cannot be a grid and a class token
-            positions = np.asarray(arrays["pos_embed"])
-            zero = np.zeros_like(positions[:, :1])
-            return arrays | {"pos_embed": np.concatenate([zero, positions], axis=1)}
+    positions = arrays.get("pos_embed")
+    if "cls_token" in arrays and np.ndim(positions) == 3 and np.shape(positions)[1] == _tokens(config) - 1:
+        positions = np.asarray(positions)
+        return arrays | {"pos_embed": np.concatenate([np.zeros_like(positions[:, :1]), positions], axis=1)}
     return arrays
+
+
+def _tokens(config) -> int:
+    return getattr(config, "vit", config).num_tokens
 
 
 def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, image_size=None, heads=None):
@@ -155,7 +158,6 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
     arguments, architecture = settings.get("model_args") or {}, settings.get("architecture")
     if architecture is not None and not re.fullmatch(_KNOWN, str(architecture)):
         raise ValueError(f"{source}: architecture={architecture!r} is not known to compute as our models do")
-    arrays = _with_class_position(arrays)
     head = "head.fc.weight" if "stem.conv.weight" in arrays else "head.weight"
     K = np.shape(arrays[head])[0] if np.ndim(arrays.get(head)) else num_classes
     if K is None:
@@ -164,10 +166,15 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
         if "stem.conv.weight" in arrays:
             return _bit_settings(arrays, own, K)
         width = np.shape(arrays["norm.weight"])[0]
-        heads = heads or getattr(own, "heads", None) or arguments.get("num_heads") or _HEADS.get(width)
+        told = heads or getattr(own, "heads", None) or arguments.get("num_heads")
+        heads = told or _HEADS.get(width)
         if heads is None:
             raise ValueError("the arrays do not tell the number of heads; say heads=")
-        config, told = _vit_settings(arrays, own, arguments, image_size, K, heads)
+        if not told and architecture is None:
+            text = "%s: the number of heads was taken to be %d, as models of width %d mostly have; heads= chooses"
+            _log.warning(text, source, heads, width)
+        _check_arguments(arguments, settings.get("global_pool"), "cls_token" in arrays)
+        config, told = _vit_settings(arrays, own, arguments, image_size, K, heads, source)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ValueError(f"{source}: these settings, or arrays, are not of a model that fits: {error}") from None
     if not told:
@@ -175,7 +182,53 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
     return config
 
 
-def _vit_settings(arrays, own, arguments, image_size, K, heads):
+# What may stand in `model_args`: these change nothing that arrays or code do not tell; others only with these values.
+_ARGUMENTS = frozenset(
+    "img_size patch_size in_chans num_classes embed_dim depth num_heads mlp_ratio init_values no_embed_class act_layer "
+    "class_token weight_init dynamic_img_size drop_rate pos_drop_rate patch_drop_rate proj_drop_rate attn_drop_rate "
+    "drop_path_rate pretrained_strict".split()
+)
+_ALLOWED = {"qkv_bias": True, "reg_tokens": 0, "pre_norm": False, "qk_norm": False, "dynamic_img_pad": False,
+            "scale_attn_norm": False, "scale_mlp_norm": False, "final_norm": True}  # fmt: skip
+
+
+def _check_arguments(arguments, pool, has_token) -> None:
+    """Refuse settings of timm's under which the same arrays compute something else."""
+    expected = "token" if has_token else "avg"
+    pools = {arguments.get("global_pool"), pool} - {None, "", expected}
+    if pools:
+        raise ValueError(f"global_pool={sorted(map(str, pools))[0]!r}; expected {expected!r} for these arrays")
+    for name, value in arguments.items():
+        if name in _ALLOWED and value not in (None, _ALLOWED[name]):
+            raise ValueError(f"model_args has {name}={value!r}; expected {_ALLOWED[name]!r}")
+        if name not in _ARGUMENTS and name not in _ALLOWED and name != "global_pool" and value is not None:
+            raise ValueError(f"model_args has {name}={value!r}, which is not known to compute as our models do")
+
+
+def _grid_size(arrays, arguments, image_size, step, source):
+    """The image size that the positions are for, where nobody tells it.
+
+    With a class token n * n rows may be n x n patches and none for the token (DeiT-III), or (n - 1) x (n + 1) and one.
+    """
+    rows, token = arrays["pos_embed"].shape[1], "cls_token" in arrays
+    side, all_rows = isqrt(rows - token), isqrt(rows)
+    if side * side == rows - token and not arguments.get("no_embed_class"):
+        return side * step
+    if token and all_rows * all_rows == rows:
+        if image_size is not None and not arguments.get("no_embed_class"):
+            H, W = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+            if -(-H // step) * -(-W // step) == rows - 1:
+                return image_size
+        if not has_layer_scale(arrays) and not arguments.get("no_embed_class"):
+            text = "%s: its %d positions were taken for %d x %d patches and none for the class token; for another grid "
+            _log.warning(text + "of %d patches say image_size=", source, rows, all_rows, all_rows, rows - 1)
+        return all_rows * step
+    if image_size is None:
+        raise ValueError(f"{rows - token} positions are no square grid; say image_size=")
+    return image_size
+
+
+def _vit_settings(arrays, own, arguments, image_size, K, heads, source):
     """The config, and whether anybody told the image size; else it is the largest of the positions' grid."""
     D, C, P, _ = arrays["patch_embed.proj.weight"].shape
     pre_logits = arrays.get("pre_logits.fc.weight")
@@ -193,12 +246,8 @@ def _vit_settings(arrays, own, arguments, image_size, K, heads):
         blocks = tuple(_count(arrays, rf"{stage}{s}\.blocks\.(\d{{1,6}})\.") for s in stages)
         kind, step = HybridConfig, 4 * P * 2 ** max(len(blocks) - 1, 0)
         sizes |= {"channels": root.shape[1], "backbone_width": root.shape[0], "blocks": blocks}
-    patches = arrays["pos_embed"].shape[1] - ("cls_token" in arrays)
-    side = isqrt(patches)
     told = getattr(own, "image_size", None) or arguments.get("img_size")
-    size = told or (side * step if side * side == patches else image_size)
-    if size is None:
-        raise ValueError(f"{patches} positions are no square grid; say image_size=")
+    size = told or _grid_size(arrays, arguments, image_size, step, source)
     act = arguments.get("act_layer")
     if act not in (None, "gelu", "gelu_tanh"):
         raise ValueError(f"act_layer={act!r}; expected 'gelu' or 'gelu_tanh'")

@@ -29,7 +29,7 @@ def from_npz(
     Arguments as in `adapt`; rng: where dropout comes from (a Generator, or a seed); dtype: float32 or float64.  Raises
     OSError where the file cannot be opened, ValueError where it holds no model or not the one asked for.
     """
-    state, config = open_npz(path, num_classes, image_size)
+    state, config = open_npz(path, num_classes, image_size, changes.get("position_embedding"))
     task = num_classes, image_size, drop_pre_logits, method
     state, config = adapt(state, config, os.fspath(path), resize_state, *task, **changes)
     with without_drawing():

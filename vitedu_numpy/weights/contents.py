@@ -13,11 +13,12 @@ from math import isqrt
 import numpy as np
 
 from ..config import BiTConfig, HybridConfig, ViTConfig
+from ..limits import check_limit
 from .files import read_npz
 from .layout import check_layout
 from .official import OFFICIAL, POSITIONS, canonical, official_layout, weights_prefix
 
-__all__ = ["SETTINGS", "config_of", "grid_of", "kind_of", "settings_of"]
+__all__ = ["SETTINGS", "check_image", "config_of", "grid_of", "kind_of", "settings_of"]
 
 SETTINGS = "vitedu/config"  # the key of our own settings, as JSON text, in files of models that the arrays do not tell
 
@@ -44,8 +45,10 @@ def config_of(source, image_size=None, num_classes=None, name=None):
     if sizes["num_classes"] is None and num_classes is None:
         raise ValueError(f"{name} has no head; say num_classes=")
     if kind != "BiTConfig" and grid is None and image_size is None:
-        why = "its positions are no square grid" if sizes["position_embedding"] == "1d" else "it has no positions"
-        raise ValueError(f"{name} does not tell the image size: {why}; say image_size=")
+        why, more = "its positions are no square grid", ""
+        if sizes["position_embedding"] == "none":
+            why, more = "it has no positions", ', and position_embedding="sincos2d" if it was trained with such'
+        raise ValueError(f"{name} does not tell the image size: {why}; say image_size={more}")
     image_size = image_size if grid is None else grid[0] * step
     extra = {"num_classes": num_classes} if sizes["num_classes"] is None else {}
     extra |= {} if image_size is None else {"image_size": image_size}
@@ -102,9 +105,19 @@ def settings_of(arrays, name="arrays"):
             raise ValueError(
                 f"{where} says {field}={getattr(own, field, None)}; the arrays are of {counted.get(field)}"
             )
+    check_image(own, name)
     arrays, called = canonical(arrays, name)
     check_layout({k: a for k, a in arrays.items() if k[:7] != "vitedu/"}, official_layout(own), name, called)
     return own
+
+
+def check_image(config, source) -> None:
+    """Refuse settings whose image, or its fixed positions, would fill the memory: no array tells their size."""
+    H, W = config.image_hw
+    check_limit("VITEDU_MAX_PIXELS", H * W, f"{source}: its settings are for images of {H} x {W} pixels")
+    if getattr(config, "position_embedding", "") == "sincos2d":
+        size = 8 * config.num_tokens * config.width
+        check_limit("VITEDU_MAX_UNPACKED", size, f"{source}: its fixed positions would have {size:,} bytes")
 
 
 def _sizes(arrays, name) -> dict:

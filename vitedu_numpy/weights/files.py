@@ -1,8 +1,8 @@
 """Reading files that may be broken or hostile, and writing whole ones.  Taught in notebooks/13_weights.ipynb.
 
-An .npz file is a zip archive of arrays.  Reading one must not run what is in it (`allow_pickle=False`) and must say
-what is wrong with it; writing one must never leave half a file under the name of a whole one.  The same text stands in
-both packages.
+An .npz file is a zip archive of arrays.  Reading one must not run what is in it (`allow_pickle=False`), must not unpack
+a megabyte to gigabytes, and must say what is wrong with it; writing one must never leave half a file under the name of
+a whole one.  The same text stands in both packages.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import zipfile
 from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 
+from ..limits import check_limit
 from .about import TEXTS
 from .official import weights_prefix
+from .wrappers import unwrapped
 
-__all__ = ["read_npz", "read_texts", "replacing"]
+__all__ = ["check_finite", "pickle_refused", "read_npz", "read_texts", "replacing"]
 
 
 def read_npz(path) -> dict[str, np.ndarray]:
@@ -30,24 +33,86 @@ def read_npz(path) -> dict[str, np.ndarray]:
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path} is not an .npz file, or was cut off; expected what `np.savez` writes")
         file.seek(0)
-        arrays = {}
+        arrays, keys = {}, _checked_keys(file, path)
         with _naming(path):
             members = np.load(file, allow_pickle=False)
-            keys = list(members.files)
-        prefix = weights_prefix(keys)
         for key in keys:
-            if key.startswith(prefix):
-                with _naming(f"{path}: key {key!r}"):
-                    arrays[key] = _numbers(members[key], is_text=key in TEXTS)
-    return arrays
+            with _naming(f"{path}: key {key!r}"):
+                arrays[key] = _numbers(members[key], is_text=key in TEXTS)
+    return unwrapped(arrays, path)
 
 
 def read_texts(path) -> dict[str, str]:
     """The texts of an .npz file (`about.TEXTS`), without its numbers.  Errors as in `read_npz`."""
     path = os.fspath(path)
-    with open(path, "rb") as file, _naming(path):
-        members = np.load(file, allow_pickle=False)
-        return {key: str(members[key]) for key in TEXTS if key in members.files}
+    with open(path, "rb") as file:
+        keys = _checked_keys(file, path)
+        with _naming(path):
+            members = np.load(file, allow_pickle=False)
+            return {key: str(members[key]) for key in TEXTS if key in keys}
+
+
+def _checked_keys(file, path) -> list[str]:
+    """The keys of the weights, after a look at how much they claim to be: nothing is unpacked but headers."""
+    with _naming(path):
+        archive = zipfile.ZipFile(file)
+        members = archive.infolist()
+    if any(member.filename.endswith("data.pkl") for member in members):
+        raise ValueError(pickle_refused(path))
+    with _naming(path):
+        check_limit("VITEDU_MAX_KEYS", len(members), f"it has {len(members):,} arrays")
+        keys = {member.filename.removesuffix(".npy"): member for member in members}
+        if len(keys) < len(members):
+            raise ValueError("two of its arrays have the same name")
+        prefix = weights_prefix(keys)
+        keys = {key: member for key, member in keys.items() if key.startswith(prefix)}
+        size, total = os.path.getsize(path), sum(member.file_size for member in keys.values())
+        if total > 8 * size:  # trained weights hardly get smaller
+            check_limit("VITEDU_MAX_UNPACKED", total, f"its {size:,} bytes would unpack to {total:,}")
+        for key, member in keys.items():
+            with _naming(f"key {key!r}"):
+                if key in TEXTS:
+                    check_limit("VITEDU_MAX_TEXT", member.file_size, f"it has {member.file_size:,} bytes of text")
+                _check_header(archive, member)
+    file.seek(0)
+    return list(keys)
+
+
+def _check_header(archive, member) -> None:
+    """Refuse an array whose header claims another size than the archive has for it."""
+    with archive.open(member) as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+            raise ValueError("it is not an array; expected one")
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"it is of version {version} of NumPy's format; expected (1, 0) or (2, 0)")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects, which can run anything; none are read (allow_pickle=False)")
+        if prod(shape) * dtype.itemsize != member.file_size - file.tell():
+            raise ValueError(f"it claims to be {dtype} {shape}, but has {member.file_size - file.tell():,} bytes")
+
+
+def pickle_refused(path) -> str:
+    """Why a file of pickles is not read, and how to make one of numbers alone, in one line."""
+    path = os.fspath(path)
+    new = os.path.splitext(path)[0] + ".safetensors"
+    new = new if new != path else f"{path}.new.safetensors"
+    return (
+        f"{path} is a pickle, which can run anything while it is read; expected .npz or .safetensors.  To convert it: "
+        f"python -c \"import torch, safetensors.torch as st; s = torch.load({path!r}, map_location='cpu', "
+        f"weights_only=True); s = s.get('state_dict', s.get('model', s)); st.save_file({{k: v.clone().contiguous() for "
+        f"k, v in s.items() if hasattr(v, 'clone')}}, {new!r})\""
+    )
+
+
+def check_finite(arrays) -> None:
+    """Raise ValueError that names the first array with NaN or infinity: no reader would take a file of it."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name!r} holds NaN or infinity; expected finite numbers; nothing was written")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 from ..config import HybridConfig
 from .about import about_texts
 from .contents import SETTINGS, config_of, grid_of, kind_of, settings_of
-from .files import read_npz, replacing
+from .files import check_finite, read_npz, replacing
 from .layout import as_array
 from .official import OFFICIAL, from_official, official_layout, to_official, weights_prefix
 
@@ -36,10 +36,11 @@ def save_npz(model, path, naming="old", about=None) -> None:
     """Write a ViT, hybrid or BiT as the authors would: exactly at `path`, complete or not at all.
 
     naming: as in `to_official`; about: an `About`, as text.  Settings that the arrays do not tell, or other constants
-    than the authors', go in as text too.  Raises OSError where nothing can be written; what was there before is then
-    still there.
+    than the authors', go in as text too.  Raises ValueError for weights that are not finite, OSError where nothing can
+    be written; what was there before is then still there.
     """
     arrays, settings = to_official(model.state_dict(), model.config, naming), asdict(model.config)
+    check_finite(arrays)
     try:
         told = asdict(config_of(arrays)) == settings
     except ValueError:
@@ -139,10 +140,13 @@ def _hint(arrays, config) -> str:
 # ---- to another task -----------------------------------------------------------------------------------------------
 
 
-def open_npz(path, num_classes=None, image_size=None):
-    """(state, config) of a file of the authors; the last two arguments count only where the file does not tell."""
+def open_npz(path, num_classes=None, image_size=None, position_embedding=None):
+    """(state, config) of a file of the authors; the other arguments count only where the file does not tell."""
     arrays, source = read_npz(path), os.fspath(path)
     config = config_of(arrays, image_size, num_classes, source)
+    if SETTINGS not in arrays and getattr(config, "position_embedding", "") == "none" and position_embedding is None:
+        text = '%s has no positions; the model has none either.  position_embedding="sincos2d" adds those of big_vision'
+        _log.warning(text + ' (models that end in sincos2d), "none" says that none is right', source)
     if SETTINGS not in arrays and image_size is None:
         say_image_size(config, source)
     arrays = with_head(arrays, official_layout(config), source, weights_prefix(arrays))

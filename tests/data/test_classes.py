@@ -1,0 +1,151 @@
+"""One list of classes: the names of the training split number every split, shard and file, or an error says why not."""
+
+from __future__ import annotations
+
+import tarfile
+import unicodedata
+
+import numpy as np
+import pytest
+from files_at_hand import add, labels_of, picture, put, write_table
+
+from vitedu.data import open_source
+from vitedu.engine.probe import probe
+
+BOTH = pytest.mark.parametrize("streaming", [False, True])
+
+
+def splits(folder, evaluation="validation", **options):
+    """(training source, evaluation source), as `train` opens them."""
+    training = open_source(str(folder), "train", **options)
+    return training, open_source(str(folder), evaluation, class_names=training.class_names, **options)
+
+
+def test_a_split_without_one_of_the_classes(tmp_path):
+    """By itself val would call "c" number 1."""
+    for name in "abc":
+        put(tmp_path / "train" / name / "1.png")
+    for name in "ac":
+        put(tmp_path / "val" / name / "1.png")
+    training, validation = splits(tmp_path)
+    assert training.class_names == validation.class_names == ["a", "b", "c"]
+    assert labels_of(validation) == [0, 2]
+
+
+def test_a_folder_that_is_no_class_of_training(tmp_path):
+    """Tiny ImageNet's val/images/*.JPEG: every image would count as class 0."""
+    put(tmp_path / "train" / "n01" / "images" / "1.JPEG")
+    put(tmp_path / "train" / "n02" / "images" / "1.JPEG")
+    put(tmp_path / "val" / "images" / "1.JPEG")
+    with pytest.raises(ValueError, match="split 'validation' has the class 'images', which is not among the 2 classes"):
+        splits(tmp_path)
+
+
+def test_one_unicode_form(tmp_path):
+    """ "é" is one letter on one disk, an "e" and an accent on another; sorted, they lie before and after "z"."""
+    for split, form in (("train", "NFC"), ("val", "NFD")):
+        for name in ("é", "z"):
+            put(tmp_path / split / unicodedata.normalize(form, name) / "1.png", value=ord(name[0]) % 100)
+    training, validation = splits(tmp_path)
+    by_image = [{s.data: s.label for s in source.read(range(2))} for source in (training, validation)]
+    assert by_image[0] == by_image[1]
+
+
+@BOTH
+def test_class_labels_of_a_table_are_mapped_by_name(tmp_path, streaming):
+    images = [picture(value) for value in range(4)]
+    write_table(tmp_path / "train-0.parquet", images, [0, 1, 0, 1], ["cat", "dog"])
+    write_table(tmp_path / "test-0.parquet", images, [0, 1, 0, 1], ["dog", "cat"])
+    _, test = splits(tmp_path, "test", streaming=streaming)
+    assert labels_of(test) == [1, 0, 1, 0]
+    assert test.class_names == ["cat", "dog"]
+
+
+@BOTH
+def test_names_as_labels_of_a_table(tmp_path, streaming):
+    """A column of texts: its sorted names are the classes; those of the other split are looked up there."""
+    images = [picture(value) for value in range(4)]
+    write_table(tmp_path / "train-0.parquet", images[:2], ["dog", "ant"])
+    write_table(tmp_path / "train-1.parquet", images[2:], ["cat", "dog"])
+    write_table(tmp_path / "test-0.parquet", images[:2], ["dog", "cat"])
+    training, test = splits(tmp_path, "test", streaming=streaming)
+    assert training.class_names == ["ant", "cat", "dog"]
+    assert labels_of(training) == [2, 0, 1, 2]
+    assert labels_of(test) == [2, 1]
+    write_table(tmp_path / "test-0.parquet", images[:2], ["dog", "cow"])
+    with pytest.raises(ValueError, match="has the class 'cow', which is not among the 3 classes"):
+        splits(tmp_path, "test", streaming=streaming)
+
+
+@BOTH
+def test_names_as_labels_of_tar_files(tmp_path, streaming):
+    """In `.cls` or under "label" of `.json`; each shard alone would number "dog" another way."""
+    for shard, (first, second) in enumerate((("dog", "cat"), ("dog", "ant"))):
+        with tarfile.open(tmp_path / f"train-{shard}.tar", "w") as tar:
+            add(tar, "1.png", picture(1))
+            add(tar, "1.cls", first.encode())
+            add(tar, "2.png", picture(2))
+            add(tar, "2.json", f'{{"label": "{second}"}}'.encode())
+    source = open_source(str(tmp_path), "train", streaming=streaming)
+    assert source.class_names == ["ant", "cat", "dog"]
+    assert labels_of(source) == [2, 1, 2, 0]
+
+
+def test_names_and_numbers_are_not_mixed(tmp_path):
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
+        for name, label in (("1", b"cat"), ("2", b"7")):
+            add(tar, f"{name}.png", picture())
+            add(tar, f"{name}.cls", label)
+    with pytest.raises(ValueError, match=r"train-0\.tar has names and numbers as labels"):
+        open_source(str(tmp_path), "train")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ([0, 7, 1], "row 1 has label 7, but there are 2 class names, for 0 ... 1"),
+        ([0, 1, -1], "row 2 has label -1, which is no class; others have one"),
+        ([0, None, 1], "1 rows have no label, row 1 is the first of them"),
+    ],
+)
+def test_labels_that_are_none(labels, text, tmp_path, streaming):
+    write_table(tmp_path / "train-0.parquet", [picture()] * 3, labels, ["cat", "dog"])
+    with pytest.raises(ValueError, match=text):
+        open_source(str(tmp_path), "train", streaming=streaming)
+
+
+def test_numbers_that_nobody_names_are_said(tmp_path, caplog):
+    write_table(tmp_path / "test-0.parquet", [picture()] * 2, [0, 1])
+    open_source(str(tmp_path), "test", class_names=["cat", "dog"])
+    assert "does not name its classes; its numbers are taken as they are" in caplog.text
+
+
+def test_two_folders_for_one_split(tmp_path):
+    put(tmp_path / "val" / "a" / "1.png")
+    put(tmp_path / "validation" / "a" / "1.png")
+    with pytest.raises(
+        ValueError, match="has two folders for the split 'validation', 'val' and 'validation'; keep one"
+    ):
+        open_source(str(tmp_path), "validation")
+
+
+def test_the_probe_has_one_list(tmp_path):
+    """Its test split lacks class "b"; features are those of the shipped ViT, so grey and white are told apart."""
+    for name, grey in (("a", 0), ("b", 120), ("c", 250)):
+        for number in range(4):
+            put(tmp_path / "train" / name / f"{number}.png", value=grey + number)
+            if name != "b":
+                put(tmp_path / "test" / name / f"{number}.png", value=grey + number)
+    found = probe("vit_cifar10", str(tmp_path), eval_split="test", shots=(1,), seeds=(0,), neighbors=(1,), linear=False)
+    assert found["1-NN"] == [1.0]  # by itself the test split would call "c" number 1: 0.5
+
+
+def test_of_two_images_of_a_sample_one_is_taken_and_said(tmp_path, caplog):
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
+        add(tar, "1.png", picture(1))
+        add(tar, "1.jpg", picture(2))
+        add(tar, "1.cls", b"0")
+    source = open_source(str(tmp_path), "train", streaming=True)
+    assert [sample.name.rpartition(" ")[2] for sample in source.read(np.arange(len(source)))] == ["1.jpg"]
+    assert "second images of a sample: 1" in caplog.text

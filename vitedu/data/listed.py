@@ -1,0 +1,192 @@
+"""Image files whose labels stand in a table beside them: `train.csv`, `metadata.jsonl`.
+
+Taught in notebooks/14_pretraining.ipynb.  A folder `images/` beside such a table is no class.  A table is one that
+lists files where it has a column for their paths and one for their labels, by the names below; which split it is of
+says its own name (val_labels.csv), its folder (train/metadata.csv), a column `split`, or else the folders in its paths.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+
+from vitedu_numpy.limits import limit
+
+from .classes import one_form
+from .columns import LABELS, inside
+from .folder import SPLITS, ImageFiles, split_folders
+from .retry import Retry
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image
+
+__all__ = ["ListedFiles", "tables_beside"]
+
+PATHS = ("file_name", "filename", "path", "file", "file_path", "filepath", "image_path", "img_path", "image_file",
+         "image", "img")  # fmt: skip
+NAMES = (*LABELS, "class_name", "classname", "category", "label_name")
+KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+
+def tables_beside(folder: str, label: str | None = None) -> list[tuple[str, str, str]]:
+    """[(table, its column of paths, its column of labels)] in a folder and in the folders of its splits."""
+    places = [folder, *(place for place in split_folders(folder).values() if place != folder)]
+    files = [e.path for place in places for e in entries(place) if not is_folder(e) and not is_hidden(e.name)]
+    found = []
+    for file in files:
+        if os.path.splitext(file)[1].lower() in KINDS:
+            columns = _head(file)
+            path = next((c for c in PATHS if c in columns), None)
+            label_column = label if label in columns else next((c for c in NAMES if c in columns), None)
+            if path and label_column:
+                found.append((file, path, label_column))
+    return found
+
+
+class ListedFiles(ImageFiles):
+    """The images that tables list for one split, in their order.     tables: as `tables_beside` gives them
+
+    Labels that are not all whole numbers are names of classes.  class_names: those of the training split, where they
+    are known; then labels are taken for names.  Raises ValueError that names table and row for a path that leads out of
+    the folder or to no file, or a row without a label.
+    """
+
+    def __init__(self, folder: str, split: str, tables, retry: Retry | None = None, class_names=None):
+        files, labels, seen, self.left_out = [], [], {}, LeftOut()
+        for table, path_column, label_column in tables:
+            of_table = _split_of(table, folder)
+            if of_table in (None, split):
+                for row, values in enumerate(_rows(table), 1):
+                    path, label = values.get(path_column), values.get(label_column)
+                    if of_table is None and _split_of_row(values, path, folder) != split:
+                        continue
+                    where = f"{table}, row {row}"
+                    files.append(_file(path, table, folder, where))
+                    labels.append(_text(label, label_column, where))
+                    if seen.setdefault(files[-1], labels[-1]) != labels[-1]:
+                        both = f"{seen[files[-1]]!r} and {labels[-1]!r}"
+                        raise ValueError(f"{where} lists {files[-1]!r} a second time, with another label: {both}")
+        if not files:
+            names = ", ".join(table for table, *_ in tables)
+            raise ValueError(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}")
+        self.left_out.add("images that are not listed for this split", _require_files(folder, files, tables))
+        self.class_names = None
+        if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
+            self.class_names = one_form(sorted({*labels}))
+        numbers = {name: number for number, name in enumerate(self.class_names or ())}
+        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels], retry)
+
+
+def _head(file) -> list[str]:
+    """The names of a table's columns, [] where it holds the images themselves."""
+    kind = os.path.splitext(file)[1].lower()
+    if kind == ".parquet":
+        columns, holds_images = _columns(file)
+        return [] if holds_images else columns
+    try:
+        return list(next(iter(_rows(file)), {}))
+    except ValueError:  # some other file of this ending
+        return []
+
+
+def _columns(file) -> tuple[list[str], bool]:
+    """(columns of texts and whole numbers, are there others that may hold images?) of a parquet file."""
+    import pyarrow as pa
+
+    from .parquet import parquet_schemas
+
+    schema = parquet_schemas([file])[0][1]
+    is_plain = lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)  # noqa: E731
+    is_deep = lambda kind: pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)  # noqa: E731
+    return [f.name for f in schema if is_plain(f.type)], any(is_deep(f.type) for f in schema)
+
+
+def _rows(file):
+    """The rows of a table as dicts.  Raises ValueError that names the file and the row."""
+    kind = os.path.splitext(file)[1].lower()
+    if kind == ".parquet":
+        from .parquet import read_columns
+
+        yield from read_columns(file, _columns(file)[0]).to_pylist()
+        return
+    number = 0
+    with open(file, encoding="utf-8-sig", newline="") as lines:
+        try:
+            if kind in (".csv", ".tsv"):
+                for row in csv.DictReader(lines, delimiter="\t" if kind == ".tsv" else ","):
+                    number += 1
+                    yield row
+                return
+            while line := lines.readline(limit("VITEDU_MAX_TEXT")):
+                number += 1
+                row = json.loads(line) if line.strip() else None
+                if row is not None and not isinstance(row, dict):
+                    raise ValueError(f"expected an object, got {line[:40]!r}")
+                if row is not None:
+                    yield row
+        except (ValueError, csv.Error, RecursionError) as error:
+            raise ValueError(f"{file}, row {number or 1}: {error}") from error
+
+
+def _split_of(table, folder) -> str | None:
+    """The split that a table is of by its own name or its folder; None: it does not say."""
+    name = os.path.splitext(os.path.basename(table))[0].lower()
+    found = {SPLITS[word] for word in re.split(r"[^a-z]+", name) if word in SPLITS}
+    if len(found) == 1:
+        return found.pop()
+    return SPLITS.get(os.path.basename(os.path.dirname(table)).lower()) if os.path.dirname(table) != folder else None
+
+
+def _split_of_row(values, path, folder) -> str:
+    """By a column `split`, else by the first folder of the path; else "train"."""
+    if isinstance(values.get("split"), str):
+        return SPLITS.get(values["split"].lower(), values["split"])
+    first = str(path).replace("\\", "/").removeprefix("./").partition("/")
+    return SPLITS.get(first[0].lower(), "train") if first[1] else "train"
+
+
+def _file(path, table, folder, where) -> str:
+    """The path of an image below the folder; in a table it may begin at the table's own folder."""
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError(f"{where} names no file: {path!r}")
+    path, own = path.replace("\\", "/"), os.path.dirname(table)
+    below = os.path.normpath(os.path.join(own, path))
+    if own != folder and not os.path.exists(below):
+        below = os.path.normpath(os.path.join(folder, path))
+    if not below.startswith(os.path.join(os.path.normpath(folder), "")):
+        below, folder = inside(path, folder, where), os.path.realpath(folder)
+    return os.path.relpath(below, folder)
+
+
+def _text(label, column, where) -> str:
+    if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
+        raise ValueError(f"{where} has {column}={label!r}; expected a class number or name")
+    return one_form([str(label).strip()])[0]
+
+
+def _require_files(folder, files, tables) -> int:
+    """How many images beside the listed ones are not listed; every folder is looked into once.
+
+    Raises ValueError where files are missing, or lead out of the folder.
+    """
+    places = {}
+    for file in files:
+        places.setdefault(os.path.dirname(file), {})[file] = True
+    missing, others = [], 0
+    for place, found in places.items():
+        where = os.path.join(folder, place)
+        inside(where, folder, tables[0][0])
+        here = {e.name: e for e in entries(where)} if os.path.isdir(where) else {}
+        for file in found:
+            entry = here.get(os.path.basename(file))
+            if entry is None:
+                missing.append(file)
+            elif entry.is_symlink():
+                inside(entry.path, folder, tables[0][0])
+        others += sum(map(is_image, here)) - sum(is_image(file) for file in found)
+    if missing:
+        raise ValueError(
+            f"{tables[0][0]} lists {len(files)} images, of which {len(missing)} are no files in {folder}; the first is "
+            f"{missing[0]!r}"
+        )
+    return others
