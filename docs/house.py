@@ -37,7 +37,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
-    *("config", "contract", "drawing", "validate", "record", "schedule", "layers.padding"),
+    *("config", "contract", "drawing", "extras", "validate", "record", "schedule", "layers.padding"),
     *("models.names", "models.corruption"),
     *(f"weights.{name}" for name in ("about", "contents", "files", "grids", "layout", "loading", "official")),
     *("weights.inflate", "training.batches", "training.pseudo", "transfer.shots"),

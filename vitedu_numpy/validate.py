@@ -14,7 +14,7 @@ __all__ = [
     "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags", "check_integers",
     "check_label_range", "check_max_norm",
     "check_momentum", "check_not_negative", "check_positive", "check_range", "check_rates", "check_smoothing",
-    "is_count", "is_number", "is_real", "require",
+    "did_you_mean", "is_count", "is_number", "is_real", "require",
 ]  # fmt: skip
 
 
@@ -22,6 +22,15 @@ def require(condition: bool, name: str, value, allowed: str) -> None:
     """Raise a ValueError that names the argument, what was given and what is allowed."""
     if not condition:
         raise ValueError(f"{name}={value!r} is not allowed; {name} must be {allowed}")
+
+
+def did_you_mean(given, known) -> str:
+    """ "did you mean 'vit_digits'?  " for a name near to one of `known`, "" where none is; capitals do not count."""
+    from difflib import get_close_matches  # so late: only where something is wrong
+
+    names = {str(name).lower(): str(name) for name in known}
+    near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.6)
+    return f"did you mean {names[near[0]]!r}?  " if near else ""
 
 
 def is_count(value, least: int = 1) -> bool:

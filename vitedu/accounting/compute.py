@@ -15,6 +15,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, replace
 
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.models.names import named_config
 
 from ..paper import JFT_IMAGES, TABLE_1, TABLE_6
@@ -62,6 +63,7 @@ def count(config, image_size=None, *, lengths=None, **switches) -> Compute:
 # ---- PyTorch's own counters ----------------------------------------------------------------------------------------
 
 
+@naming_extras()
 def on_meta(config, *, shortcut=False, fused=True, recompute=True, dtype="float32"):
     """The PyTorch model of `config` on the meta device: all shapes, no memory.
 
@@ -96,6 +98,7 @@ def _inputs(config, batch_size, lengths):
     return [torch.empty(batch_size, config.channels, *config.image_hw, device="meta")]
 
 
+@naming_extras()
 def measure(model, *inputs) -> dict[str, int]:
     """One forward of a PyTorch model on any device, by PyTorch's own counters: {"macs": ..., "kept_bytes": ...}.
 

@@ -26,6 +26,8 @@ import warnings
 
 import numpy as np
 
+from vitedu_numpy.extras import needs
+
 from .sample import UnreadableImage
 
 __all__ = ["MAX_PIXELS", "decode", "open_image", "scratch"]
@@ -198,6 +200,7 @@ class _Pillow:
         self.data, self.quiet = data, warnings.catch_warnings()
 
     def __enter__(self):
+        needs("PIL")
         from PIL import Image
 
         self.quiet.__enter__()

@@ -15,6 +15,8 @@ import os
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 from . import vtab
 from .classes import renumbered
 from .hub import HUB, HubName, builder_of
@@ -31,6 +33,7 @@ SPLIT_KEY = 20_201_022
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar", ".gz": "tar"}
 
 
+@naming_extras()
 def open_source(
     dataset: str,
     split: str,

@@ -40,7 +40,7 @@ class TarShards:
         self.remote = any(is_remote(f) for f in self.files)
         retry = retry or Retry()
         parts = []
-        for f, file in enumerate(tqdm(self.files, "indexing tar shards", disable=len(self.files) < 20)):
+        for f, file in enumerate(tqdm(self.files, "indexing tar shards", disable=len(self.files) < 20 or None)):
             table = retry(lambda file=file: self._table(file), file)
             count = len(table)
             if count:

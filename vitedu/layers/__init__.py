@@ -1,1 +1,5 @@
 """Layers: one concept a file, a function and a thin class around it."""
+
+from vitedu_numpy.extras import needs
+
+needs("torch")

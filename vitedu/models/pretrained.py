@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
+from vitedu_numpy.extras import needs
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.files import read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
@@ -278,6 +279,7 @@ def _fetch_released(name, url) -> str:
 
 
 def _fetch_from_hub(name) -> str:
+    needs("huggingface_hub")
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError

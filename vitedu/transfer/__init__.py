@@ -1,1 +1,5 @@
 """What a model is worth for other tasks."""
+
+from vitedu_numpy.extras import needs
+
+needs("torch")

@@ -12,6 +12,7 @@ from dataclasses import asdict
 import numpy as np
 
 from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.weights.about import about_texts
 from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import as_array
@@ -21,6 +22,7 @@ __all__ = ["read_json", "read_metadata", "read_safetensors", "save_safetensors",
 _CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
+@naming_extras()
 def read_safetensors(path):
     """(arrays by key, metadata) of a safetensors file.
 
@@ -43,6 +45,7 @@ def read_safetensors(path):
     return arrays, metadata
 
 
+@naming_extras()
 def read_metadata(path) -> dict[str, str]:
     """The texts of a safetensors file, without its arrays.  Errors as in `read_safetensors`."""
     from safetensors import safe_open
@@ -57,6 +60,7 @@ def read_metadata(path) -> dict[str, str]:
         raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
 
 
+@naming_extras()
 def write_safetensors(path, arrays, config, about=None) -> None:
     """Write arrays at exactly `path`, complete or not at all, with our settings in the file's metadata.
 
