@@ -33,6 +33,7 @@ def patchify(images, patch_size):
     return x.reshape(B, gh * gw, C * P * P)
 
 
+@shaped
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""
     B, C, H, W = image_shape

@@ -23,6 +23,7 @@ from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.files import read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 
+from ..module import checked
 from ..weights.folding import fold_normalization, has_layer_scale, refuse_other_parts
 from ..weights.huggingface import (
     file_names,
@@ -48,6 +49,7 @@ _PREPROCESSOR = "preprocessor_config.json"  # how transformers prepares images; 
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 
 
+@checked
 def from_pretrained(
     path_or_id,
     num_classes=None,

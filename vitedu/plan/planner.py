@@ -60,7 +60,8 @@ class PlanRequest:
     price_per_gpu_hour: float | None = None  # in any currency
 
     def __post_init__(self):
-        require(isinstance(self.gpu, str) and self.gpu, "gpu", self.gpu, "a name")
+        for name in ("recipe", "gpu"):
+            require(isinstance(getattr(self, name), str), name, getattr(self, name), "a name")
         check_choices(self, parallel=(None, "ddp", "fsdp"), precision=(None, "bf16", "float32"))
         check_flags(self, "recompute")
         for name in ("gpus", "nodes"):

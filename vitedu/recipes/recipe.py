@@ -165,6 +165,7 @@ class Recipe:
             kind not in kinds
         ):  # an EfficientNet's running averages are no parameters: not averaged, synchronised, sharded
             raise ValueError(f"model is a {kind}, which is not allowed; model must be one of {kinds}")
+        require(isinstance(self.name, str) and self.name, "name", self.name, "a text")
         epochs, steps = self.epochs, self.steps
         require((epochs is None) != (steps is None), "epochs", epochs, f"given, or steps (now {steps!r}), not both")
         require(epochs is None or (is_number(epochs) and epochs > 0), "epochs", epochs, "a positive number or None")

@@ -17,12 +17,15 @@ from vitedu_numpy.weights.about import about_texts
 from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import as_array
 
+from ..module import checked
+
 __all__ = ["read_json", "read_metadata", "read_safetensors", "save_safetensors", "settings_in", "write_safetensors"]
 
 _CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
 @naming_extras()
+@checked
 def read_safetensors(path):
     """(arrays by key, metadata) of a safetensors file.
 
@@ -46,6 +49,7 @@ def read_safetensors(path):
 
 
 @naming_extras()
+@checked
 def read_metadata(path) -> dict[str, str]:
     """The texts of a safetensors file, without its arrays.  Errors as in `read_safetensors`."""
     from safetensors import safe_open

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..contract import checked
 from .about import TEXTS
 from .official import weights_prefix
 
 __all__ = ["read_npz", "read_texts", "replacing"]
 
 
+@checked
 def read_npz(path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file, by key; of a training checkpoint only the weights.  Nothing in it is ever executed.
 
@@ -42,6 +44,7 @@ def read_npz(path) -> dict[str, np.ndarray]:
     return arrays
 
 
+@checked
 def read_texts(path) -> dict[str, str]:
     """The texts of an .npz file (`about.TEXTS`), without its numbers.  Errors as in `read_npz`."""
     path = os.fspath(path)
