@@ -75,12 +75,12 @@ MAY_IMPORT = {
         *MATHEMATICS, "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.training", "vitedu.transfer",
     },
     "vitedu.commands": {"once"},
-    "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
+    "vitedu.show": {"matplotlib", "numpy", "once", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
         "vitedu_numpy.transfer", "vitedu_numpy.weights",
     },
-    "vitedu.cli": set(),
+    "vitedu.cli": {"once", "vitedu.commands"},
 }  # fmt: skip
 # ... and what only inside a function, where it is loaded when it is needed.
 MAY_IMPORT_LATE = {
@@ -98,10 +98,12 @@ MAY_IMPORT_LATE = {
     "vitedu.experiments": {"vitedu.show"},
     "vitedu.commands": {
         "tyro",
+        "vitedu.accounting",
         "vitedu.data",
         "vitedu.engine",
         "vitedu.evaluation",
         "vitedu.experiments",
+        "vitedu.plan",
         "vitedu.recipes",
         "vitedu.show",
     },

@@ -12,7 +12,7 @@ from typing import Annotated
 from vitedu_numpy.extras import advice
 from vitedu_numpy.validate import did_you_mean
 
-from .commands.arguments import Usage, folder, named, read
+from .commands.arguments import Usage, named, read, writable
 
 __all__ = ["main"]
 
@@ -83,7 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _line(error) -> str:
-    """The message of an error in one line; a KeyError's without its quotes."""
+    """The message of an error in one line; a KeyError's without its quotes, the system's with the file first."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
     return " ".join(str(text).split("\n"))
 
@@ -126,7 +128,7 @@ def _train(arguments):
         return recipe, out, data or None
 
     recipe, out, data = read(train, arguments, f"vitedu train {chosen.name}")
-    folder(out)
+    writable(out)
     from .engine.train import train as carry_out
     from .recipes import format_recipe
 
@@ -214,7 +216,7 @@ def _export(arguments):
         return folder, out, half, step, allow_older
 
     run, out, half, step, allow_older = read(export, arguments, "vitedu export")
-    folder(out)
+    writable(out)
     if half and out.endswith(".npz"):
         raise Usage("half=True is not allowed with .npz: the authors' layout is float32")
     from .engine.export import export_run
@@ -259,7 +261,7 @@ def _prepare(arguments):
         return locals()
 
     found = read(prepare, arguments, "vitedu prepare")
-    folder(found["out"])
+    writable(found["out"])
     from .data.prepare import prepare as carry_out
 
     done = carry_out(**found)

@@ -96,7 +96,8 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
             return _backward(function, names[0], keeps_shape, *args, **kwargs)
 
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
-        checked.shapes = shapes
+        if shapes:
+            checked.shapes = shapes
         return checked
 
     return decorate

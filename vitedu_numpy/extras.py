@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from contextlib import ContextDecorator
-from importlib import import_module
 
-__all__ = ["EXTRAS", "advice", "naming_extras", "needs"]
+__all__ = ["EXTRAS", "advice", "naming_extras"]
 
 # A module as it is imported -> the extra that brings it (pyproject.toml), the smallest one.
 EXTRAS = {
@@ -38,10 +37,3 @@ class naming_extras(ContextDecorator):
             text = advice(error)
             if text is not None and text != str(error):
                 raise ModuleNotFoundError(text, name=error.name) from error
-
-
-def needs(*modules: str) -> None:
-    """Import modules for a room that is nothing without them.  Raises ModuleNotFoundError with the advice."""
-    with naming_extras():
-        for module in modules:
-            import_module(module)

@@ -33,7 +33,8 @@ def did_you_mean(given, known) -> str:
     from difflib import get_close_matches  # so late: only where something is wrong
 
     names = {str(name).lower(): str(name) for name in known}
-    near = get_close_matches(str(given).lower(), names, n=1, cutoff=0.6)
+    begun = [name for name in names if given and name.startswith(str(given).lower())]
+    near = begun or get_close_matches(str(given).lower(), names, n=1, cutoff=0.6)
     return f"did you mean {names[near[0]]!r}?  " if near else ""
 
 
@@ -205,15 +206,11 @@ def _is_strength(value) -> bool:
     return len(each) > 0 and all(is_real(one) and one > 0 for one in each)
 
 
-def _are_generators(value) -> bool:
-    return isinstance(value, (tuple, list)) and all(isinstance(rng, np.random.Generator) for rng in value)
-
-
 _FLOATS = ("float32", "float64")
 _COUNT = (lambda value: is_integer(value, 1), "a positive integer")
 _RATE = (is_rate, "a number in [0, 1)")
 _POSITIVE = (lambda value: is_real(value) and value > 0, "a positive number")
-_NOT_NEGATIVE = (lambda value: is_real(value) and value >= 0, "a number >= 0")
+_NOT_NEGATIVE = (lambda value: is_real(value) and value >= 0, "a number in [0, inf)")
 _PAIR = (_is_pair, "a pair of positive integers")
 _FLAG = (_is_flag, "True or False")
 _PATH = (lambda value: isinstance(value, (str, os.PathLike)) and str(value), "a path or a name")
@@ -223,7 +220,7 @@ ARGUMENTS = {
     **dict.fromkeys(
         (
             "width", "mlp_dim", "heads", "channels", "in_channels", "out_channels", "in_features", "out_features",
-            "groups", "num_tokens", "num_patches", "head_width", "patch_size", "tubelet_length", "slices", "places",
+            "num_tokens", "num_patches", "head_width", "patch_size", "tubelet_length", "slices", "places",
             "squeezed", "vocabulary", "max_length", "length", "stride", "num_classes", "batch_size",
             "representation_size", "count", "depth", "threads",
         ),
@@ -242,7 +239,6 @@ ARGUMENTS = {
     "model": (lambda value: hasattr(value, "named_parameters"), "a model"),
     "record": (lambda value: isinstance(value, Mapping), "a dict that a forward has filled"),
     "image_shape": (_is_image_shape, "(B, C, H, W)"),
-    "rngs": (_are_generators, "a list of NumPy Generators, one for each image"),
     "where": (lambda value: value in ("stem", "every", "shared"), "'stem', 'every' or 'shared'"),
     "dtype": (_is_dtype, "'float32' or 'float64'"),
 }  # fmt: skip

@@ -63,7 +63,7 @@ def test_dtype_of_the_numpy_models(dtype, refused):
     from vitedu_numpy.models.hybrid import Hybrid
 
     for kind, config in ((BiT, BIT), (Hybrid, HYBRID)):
-        with refused(ValueError, f"dtype={np.dtype(dtype)}", "float32 or float64"):
+        with refused(ValueError, f"dtype={dtype!r}", "'float32' or 'float64'"):
             kind(config, 0, dtype)
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Annotated
 
-from .arguments import Usage, named
+from .arguments import Usage, named, read, writable
 
 __all__ = ["finetune"]
 
@@ -36,7 +36,7 @@ def finetune(arguments):
     name, data = take(arguments, "--recipe"), value_of(arguments, "--data") or ""
     chosen = named(get_finetuning, name) if name else named(finetuning_for, data)
 
-    def read(arguments, chosen):
+    def understood(arguments, chosen):
         def finetune(
             recipe: tyro.conf.AvoidSubcommands[Annotated[FineTuning, tyro.conf.arg(name="")]] = chosen,
             *,
@@ -55,7 +55,7 @@ def finetune(arguments):
             return recipe, out, data or None, grid
 
         found = read(finetune, arguments, f"vitedu finetune FROM --recipe {chosen.name}")
-        folder(found[1])
+        writable(found[1])
         return found
 
     def carry_out(recipe, out, data, grid, name=""):
@@ -65,7 +65,7 @@ def finetune(arguments):
         if int(os.environ.get("RANK", 0)) == 0:
             print(name + (", ".join(f"{key} {value:.4f}" for key, value in results.items()) or "done"), flush=True)
 
-    read_first = read(arguments, chosen)  # before any file is looked for
+    read_first = understood(arguments, chosen)  # before any file is looked for
     from ..data.vtab import ALL, PREFIX, TASKS, split_name, tasks_in
 
     if not data.startswith((PREFIX, ALL)):
@@ -74,7 +74,7 @@ def finetune(arguments):
     def carry_out_task(name, folder, one_of_many):
         task = TASKS[name]
         size = _image_size(value_of(arguments, "--image-size"), start, task.classes)
-        recipe, out, _, grid = read(arguments, chosen.for_task(task.flip, task.crop, size))
+        recipe, out, _, grid = understood(arguments, chosen.for_task(task.flip, task.crop, size))
         out = os.path.join(out, name) if one_of_many else out
         return carry_out(recipe, out, f"{PREFIX}{name}:{folder}", grid, f"{name}: " if one_of_many else "")
 

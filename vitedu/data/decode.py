@@ -26,7 +26,7 @@ import warnings
 
 import numpy as np
 
-from vitedu_numpy.extras import needs
+from vitedu_numpy.extras import naming_extras
 
 from .sample import UnreadableImage
 
@@ -200,8 +200,8 @@ class _Pillow:
         self.data, self.quiet = data, warnings.catch_warnings()
 
     def __enter__(self):
-        needs("PIL")
-        from PIL import Image
+        with naming_extras():
+            from PIL import Image
 
         self.quiet.__enter__()
         warnings.simplefilter("ignore")

@@ -7,6 +7,8 @@ sees), `export.py`, `runs.py` (curves compared), `start.py` (weights to begin fr
 `finetune.py`, and `probe.py` for frozen features.  Taught in notebooks/14_pretraining.ipynb.
 """
 
-from vitedu_numpy.extras import needs
+from vitedu_numpy.extras import naming_extras
 
-needs("torch", "tqdm")
+with naming_extras():
+    import torch  # noqa: F401
+    import tqdm  # noqa: F401

@@ -5,16 +5,17 @@
 those of VTAB-1k.
 """
 
-from vitedu_numpy.extras import needs
+from vitedu_numpy.extras import naming_extras
 
-needs("torch")
-from ..data.vtab import TASKS, vtab_order  # noqa: E402
-from .cell import evaluate_cell, standard_error  # noqa: E402
-from .load import load  # noqa: E402
-from .predict import Prediction, predict  # noqa: E402
-from .sets import SETS, EvaluationSet  # noqa: E402
-from .table import csv_table, markdown_table, points, read_cells, vtab_means, vtab_table  # noqa: E402
-from .transform import Transform  # noqa: E402
+with naming_extras():
+    import torch  # noqa: F401
+from ..data.vtab import TASKS, vtab_order
+from .cell import evaluate_cell, standard_error
+from .load import load
+from .predict import Prediction, predict
+from .sets import SETS, EvaluationSet
+from .table import csv_table, markdown_table, points, read_cells, vtab_means, vtab_table
+from .transform import Transform
 
 __all__ = [
     "SETS", "TASKS", "EvaluationSet", "Prediction", "Transform", "csv_table", "evaluate_cell", "load", "markdown_table",

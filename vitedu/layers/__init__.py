@@ -1,5 +1,6 @@
 """Layers: one concept a file, a function and a thin class around it."""
 
-from vitedu_numpy.extras import needs
+from vitedu_numpy.extras import naming_extras
 
-needs("torch")
+with naming_extras():
+    import torch  # noqa: F401

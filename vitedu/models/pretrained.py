@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
-from vitedu_numpy.extras import needs
+from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import did_you_mean
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.files import read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
@@ -252,9 +253,10 @@ def _locate(path_or_id) -> str:
     is_path = name.endswith((".npz", ".safetensors", *_PICKLES)) or name.startswith((".", "/", "~"))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not is_path:
         return _fetch_from_hub(name)
+    hint = did_you_mean(name, [*SHIPPED, "ViT-B_16", "ViT-B_32", "ViT-L_16", "ViT-L_32", "ViT-H_14"])
     raise FileNotFoundError(
-        f"path_or_id={name!r} is no file or folder here; expected one, or a name such as 'ViT-B_16', 'BiT-M-R50x1' or "
-        f"'google/vit-base-patch16-224'"
+        f"path_or_id={name!r} is no file or folder here; {hint}expected one, or a name such as 'ViT-B_16', "
+        f"'BiT-M-R50x1' or 'google/vit-base-patch16-224'"
     )
 
 
@@ -281,11 +283,10 @@ def _fetch_released(name, url) -> str:
 
 
 def _fetch_from_hub(name) -> str:
-    needs("huggingface_hub")
-    try:
+    with naming_extras():
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
-
+    try:
         for file in ("config.json", "model.safetensors"):
             path = hf_hub_download(name, file)
         with suppress(EntryNotFoundError):  # not in every repository

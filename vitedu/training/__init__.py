@@ -1,5 +1,6 @@
 """Losses, optimisers, and the training loop that is taught."""
 
-from vitedu_numpy.extras import needs
+from vitedu_numpy.extras import naming_extras
 
-needs("torch")
+with naming_extras():
+    import torch  # noqa: F401

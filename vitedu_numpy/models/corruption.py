@@ -35,8 +35,8 @@ def choose_corruption(rngs, num_patches, rate=0.5) -> Corruption:
     uniformly from the N - 1 others of the same image.  Raises TypeError for a lone generator, ValueError for fewer than
     two patches, or a rate outside (0, 1].
     """
-    if isinstance(rngs, np.random.Generator):
-        raise TypeError("rngs is one generator; expected a sequence of them, one per image")
+    if not isinstance(rngs, (tuple, list)) or not all(isinstance(rng, np.random.Generator) for rng in rngs):
+        raise TypeError(f"rngs is a {type(rngs).__name__}; expected a list of NumPy Generators, one per image")
     require(num_patches >= 2, "num_patches", num_patches, "at least 2")
     require(is_real(rate) and 0 < rate <= 1, "rate", rate, "in (0, 1]")
     m = max(1, int(rate * num_patches + 0.5))

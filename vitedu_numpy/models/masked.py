@@ -148,7 +148,6 @@ def _check_pixels(images):
 # ---- loss ---------------------------------------------------------------------------------------------------------
 
 
-@shaped
 def masked_patch_loss(predictions, targets, reduction="mean"):
     """The loss over the corrupted patches: mean over images, or with reduction="none" one number per image.
 
@@ -189,7 +188,6 @@ def masked_patch_loss_backward(dloss, cache):
     return (dlogits * deach).reshape(shape)
 
 
-@shaped
 def masked_patch_accuracy(predictions, targets):
     """Part of the colours that were guessed right, per image (B,); None for pixels (floats), which nobody hits."""
     _check_prediction(predictions, targets)
