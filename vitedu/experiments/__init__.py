@@ -7,6 +7,7 @@ file with an `Experiment` in it, and a line in the list below.
 from vitedu_numpy.validate import did_you_mean
 
 from .ablations import ABLATIONS
+from .cifar_size import CIFAR_SIZE, CIFAR_SIZE_RATES
 from .data_size import DATA_SIZE, DATA_SIZE_RATES
 from .experiment import Budget, Condition, Experiment, Measured, Panel
 from .locality import LOCALITY
@@ -18,7 +19,7 @@ __all__ = [
     "list_experiments", "read_results", "recorded", "recorded_names", "run_experiment",
 ]  # fmt: skip
 
-_EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, LOCALITY, *ABLATIONS)}
+_EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, CIFAR_SIZE, CIFAR_SIZE_RATES, LOCALITY, *ABLATIONS)}
 
 
 def list_experiments() -> list[str]:
