@@ -107,7 +107,15 @@ MAY_IMPORT_LATE = {
         "vitedu.recipes",
         "vitedu.show",
     },
-    "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
+    "vitedu.cli": {
+        "tyro",
+        "vitedu",
+        "vitedu.commands",
+        "vitedu.data",
+        "vitedu.engine",
+        "vitedu.plan",
+        "vitedu.recipes",
+    },
 }
 
 

@@ -91,7 +91,7 @@ class Spoilt(NamedTuple):
     said: str
 
 
-# ---- values, by kind ---------------------------------------------------------------------------------------------------
+# ---- values, by kind -----------------------------------------------------------------------------------------------
 
 
 def own(package: str, array):
@@ -202,7 +202,7 @@ def bad_features(package: str, good) -> list:
     ]
 
 
-# ---- which values an argument of that name gets ---------------------------------------------------------------------
+# ---- which values an argument of that name gets --------------------------------------------------------------------
 
 NAMED = {
     **dict.fromkeys(
@@ -267,7 +267,7 @@ def given(package: str, name: str, annotation, shapes: dict):
     return NAMED.get(name)
 
 
-# ---- calls that names cannot tell ----------------------------------------------------------------------------------------
+# ---- calls that names cannot tell ----------------------------------------------------------------------------------
 
 
 def own_calls(package: str) -> dict:
@@ -420,7 +420,7 @@ def own_calls(package: str) -> dict:
         | ({"rng": (generator(package), "rng")} if package != "vitedu" else {}),
         "layers.mlp.Gelu": {"form": ("erf", "choice")},
         "layers.patches.unpatchify": {
-            "patches": (a(2, 6, 48), "array3"),
+            "patches": (a(2, 6, 48), "array"),
             "image_shape": ((2, 3, 8, 12), "triple"),
             "patch_size": (4, "count"),
         },
@@ -728,7 +728,7 @@ def spoil(package: str, kind: str, value, call: dict, axes, linked) -> list:
     return found
 
 
-# ---- all doors ---------------------------------------------------------------------------------------------------------
+# ---- all doors -----------------------------------------------------------------------------------------------------
 
 # Modules whose names are no doors for a person's numbers: pictures, sources, commands, tables of numbers, the engine's
 # own parts (each has its tests), the checks of exercises.

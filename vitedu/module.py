@@ -15,7 +15,7 @@ from torch import nn
 from vitedu_numpy.contract import checked_for, shaped_for
 from vitedu_numpy.validate import check_dtype, is_count
 
-__all__ = ["Identity", "Module", "as_tensor", "checked", "shaped"]
+__all__ = ["Identity", "Module", "checked", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
@@ -32,14 +32,6 @@ _A_GENERATOR = (_is_generator, "a torch.Generator, or None for PyTorch's own")
 _OR_SEED = (lambda rng: _is_generator(rng) or is_count(rng, 0), "a torch.Generator, a seed (an integer >= 0), or None")
 checked = checked_for({"rng": _OR_SEED})  # a door: a seed will do
 _checked_layer = checked_for({"rng": _A_GENERATOR})  # a layer: its model made one generator for all
-
-
-def as_tensor(x, name: str) -> torch.Tensor:
-    """x as a tensor, from one, an array, or numbers.  Raises TypeError, by the argument's name, for anything else."""
-    try:
-        return torch.as_tensor(x)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name} is a {type(x).__name__}, and holds no numbers; expected a tensor") from None
 
 
 class Module(nn.Module):

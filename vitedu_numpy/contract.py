@@ -93,7 +93,7 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                     require(False, name, value, allowed)
             if not is_backward:
                 return function(*args, **kwargs)
-            return _backward(function, names[0], keeps_shape, *args, **kwargs)
+            return _led_back(function, names[0], keeps_shape, *args, **kwargs)
 
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
         if shapes:
@@ -113,7 +113,7 @@ def _gives_the_same(function, axes) -> bool:
     return axes is not None and axes == next((found for found in given if found is not None), None)
 
 
-def _backward(function, name, keeps_shape, *args, **kwargs):
+def _led_back(function, name, keeps_shape, *args, **kwargs):
     """function(dy, cache), where an error names the two: they have to come from one forward."""
     dy, cache = (args[i] if i < len(args) else kwargs.get(key) for i, key in enumerate((name, "cache")))
     given = f"{name} of shape {dy.shape}" if hasattr(dy, "shape") else f"{name}={dy!r}"

@@ -117,7 +117,7 @@ def test_data_parallel_batches(refused):
         parallel.loss_and_gradients(IMAGES[:0], targets[:0])
     with refused(ValueError, "loss='mse'", "'softmax' or 'sigmoid'"):
         parallel.loss_and_gradients(IMAGES, targets, "mse")
-    with refused(ValueError, "targets has shape (1, 4)", "(B, K) with K = 3, as in logits (1, 3)"):  # raised in a thread, arrives here
+    with refused(ValueError, "targets has shape (1, 4)", "(B, K) with K = 3, as in logits"):  # from a thread
         parallel.loss_and_gradients(IMAGES, np.ones((2, 4), np.float32))
     with refused(ValueError, "images holds NaN"):
         parallel.loss_and_gradients(holding(np.nan), targets)

@@ -49,7 +49,7 @@ def without(module: str, code: str) -> subprocess.CompletedProcess:
         ("torch", "import vitedu; vitedu.plan.plan(vitedu.plan.PlanRequest())"),
         ("torch", "import vitedu; vitedu.compute.on_meta(vitedu.DIGITS_VIT)"),
         ("tqdm", "from vitedu.engine.train import train"),
-        ("safetensors", "import vitedu; vitedu.weights.save_safetensors(vitedu.ViT(vitedu.DIGITS_VIT), 'x.safetensors')"),
+        ("safetensors", "import vitedu as v; v.weights.save_safetensors(v.ViT(v.DIGITS_VIT), 'x.safetensors')"),
         ("sklearn", "from vitedu.data import load_digits; load_digits()"),
         ("sklearn", "from vitedu.data import load_photo; load_photo()"),
         ("sklearn", "from vitedu.data import open_source; open_source('digits', 'train')"),

@@ -63,7 +63,6 @@ def count(config, image_size=None, *, lengths=None, **switches) -> Compute:
 # ---- PyTorch's own counters ----------------------------------------------------------------------------------------
 
 
-@naming_extras()
 def on_meta(config, *, shortcut=False, fused=True, recompute=True, dtype="float32"):
     """The PyTorch model of `config` on the meta device: all shapes, no memory.
 
@@ -98,7 +97,6 @@ def _inputs(config, batch_size, lengths):
     return [torch.empty(batch_size, config.channels, *config.image_hw, device="meta")]
 
 
-@naming_extras()
 def measure(model, *inputs) -> dict[str, int]:
     """One forward of a PyTorch model on any device, by PyTorch's own counters: {"macs": ..., "kept_bytes": ...}.
 
@@ -228,3 +226,6 @@ def table_6(num_classes=1000) -> list[Row]:
             reason = "not found: whatever counts less here also takes the other ViT rows away from the paper's"
         rows.append(Row("Table 6", row.name, f"{row.epochs} epochs", row.exaflops, ours, inside, reason))
     return rows
+
+
+on_meta, measure = map(naming_extras(), (on_meta, measure))  # they need PyTorch

@@ -50,15 +50,13 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         raise ValueError("out='' is not allowed; out must be a folder ('.' for the one you are in)")
     run, out = recipe.run, Path(out)
     with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
-        check_shares(recipe, world.size)  # before anything is read
         # ---- data ------------------------------------------------------------------------------------------------
         dataset = data or recipe.data.dataset
         train_source, eval_source = open_data(recipe.data, dataset)
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
-        check_classes(recipe, train_source, dataset)
-        check_shares(recipe, world.size, len(train_source))
+        check_classes(recipe, train_source, dataset, world.size)
         if run.few_shot_every:
             check_labels(train_source, eval_source)
 
@@ -184,8 +182,12 @@ def draw_curves(out: Path) -> None:
         print(f"no picture of the curves: {error}", flush=True)
 
 
-def check_classes(recipe, source, dataset) -> None:
-    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash."""
+def check_classes(recipe, source, dataset, world: int) -> None:
+    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash.
+
+    And for a batch that so many processes cannot share, as `vitedu plan` does.
+    """
+    check_shares(recipe, world, len(source))
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")

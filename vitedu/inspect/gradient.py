@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.contract import checked
 from vitedu_numpy.inspect.parts import check_class, vit_of
 from vitedu_numpy.inspect.recorded import as_array, block_keys, blocks
-
-from ..module import checked
 
 __all__ = ["attention_gradients"]
 

@@ -14,7 +14,8 @@ from torch import nn
 from vitedu_numpy.record import note
 
 from ..init import normal
-from ..module import Module, as_tensor, checked, shaped
+from ..module import Module, checked, shaped
+from ..tensors import as_tensor
 from .dropout import Dropout
 
 __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]

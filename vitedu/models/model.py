@@ -7,7 +7,8 @@ import torch
 from vitedu_numpy.validate import check_range
 from vitedu_numpy.weights.loading import load_npz, save_npz
 
-from ..module import Module, as_tensor
+from ..module import Module
+from ..tensors import as_tensor
 
 __all__ = ["Model", "check_images"]
 

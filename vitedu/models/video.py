@@ -23,7 +23,8 @@ from ..layers.mlp import MLP
 from ..layers.patches import ClassToken, PositionEmbedding
 from ..layers.spacetime import SpaceAttention, TimeAttention
 from ..layers.tubelets import SpacePosition, TubeletEmbedding
-from ..module import Identity, Module, as_tensor, checked
+from ..module import Identity, Module, checked
+from ..tensors import as_tensor
 from .encoder import Block, Encoder
 from .vit import ReadMean, ReadToken
 

@@ -17,7 +17,6 @@ from .optim import Adam, clip_by_global_norm
 __all__ = ["evaluate", "fit", "prepare"]
 
 
-@checked
 def fit(model, images, labels, config: TrainConfig, *, progress=iter) -> dict[str, list[float]]:
     """Train `model` in place, where it is (CPU or GPU).  Returns {"loss", "learning_rate", "grad_norm"}, one number
     per step.
@@ -48,7 +47,6 @@ def fit(model, images, labels, config: TrainConfig, *, progress=iter) -> dict[st
     return history
 
 
-@checked
 def prepare(model, images, labels, config: TrainConfig):
     """Images and targets (n, K) in the model's dtype.  Raises ValueError for none, or for unequal numbers of them.
 
@@ -63,7 +61,6 @@ def prepare(model, images, labels, config: TrainConfig):
 
 
 @torch.no_grad()
-@checked
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,): NumPy arrays"""
     images = model.check_images(images)
@@ -73,3 +70,6 @@ def evaluate(model, images, labels, batch_size: int = 256) -> float:
     parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]
     model.train(was_training)
     return float((torch.cat(parts).cpu().numpy() == labels).mean())
+
+
+fit, prepare, evaluate = map(checked, (fit, prepare, evaluate))  # arguments by their names, see contract.py

@@ -15,7 +15,8 @@ import torch
 from vitedu_numpy.transfer.shots import check_l2, check_labels, choose_all
 from vitedu_numpy.weights.layout import as_array
 
-from ..module import as_tensor, shaped
+from ..module import shaped
+from ..tensors import as_tensor
 
 __all__ = [
     "CONSTANT", "L2", "check_data", "check_features", "eigen_ridge", "eigen_suffices", "few_shot_accuracy",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 
 from vitedu_numpy.transfer.shots import check_neighbors, count_classes
-from vitedu_numpy.validate import is_integer, is_number, require
+from vitedu_numpy.validate import is_number, require
 
 from ..module import shaped
 from .fewshot import check_data
@@ -37,7 +37,6 @@ def nearest(features, test_features, k):
 
     features (N, D)   test_features (N_test, D)  ->  two (N_test, k)
     """
-    require(is_integer(k, 1), "k", k, "a positive integer")
     return (test_features @ features.T).topk(k, dim=1)
 
 

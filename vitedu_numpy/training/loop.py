@@ -16,7 +16,6 @@ from .parallel import DataParallel
 __all__ = ["evaluate", "fit", "prepare"]
 
 
-@checked
 def fit(model, images, labels, config: TrainConfig, *, threads=None, progress=iter) -> dict[str, list[float]]:
     """Train `model` in place.  Returns {"loss", "learning_rate", "grad_norm"}: one number per step.
 
@@ -43,7 +42,6 @@ def fit(model, images, labels, config: TrainConfig, *, threads=None, progress=it
     return history
 
 
-@checked
 def prepare(model, images, labels, config: TrainConfig):
     """Images and targets (n, K) in the model's dtype.  Raises ValueError for none, or for unequal numbers of them."""
     images = model.check_images(images).astype(model.dtype, copy=False)
@@ -53,7 +51,6 @@ def prepare(model, images, labels, config: TrainConfig):
     return images, targets
 
 
-@checked
 def evaluate(model, images, labels, batch_size: int = 256) -> float:
     """Fraction of images whose largest logit is at the label.     images (n, C, H, W), labels (n,)"""
     images = model.check_images(images)
@@ -63,3 +60,6 @@ def evaluate(model, images, labels, batch_size: int = 256) -> float:
     parts = [model(images[i : i + batch_size]).argmax(axis=-1) for i in range(0, len(images), batch_size)]
     model.train(was_training)
     return float((np.concatenate(parts) == labels).mean())
+
+
+fit, prepare, evaluate = map(checked, (fit, prepare, evaluate))  # arguments by their names, see contract.py

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import shaped
-from ..validate import is_integer, is_number, require
+from ..validate import is_number, require
 from .fewshot import check_data
 from .shots import check_neighbors, count_classes
 
@@ -35,7 +35,6 @@ def nearest(features, test_features, k):
 
     features (N, D)   test_features (N_test, D)  ->  two (N_test, k)
     """
-    require(is_integer(k, 1), "k", k, "a positive integer")
     cosine = test_features @ features.T  # (N_test, N)
     near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]  # in no order
     order = np.argsort(-np.take_along_axis(cosine, near, 1), axis=1)  # (N_test, k)
