@@ -138,16 +138,17 @@ def checked_for(rules: dict):
     rules = ARGUMENTS | rules
 
     def decorate(function):
-        code = function.__code__
+        plain = inspect.unwrap(function)  # below `torch.no_grad`
+        code = plain.__code__
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         kinds = {name: _settings(function.__annotations__.get(name)) for name in names}
         wanted = [(name, place, *rules[name]) for place, name in enumerate(names) if name in rules and not kinds[name]]
         configs = [(name, place, kinds[name]) for place, name in enumerate(names) if kinds[name]]
         if not wanted and not configs:
             return function
-        first = code.co_argcount - len(function.__defaults__ or ())
-        optional = {n for n, d in zip(names[first:], function.__defaults__ or (), strict=False) if d is None}
-        optional |= {name for name, default in (function.__kwdefaults__ or {}).items() if default is None}
+        first = code.co_argcount - len(plain.__defaults__ or ())
+        optional = {n for n, d in zip(names[first:], plain.__defaults__ or (), strict=False) if d is None}
+        optional |= {name for name, default in (plain.__kwdefaults__ or {}).items() if default is None}
 
         @functools.wraps(function)
         def checked(*args, **kwargs):

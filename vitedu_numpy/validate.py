@@ -222,7 +222,7 @@ ARGUMENTS = {
             "width", "mlp_dim", "heads", "channels", "in_channels", "out_channels", "in_features", "out_features",
             "num_tokens", "num_patches", "head_width", "patch_size", "tubelet_length", "slices", "places",
             "squeezed", "vocabulary", "max_length", "length", "stride", "num_classes", "batch_size",
-            "representation_size", "count", "depth", "threads", "k",
+            "representation_size", "count", "depth", "threads", "k", "groups",
         ),
         _COUNT,
     ),

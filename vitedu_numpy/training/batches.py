@@ -39,9 +39,9 @@ def random_shift(images, pixels: int, rng: np.random.Generator):
 
     images (B, C, H, W)  ->  (B, C, H, W)
     """
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiu" or images.ndim != 4:
-        raise TypeError(f"images is {str(images)[:80]}; expected an array (B, C, H, W) of numbers")
     require(isinstance(rng, np.random.Generator), "rng", rng, "a NumPy Generator")
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiu" or (pixels and images.ndim != 4):
+        raise TypeError(f"images is {str(images)[:80]}; expected an array (B, C, H, W) of numbers")
     if pixels == 0:
         return images
     B, _, H, W = images.shape
