@@ -37,7 +37,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # What has no forward, backward or tensor stands once, in `vitedu_numpy`; these files alone may `vitedu` hand on.
 STAND_ONCE = (
-    *("config", "contract", "drawing", "limits", "validate", "record", "schedule", "layers.padding"),
+    *("config", "contract", "drawing", "extras", "limits", "validate", "record", "schedule", "layers.padding"),
     *("models.names", "models.corruption"),
     *(
         f"weights.{name}"
@@ -78,12 +78,12 @@ MAY_IMPORT = {
         *MATHEMATICS, "vitedu.accounting", "vitedu.data", "vitedu.models", "vitedu.training", "vitedu.transfer",
     },
     "vitedu.commands": {"once"},
-    "vitedu.show": {"matplotlib", "numpy", "vitedu.paper"},
+    "vitedu.show": {"matplotlib", "numpy", "once", "vitedu.paper"},
     "vitedu.check": {  # sees both packages, as a teacher does
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
         "vitedu_numpy.transfer", "vitedu_numpy.weights",
     },
-    "vitedu.cli": set(),
+    "vitedu.cli": {"once", "vitedu.commands"},
 }  # fmt: skip
 # ... and what only inside a function, where it is loaded when it is needed.
 MAY_IMPORT_LATE = {
@@ -101,14 +101,24 @@ MAY_IMPORT_LATE = {
     "vitedu.experiments": {"vitedu.show"},
     "vitedu.commands": {
         "tyro",
+        "vitedu.accounting",
         "vitedu.data",
         "vitedu.engine",
         "vitedu.evaluation",
         "vitedu.experiments",
+        "vitedu.plan",
         "vitedu.recipes",
         "vitedu.show",
     },
-    "vitedu.cli": {"tyro", "vitedu.commands", "vitedu.data", "vitedu.engine", "vitedu.plan", "vitedu.recipes"},
+    "vitedu.cli": {
+        "tyro",
+        "vitedu",
+        "vitedu.commands",
+        "vitedu.data",
+        "vitedu.engine",
+        "vitedu.plan",
+        "vitedu.recipes",
+    },
 }
 
 

@@ -17,6 +17,7 @@ from vitedu_numpy.config import (
     VideoViTConfig,
     ViTConfig,
 )
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.schedule import learning_rate
 
 __version__ = "0.1.0"
@@ -69,6 +70,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@naming_extras()
 def __getattr__(name: str):
     if name in _MODULES:
         return import_module(f".{_MODULES[name]}", __name__)

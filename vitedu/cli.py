@@ -9,6 +9,11 @@ import sys
 from dataclasses import replace
 from typing import Annotated
 
+from vitedu_numpy.extras import advice
+from vitedu_numpy.validate import did_you_mean
+
+from .commands.arguments import Usage, named, read, writable
+
 __all__ = ["main"]
 
 HELP = """vitedu COMMAND ...
@@ -16,16 +21,17 @@ HELP = """vitedu COMMAND ...
   train RECIPE --out FOLDER [--data DATA] [--any.field VALUE]   train, or go on; under torchrun on many processes
   finetune FROM --out FOLDER [--recipe RECIPE] [--data DATA] [--grid]   carry weights over to another data set
   probe FROM --data DATA               few-shot accuracies of a trained model's features
-  recipes [RECIPE]                     the names of all recipes, or one of them in full
+  recipes [RECIPE]                     a table of all recipes, or one of them in full
   runs FOLDER ... [--out PICTURE.png] [--csv FOLDER]  compare the curves of runs; --verify: are their checkpoints whole?
   export FOLDER --out FILE [--step N]  the weights of a run's last checkpoint as .safetensors or .npz
   predict FROM photo.jpg ... [--out PICTURE.png]      what photographs show, by name
   evaluate FROM --data DATA [--out FOLDER]            accuracy with a standard error; --table FOLDER: one table of many
-  plan ...                             memory, time and cost of a run before it is paid for
+  plan [RECIPE] ...                    memory, time and cost of a run before it is paid for
   experiment [NAME] [--fast] [--out FOLDER]           questions about inductive bias, asked of small models
   prepare ...                          shrink a data set once, so that it is read faster ever after
 
-`vitedu COMMAND --help` says more.
+RECIPE is a name, or a file of your own: mine.toml, mine.json, a run's folder or its recipe.json; or mine.py, which is
+executed, whatever is in it.  `vitedu COMMAND --help` says more; `vitedu --version` says which version this is.
 """
 
 
@@ -42,13 +48,23 @@ def main(arguments: list[str] | None = None) -> int:
     if command in ("-h", "--help"):
         print(HELP, end="")
         return 0
+    if command in ("-V", "--version"):
+        from . import __version__
+
+        print(f"vitedu {__version__}")
+        return 0
     if command not in _COMMANDS:
-        print(f"vitedu: command {command!r} is not known; allowed is one of {', '.join(_COMMANDS)}", file=sys.stderr)
+        hint = did_you_mean(command, _COMMANDS)
+        allowed = f"allowed is one of {', '.join(_COMMANDS)}"
+        print(f"vitedu: command {command!r} is not known; {hint}{allowed}", file=sys.stderr)
         return 2
     try:
         return _COMMANDS[command](arguments) or 0
-    except SystemExit as stop:  # tyro has said what is wrong
-        return stop.code if isinstance(stop.code, int) else 1
+    except SystemExit as stop:  # after `--help`; after a run that was asked to stop
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Usage as error:
+        print(f"vitedu {command}: {_line(error)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         if int(os.environ.get("RANK", 0)) == 0:
             print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
@@ -57,14 +73,21 @@ def main(arguments: list[str] | None = None) -> int:
             os._exit(130)  # at once: no waiting for threads that still write
         return 130
     except ModuleNotFoundError as error:
-        advice = "in a clone of vitedu, `pip install -c constraints.txt -e '.[train]'` installs all that training needs"
-        print(f"vitedu: {error}; {advice}", file=sys.stderr)
+        print(f"vitedu: {advice(error) or error}", file=sys.stderr)
         return 1
     except (ValueError, TypeError, KeyError, ArithmeticError, OSError, RuntimeError) as error:
-        print(f"vitedu: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"vitedu: {type(error).__name__}: {_line(error)}", file=sys.stderr)
         if os.environ.get("VITEDU_TRACEBACK"):
             raise
         return 1
+
+
+def _line(error) -> str:
+    """The message of an error in one line; a KeyError's without its quotes, the system's with the file first."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return " ".join(str(text).split("\n"))
 
 
 def _train(arguments):
@@ -73,14 +96,20 @@ def _train(arguments):
     from .recipes import Recipe, get_recipe, list_recipes
 
     if not arguments or arguments[0].startswith("-"):
-        print(f"usage: vitedu train RECIPE --out FOLDER ...; RECIPE is one of {', '.join(list_recipes())}")
-        return 0 if "--help" in arguments else 2
-    chosen = get_recipe(arguments.pop(0))
+        usage = (
+            "usage: vitedu train RECIPE --out FOLDER ...; RECIPE is a file (mine.toml, mine.json, a run's folder, or "
+            f"mine.py, which is executed), or one of {', '.join(list_recipes())}"
+        )
+        if "-h" not in arguments and "--help" not in arguments:
+            raise Usage(usage)
+        print(usage)
+        return 0
+    chosen = named(get_recipe, arguments.pop(0))
     # The length is given in steps or in epochs: naming one takes the other's place.
-    named = {word.partition("=")[0] for word in arguments}
-    if "--steps" in named and "--epochs" not in named:
+    given = {word.partition("=")[0] for word in arguments}
+    if "--steps" in given and "--epochs" not in given:
         chosen = replace(chosen, epochs=None, steps=max(1, chosen.warmup_steps))
-    elif "--epochs" in named and "--steps" not in named:
+    elif "--epochs" in given and "--steps" not in given:
         chosen = replace(chosen, epochs=1, steps=None)
 
     def train(
@@ -98,7 +127,8 @@ def _train(arguments):
         """
         return recipe, out, data or None
 
-    recipe, out, data = tyro.cli(train, args=arguments, prog=f"vitedu train {chosen.name}")
+    recipe, out, data = read(train, arguments, f"vitedu train {chosen.name}")
+    writable(out)
     from .engine.train import train as carry_out
     from .recipes import format_recipe
 
@@ -122,16 +152,9 @@ def _probe(arguments):
 
 
 def _recipes(arguments):
-    from .recipes import format_recipe, get_finetuning, get_recipe, list_finetunings, list_recipes
+    from .commands.recipes import recipes
 
-    if not arguments:
-        for name in list_recipes():
-            print(f"{name:32s} {get_recipe(name).notes.source}")
-        print("\nfor `vitedu finetune FROM --recipe NAME`:")
-        for name in list_finetunings():
-            print(f"{name:32s} {get_finetuning(name).notes.source}")
-    for name in arguments:
-        print(format_recipe(get_finetuning(name) if name in list_finetunings() else get_recipe(name)))
+    return recipes(arguments)
 
 
 def _runs(arguments):
@@ -139,7 +162,9 @@ def _runs(arguments):
 
     from .engine.runs import compare, draw, file_names, read_runs, verify, write_csv
 
-    def runs(folders: tyro.conf.Positional[list[str]], *, out: str = "", csv: str = "", verify: bool = False):
+    Folders = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FOLDER")]
+
+    def runs(folders: Folders = (), *, out: str = "", csv: str = "", verify: bool = False):
         """Compare runs: a table, and a picture of their curves.
 
         Args:
@@ -150,7 +175,9 @@ def _runs(arguments):
         """
         return folders, out, csv, verify
 
-    folders, out, csv, only_verify = tyro.cli(runs, args=arguments, prog="vitedu runs")
+    folders, out, csv, only_verify = read(runs, arguments, "vitedu runs")
+    if not folders:
+        raise Usage("FOLDER is missing; `vitedu runs --help` says more")
     if only_verify:
         lines, damaged = verify(folders)
         print("\n".join(lines))
@@ -170,7 +197,12 @@ def _export(arguments):
     import tyro
 
     def export(
-        folder: tyro.conf.Positional[str], *, out: str, half: bool = False, step: int = 0, allow_older: bool = False
+        folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FOLDER")],
+        *,
+        out: str,
+        half: bool = False,
+        step: int = 0,
+        allow_older: bool = False,
     ):
         """The weights of a run's last checkpoint as one file.
 
@@ -183,29 +215,56 @@ def _export(arguments):
         """
         return folder, out, half, step, allow_older
 
-    folder, out, half, step, allow_older = tyro.cli(export, args=arguments, prog="vitedu export")
+    run, out, half, step, allow_older = read(export, arguments, "vitedu export")
+    writable(out)
     if half and out.endswith(".npz"):
-        raise ValueError("half=True is not allowed with .npz: the authors' layout is float32")
+        raise Usage("half=True is not allowed with .npz: the authors' layout is float32")
     from .engine.export import export_run
 
-    step = export_run(folder, out, "float16" if half else "float32", step or None, allow_older)
-    print(f"step {step} of {folder}: {out} ({os.path.getsize(out) / 1e6:.2f} MB)")
+    step = export_run(run, out, "float16" if half else "float32", step or None, allow_older)
+    print(f"step {step} of {run}: {out} ({os.path.getsize(out) / 1e6:.2f} MB)")
 
 
 def _plan(arguments):
-    import tyro
-
     from .plan import PlanRequest, format_plan, plan
 
-    print(format_plan(plan(tyro.cli(PlanRequest, args=arguments, prog="vitedu plan"))))
+    if arguments and not arguments[0].startswith("-"):  # `vitedu plan NAME`, as `vitedu train NAME`
+        arguments.insert(0, "--recipe")
+    request = read(PlanRequest, arguments, "vitedu plan")
+    try:
+        found = plan(request)
+    except (ValueError, TypeError) as error:  # nothing but what was typed comes in
+        raise Usage(str(error)) from error
+    print(format_plan(found))
 
 
 def _prepare(arguments):
-    import tyro
+    def prepare(
+        *, dataset: str, split: str, out: str, size: int = 256, quality: int = 90, shard_mb: int = 256,
+        streaming: bool = True, threads: int | None = None, image_column: str | None = None,
+        label_column: str | None = None,
+    ):  # fmt: skip
+        """Write a split to parquet shards, its images made smaller; stopped, the same command goes on.
 
-    from .data.prepare import prepare
+        Args:
+            dataset: hub name or folder.
+            split: which part of it.
+            out: folder for the shards.
+            size: pixels that the shorter side of an image has at most.
+            quality: of the JPEGs, 1 to 100.
+            shard_mb: megabytes of a shard.
+            streaming: read shards in order, without fetching them first.
+            threads: that shrink images; None: all cores.
+            image_column: of a table, where its name does not say it.
+            label_column: the same.
+        """
+        return locals()
 
-    done = tyro.cli(prepare, args=arguments, prog="vitedu prepare")
+    found = read(prepare, arguments, "vitedu prepare")
+    writable(found["out"])
+    from .data.prepare import prepare as carry_out
+
+    done = carry_out(**found)
     print(f"{done.images} images in {done.shards} shards: {done.folder}; {len(done.skipped)} could not be read")
     for line in done.skipped:
         print(f"  {line}")

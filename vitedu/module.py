@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from vitedu_numpy.contract import shaped_for
-from vitedu_numpy.validate import check_dtype
+from vitedu_numpy.contract import checked_for, shaped_for
+from vitedu_numpy.validate import check_dtype, is_count
 
-__all__ = ["Identity", "Module", "shaped"]
+__all__ = ["Identity", "Module", "checked", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
@@ -24,8 +24,24 @@ shaped = shaped_for(
 )
 
 
+def _is_generator(rng) -> bool:
+    return rng is None or isinstance(rng, torch.Generator)
+
+
+_A_GENERATOR = (_is_generator, "a torch.Generator, or None for PyTorch's own")
+_OR_SEED = (lambda rng: _is_generator(rng) or is_count(rng, 0), "a torch.Generator, a seed (an integer >= 0), or None")
+checked = checked_for({"rng": _OR_SEED})  # a door: a seed will do
+_checked_layer = checked_for({"rng": _A_GENERATOR})  # a layer: its model made one generator for all
+
+
 class Module(nn.Module):
     """`nn.Module` whose state may come from either package, and is checked before anything is written."""
+
+    def __init_subclass__(cls):
+        """Hold the constructor to what the names of its arguments say; see `contract.py`."""
+        if "__init__" in vars(cls):
+            begins = cls.__init__.__code__.co_varnames[1:2] == ("config",)
+            cls.__init__ = (checked if begins else _checked_layer)(cls.__init__)
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """Copy `state_dict` (name -> tensor or NumPy array) into the parameters, converted to their dtype.

@@ -1,4 +1,12 @@
-"""The shapes in a docstring, held to at every call.  Taught in notebooks/02_linear.ipynb.
+"""What a signature and a docstring promise, held to at every call.  Taught in notebooks/02_linear.ipynb.
+
+Three ways, by what is there to read:
+
+`shaped`     a function that computes: the shapes in its docstring, and numbers by their names
+`checked`    any other function: numbers by their names, settings by their annotation
+`Module`     every layer and model has its constructor `checked`, without a line of its own
+
+A name means the same everywhere (`validate.ARGUMENTS`): `width` is a positive integer, `dropout` a number in [0, 1).
 
 "x (..., I)   weight W (O, I)   bias b (O,)   ->   y (..., O)" says what may come in.  Without more, a wrong shape
 would fail far inside, or be broadcast to a wrong number; `shaped` reads the line once and names the argument instead.
@@ -10,7 +18,9 @@ import functools
 import inspect
 import re
 
-__all__ = ["read_shapes", "shaped_for"]
+from .validate import ARGUMENTS, require
+
+__all__ = ["checked", "checked_for", "read_shapes", "shaped_for"]
 
 _LETTER = re.compile(r"[A-Za-z]\w*")
 
@@ -54,30 +64,116 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
     """
 
     def decorate(function):
-        names = list(inspect.signature(function).parameters)
-        wanted = [(name, names.index(name), axes) for name, axes in read_shapes(function).items()]
+        signature = inspect.signature(function).parameters
+        names, shapes = list(signature), read_shapes(function)
+        wanted = [(name, names.index(name), axes, signature[name].default is None) for name, axes in shapes.items()]
+        by_name = [name for name in names if name in ARGUMENTS and name not in shapes]
+        others = [(n, names.index(n), signature[n].default is None, *ARGUMENTS[n]) for n in by_name]
+        keeps_shape = function.__name__.endswith("_backward") and _gives_the_same(function, shapes.get(names[0]))
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
-            if skip is None or not skip():
-                sizes = {}
-                for name, place, axes in wanted:
-                    value = args[place] if place < len(args) else kwargs.get(name)
-                    if value is None:
-                        continue  # an argument that may be left out
-                    if len(axes) == 1 and type(value) in (int, float):
-                        continue  # one number for all, as NumPy and PyTorch have it
-                    if not isinstance(value, arrays):
-                        raise TypeError(f"{name} is a {type(value).__name__}; expected {word} {_written(axes)}")
-                    if not is_number(value.dtype):
-                        raise TypeError(f"{name} has dtype {value.dtype}; expected numbers, {word} {_written(axes)}")
-                    _fit(name, tuple(value.shape), axes, sizes)
-            return function(*args, **kwargs)
+            if skip is not None and skip():
+                return function(*args, **kwargs)
+            sizes, count = {}, len(args)
+            for name, place, axes, may_lack in wanted:
+                value = args[place] if place < count else kwargs.get(name, _DEFAULT)
+                if value is _DEFAULT or (value is None and may_lack):
+                    continue
+                if len(axes) == 1 and type(value) in (int, float):
+                    continue  # one number for all, as NumPy and PyTorch have it
+                if not isinstance(value, arrays):
+                    raise TypeError(f"{name} is a {type(value).__name__}; expected {word} {_written(axes)}")
+                if not is_number(value.dtype):
+                    raise TypeError(f"{name} has dtype {value.dtype}; expected numbers, {word} {_written(axes)}")
+                _fit(name, tuple(value.shape), axes, sizes)
+            for name, place, may_lack, test, allowed in others:
+                value = args[place] if place < count else kwargs.get(name, _DEFAULT)
+                if value is not _DEFAULT and not (value is None and may_lack) and not test(value):
+                    require(False, name, value, allowed)
+            if not is_backward:
+                return function(*args, **kwargs)
+            return _led_back(function, names[0], keeps_shape, *args, **kwargs)
 
-        checked.shapes = {name: axes for name, _, axes in wanted}
+        is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
+        if shapes:
+            checked.shapes = shapes
         return checked
 
     return decorate
+
+
+_DEFAULT = object()  # an argument that was left out
+
+
+def _gives_the_same(function, axes) -> bool:
+    """Does the docstring say that the first gradient is as large as what comes in, "dy (..., D) -> dx (..., D)"?"""
+    after = (function.__doc__ or "").partition("->")[2]
+    given = (_axes(match[1]) for match in re.finditer(r"\(([^()]*)\)", after))
+    return axes is not None and axes == next((found for found in given if found is not None), None)
+
+
+def _led_back(function, name, keeps_shape, *args, **kwargs):
+    """function(dy, cache), where an error names the two: they have to come from one forward."""
+    dy, cache = (args[i] if i < len(args) else kwargs.get(key) for i, key in enumerate((name, "cache")))
+    given = f"{name} of shape {dy.shape}" if hasattr(dy, "shape") else f"{name}={dy!r}"
+    if not isinstance(cache, tuple) and not hasattr(cache, "shape"):
+        raise TypeError(f"cache is a {type(cache).__name__}; expected what the forward gave beside its result")
+    try:
+        found = function(*args, **kwargs)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        kept = f"cache, a {type(cache).__name__}"
+        raise ValueError(f"{given} does not fit {kept}: {error}; cache must be that of its forward") from error
+    first = found[0] if isinstance(found, tuple) else found
+    if keeps_shape and getattr(first, "shape", None) != getattr(dy, "shape", None):
+        raise ValueError(f"{given} does not fit cache, which is of a forward that gave {first.shape}")
+    return found
+
+
+# ---- arguments by name, settings by annotation -----------------------------------------------------------------------
+
+
+def checked_for(rules: dict):
+    """A decorator such as `checked`.     rules: argument -> (test, what is allowed), beside `ARGUMENTS`"""
+    rules = ARGUMENTS | rules
+
+    def decorate(function):
+        plain = inspect.unwrap(function)  # below `torch.no_grad`
+        code = plain.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        kinds = {name: _settings(function.__annotations__.get(name)) for name in names}
+        wanted = [(name, place, *rules[name]) for place, name in enumerate(names) if name in rules and not kinds[name]]
+        configs = [(name, place, kinds[name]) for place, name in enumerate(names) if kinds[name]]
+        if not wanted and not configs:
+            return function
+        first = code.co_argcount - len(plain.__defaults__ or ())
+        optional = {n for n, d in zip(names[first:], plain.__defaults__ or (), strict=False) if d is None}
+        optional |= {name for name, default in (plain.__kwdefaults__ or {}).items() if default is None}
+
+        @functools.wraps(function)
+        def checked(*args, **kwargs):
+            count = len(args)
+            for name, place, allowed in configs:
+                value = args[place] if place < count else kwargs.get(name, _DEFAULT)
+                if value is not _DEFAULT and type(value).__name__ not in allowed:
+                    raise TypeError(f"{name} is a {type(value).__name__}; expected a {' or a '.join(allowed)}")
+            for name, place, test, allowed in wanted:
+                value = args[place] if place < count else kwargs.get(name, _DEFAULT)
+                if value is _DEFAULT or (value is None and name in optional):
+                    continue
+                if not test(value):
+                    require(False, name, value, allowed)
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def _settings(annotation) -> tuple[str, ...]:
+    """The classes that an annotation such as "ViTConfig | BiTConfig" names; () for one that is no settings'."""
+    kinds = annotation.split(" | ") if isinstance(annotation, str) else []
+    return tuple(kinds) if kinds and all(kind.endswith("Config") for kind in kinds) else ()
 
 
 def _fit(name: str, shape: tuple[int, ...], axes, sizes: dict) -> None:
@@ -103,3 +199,6 @@ def _fit(name: str, shape: tuple[int, ...], axes, sizes: dict) -> None:
 def _written(axes) -> str:
     letters = ["_" if axis is None else str(axis) for axis in axes]
     return f"({letters[0]},)" if len(letters) == 1 and letters[0] != "..." else f"({', '.join(letters)})"
+
+
+checked = checked_for({})  # for what both packages share; `Module` has its own, which knows generators

@@ -12,14 +12,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .contract import shaped_for
-from .validate import check_dtype
+from .contract import checked_for, shaped_for
+from .validate import check_dtype, is_seed
 
-__all__ = ["Buffer", "Identity", "Module", "Parameter", "shaped"]
+__all__ = ["Buffer", "Identity", "Module", "Parameter", "checked", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.
 shaped = shaped_for(np.ndarray, "an array", lambda dtype: dtype.kind in "fiub")
+
+
+def _is_generator(rng) -> bool:
+    return isinstance(rng, np.random.Generator)
+
+
+_A_GENERATOR = (_is_generator, "a NumPy Generator, such as np.random.default_rng(0)")
+_OR_SEED = (lambda rng: _is_generator(rng) or is_seed(rng), "a NumPy Generator, a seed (an integer >= 0), or None")
+checked = checked_for({"rng": _OR_SEED})  # a door: a seed will do
+_checked_layer = checked_for({"rng": _A_GENERATOR})  # a layer: its model made one generator for all
 
 
 class Parameter:
@@ -49,6 +59,12 @@ class Module:
 
     training = True  # dropout acts, and batch norm looks at the batch, only while training
     _cache = None
+
+    def __init_subclass__(cls):
+        """Hold the constructor to what the names of its arguments say; see `contract.py`."""
+        if "__init__" in vars(cls):
+            begins = cls.__init__.__code__.co_varnames[1:2] == ("config",)
+            cls.__init__ = (checked if begins else _checked_layer)(cls.__init__)
 
     def __call__(self, *args, **kwargs):
         return self.forward(*args, **kwargs)

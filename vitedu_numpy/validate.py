@@ -5,23 +5,37 @@ Taught in notebooks/00_map.ipynb.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from math import inf, isfinite
 from numbers import Real
 
 import numpy as np
 
 __all__ = [
-    "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags", "check_integers",
-    "check_label_range", "check_max_norm",
-    "check_momentum", "check_not_negative", "check_positive", "check_range", "check_rates", "check_smoothing",
-    "is_count", "is_number", "is_real", "require",
+    "ARGUMENTS", "check_argument", "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags",
+    "check_integers", "check_label_range", "check_max_norm", "check_momentum", "check_not_negative",
+    "check_positive", "check_range", "check_rates", "check_smoothing", "did_you_mean", "is_count", "is_integer",
+    "is_number", "is_real", "require",
 ]  # fmt: skip
 
 
 def require(condition: bool, name: str, value, allowed: str) -> None:
     """Raise a ValueError that names the argument, what was given and what is allowed."""
     if not condition:
-        raise ValueError(f"{name}={value!r} is not allowed; {name} must be {allowed}")
+        given = repr(value)
+        given = given if len(given) <= 200 else f"{given[:200]}..."  # a whole array is no help
+        raise ValueError(f"{name}={given} is not allowed; {name} must be {allowed}")
+
+
+def did_you_mean(given, known) -> str:
+    """ "did you mean 'vit_digits'?  " for a name near to one of `known`, "" where none is; capitals do not count."""
+    from difflib import get_close_matches  # so late: only where something is wrong
+
+    names = {str(name).lower(): str(name) for name in known}
+    begun = [name for name in names if given and name.startswith(str(given).lower())]
+    near = begun or get_close_matches(str(given).lower(), names, n=1, cutoff=0.6)
+    return f"did you mean {names[near[0]]!r}?  " if near else ""
 
 
 def is_count(value, least: int = 1) -> bool:
@@ -128,13 +142,110 @@ def check_max_norm(max_norm) -> None:
 LARGEST_PIXEL = 32
 
 
-def check_range(images) -> None:
+def check_range(images, name: str = "images") -> None:
     """Refuse NaN, infinity, and images in 0 ... 255 instead of [-1, 1].  images: an array or a tensor."""
     size = float(abs(images).max()) if len(images) else 0.0
     if size != size or size == float("inf"):
-        raise ValueError("images holds NaN or infinity; expected finite values in [-1, 1]")
+        raise ValueError(f"{name} holds NaN or infinity; expected finite values in [-1, 1]")
     if size > LARGEST_PIXEL:
         raise ValueError(
-            f"images holds values up to {size:.4g} in size; expected values in [-1, 1] (for 0 ... 255: "
-            "images / 127.5 - 1)"
+            f"{name} holds values up to {size:.4g} in size; expected values in [-1, 1] (for 0 ... 255: "
+            f"{name} / 127.5 - 1)"
         )
+
+
+# ---- what an argument's name says ------------------------------------------------------------------------------------
+
+
+def is_integer(value, least: int) -> bool:
+    """As `is_count`, for an argument that need not go into a file: NumPy's integers are integers too."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+
+
+def is_rate(value) -> bool:
+    """A number in [0, 1)."""
+    return is_real(value) and 0 <= value < 1
+
+
+def is_seed(value) -> bool:
+    """None, or an integer >= 0."""
+    return value is None or is_integer(value, 0)
+
+
+def _is_dtype(value) -> bool:
+    return str(getattr(value, "name", getattr(value, "__name__", value))).removeprefix("torch.") in _FLOATS
+
+
+def _is_pair(value) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(is_integer(n, 1) for n in value)
+
+
+def _is_flag(value) -> bool:
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_kernel(value) -> bool:
+    return is_integer(value, 1) or _is_pair(value)
+
+
+def _is_padding(value) -> bool:
+    if isinstance(value, str):
+        return value == "same"
+    if not isinstance(value, (tuple, list)):
+        return is_integer(value, 0)
+    pairs = [pair for pair in value if isinstance(pair, (tuple, list)) and len(pair) == 2]
+    return len(pairs) == len(value) == 2 and all(is_integer(n, 0) for pair in pairs for n in pair)
+
+
+def _is_image_shape(value) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 4 and all(is_integer(n, 0) for n in value)
+
+
+def _is_strength(value) -> bool:
+    each = list(value) if isinstance(value, (tuple, list, np.ndarray)) and np.ndim(value) == 1 else [value]
+    return len(each) > 0 and all(is_real(one) and one > 0 for one in each)
+
+
+_FLOATS = ("float32", "float64")
+_COUNT = (lambda value: is_integer(value, 1), "a positive integer")
+_RATE = (is_rate, "a number in [0, 1)")
+_POSITIVE = (lambda value: is_real(value) and value > 0, "a positive number")
+_NOT_NEGATIVE = (lambda value: is_real(value) and value >= 0, "a number in [0, inf)")
+_PAIR = (_is_pair, "a pair of positive integers")
+_FLAG = (_is_flag, "True or False")
+_PATH = (lambda value: isinstance(value, (str, os.PathLike)) and str(value), "a path or a name")
+
+# An argument means the same in every function and every layer, so what may be given for it is said once, by its name.
+ARGUMENTS = {
+    **dict.fromkeys(
+        (
+            "width", "mlp_dim", "heads", "channels", "in_channels", "out_channels", "in_features", "out_features",
+            "num_tokens", "num_patches", "head_width", "patch_size", "tubelet_length", "slices", "places",
+            "squeezed", "vocabulary", "max_length", "length", "stride", "num_classes", "batch_size",
+            "representation_size", "count", "depth", "threads", "k", "groups",
+        ),
+        _COUNT,
+    ),
+    **dict.fromkeys(("dropout", "result_dropout", "stochastic_depth", "label_smoothing", "momentum"), _RATE),
+    **dict.fromkeys(("class_token", "has_class_token", "unbiased", "renormalise"), _FLAG),
+    **dict.fromkeys(("eps", "lr", "weight_decay"), _NOT_NEGATIVE),
+    **dict.fromkeys(("temperature", "pitch"), _POSITIVE),
+    **dict.fromkeys(("grid", "old_grid", "new_grid"), _PAIR),
+    **dict.fromkeys(("path", "path_or_id"), _PATH),
+    **dict.fromkeys(("pad", "pixels"), (lambda value: is_integer(value, 0), "an integer >= 0")),
+    "kernel": (_is_kernel, "a positive integer or a pair of them"),
+    "padding": (_is_padding, "an integer >= 0, 'same', or ((top, bottom), (left, right))"),
+    "l2": (_is_strength, "a positive number, or a list of them"),
+    "model": (lambda value: hasattr(value, "named_parameters"), "a model"),
+    "record": (lambda value: isinstance(value, Mapping), "a dict that a forward has filled"),
+    "image_shape": (_is_image_shape, "(B, C, H, W)"),
+    "where": (lambda value: value in ("stem", "every", "shared"), "'stem', 'every' or 'shared'"),
+    "dtype": (_is_dtype, "'float32' or 'float64'"),
+}  # fmt: skip
+
+
+def check_argument(name: str, value, rules=ARGUMENTS) -> None:
+    """Raise ValueError where an argument of that name may not have that value; any other name passes."""
+    if name in rules:
+        test, allowed = rules[name]
+        require(test(value), name, value, allowed)

@@ -102,7 +102,7 @@ def test_targets_that_would_broadcast(name, package, array, refused):
     loss = getattr(rooms.load(package, "losses"), name)
     scores = array(np.full((2, 3), 0.25))
     for targets in (array(np.ones(3)), array(np.ones((2, 1))), array(np.ones((3, 2)))):
-        with refused(ValueError, f"targets has shape {tuple(targets.shape)}", "(2, 3) = (B, K)"):
+        with refused(ValueError, f"targets has shape {tuple(targets.shape)}", "expected (B, K)"):
             loss(scores, targets)
 
 
@@ -117,7 +117,7 @@ def test_data_parallel_batches(refused):
         parallel.loss_and_gradients(IMAGES[:0], targets[:0])
     with refused(ValueError, "loss='mse'", "'softmax' or 'sigmoid'"):
         parallel.loss_and_gradients(IMAGES, targets, "mse")
-    with refused(ValueError, "targets has shape (1, 4)", "(1, 3) = (B, K)"):  # raised in a thread, arrives here
+    with refused(ValueError, "targets has shape (1, 4)", "(B, K) with K = 3, as in logits"):  # from a thread
         parallel.loss_and_gradients(IMAGES, np.ones((2, 4), np.float32))
     with refused(ValueError, "images holds NaN"):
         parallel.loss_and_gradients(holding(np.nan), targets)

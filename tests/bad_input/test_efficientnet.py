@@ -123,7 +123,7 @@ def test_a_state_without_running_averages(package, refused):
 def test_dtype_of_the_numpy_model(dtype, refused):
     from vitedu_numpy.models.efficientnet import EfficientNet
 
-    with refused(ValueError, f"dtype={np.dtype(dtype)}", "float32 or float64"):
+    with refused(ValueError, f"dtype={dtype!r}", "'float32' or 'float64'"):
         EfficientNet(CONFIG, 0, dtype)
 
 

@@ -72,7 +72,7 @@ def test_nothing_is_computed_before_all_is_checked(fewshot, array, refused, monk
 
 def test_ridge(fewshot, array, refused):
     x, y = array(np.ones((2, 3))), array(np.ones((2, 2)))
-    for l2, named in ((-1.0, "-1.0"), ("1", "'1'"), ([1.0, float("inf")], "inf"), (True, "True")):
+    for l2, named in ((-1.0, "-1.0"), ("1", "'1'"), ([1.0, float("inf")], "[1.0, inf]"), (True, "True")):
         with refused(ValueError, f"l2={named} is not allowed", "positive number"):
             fewshot.ridge(x, y, l2)
     with refused(ValueError, "form='both' is not allowed", "'primal', 'dual' or None"):

@@ -19,7 +19,7 @@ E_POS = np.zeros((1 + 6, 4))
         ((E_POS, (2, 3), (4, 4), False), ("E_pos", "(7, 4)", "(6, D)")),
         ((E_POS[0], (2, 3), (4, 4)), ("E_pos", "(4,)", "(7, D)")),
         ((E_POS, (2, 3), (4, 0)), ("new_grid", "(4, 0)", "positive")),
-        ((E_POS, (2, 3), (4,)), ("new_grid", "(4,)", "two")),
+        ((E_POS, (2, 3), (4,)), ("new_grid", "(4,)", "a pair")),
         ((E_POS, (2, 3), (4, 4), True, "bicubic"), ("method='bicubic'", "cubic")),
     ],
 )

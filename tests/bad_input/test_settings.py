@@ -122,7 +122,7 @@ def test_layers_built_without_a_config(package, refused):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.int64, np.complex128, bool], ids=lambda t: t.__name__)
 def test_dtype_of_the_numpy_vit(dtype, refused):
-    with refused(ValueError, f"dtype={np.dtype(dtype)}", "float32 or float64"):
+    with refused(ValueError, f"dtype={dtype!r}", "'float32' or 'float64'"):
         vitedu_numpy.ViT(vitedu_numpy.ViTConfig(**GOOD), 0, dtype)
 
 
@@ -151,5 +151,5 @@ def test_optimisers_of_the_numpy_package(name, value, refused):
 
 @pytest.mark.parametrize("rate", [-0.1, 1, float("nan")])
 def test_dropout_rate(rate, package, refused):
-    with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
+    with refused(ValueError, f"rate={rate}", "must be a number in [0, 1)"):
         package.Dropout(rate, *([] if package is not vitedu_numpy else [np.random.default_rng(0)]))

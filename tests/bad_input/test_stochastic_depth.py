@@ -19,7 +19,7 @@ def test_config(rate, package, refused):
 def test_layer_and_block(rate, package, refused):
     config = package.ViTConfig(**SIZES)
     rng = [np.random.default_rng(0)] if package.__name__ == "vitedu_numpy" else []
-    with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
+    with refused(ValueError, f"rate={rate}", "must be a number in [0, 1)"):
         rooms.load(package, "dropout").StochasticDepth(rate, *rng)
-    with refused(ValueError, f"rate={rate}", "must be in [0, 1)"):
+    with refused(ValueError, f"stochastic_depth={rate}", "must be a number in [0, 1)"):
         package.make_block(config, *rng, stochastic_depth=rate)

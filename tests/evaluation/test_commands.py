@@ -69,7 +69,7 @@ def test_images_that_are_none_do_not_stop_the_others(photos, tmp_path, capsys):
 
 
 def test_wrong_use_of_predict(photos, capsys):
-    assert vitedu(capsys, "predict", "vit_cifar10", photos / "china.jpg", "--top", 0)[0] == 1
+    assert vitedu(capsys, "predict", "vit_cifar10", photos / "china.jpg", "--top", 0)[0] == 2
     code, _, err = vitedu(capsys, "predict", "vit_cifar11", photos / "china.jpg")
     assert code == 1
     assert "path_or_id='vit_cifar11' is no file or folder here" in err

@@ -30,7 +30,6 @@ def test_one_condition_fast(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["x"], "name='x' is not an experiment; there are data_size, "),
         (
             ["locality", "--conditions", "MLP"],
             "conditions=['MLP'] are not in locality; it has ['ViT', 'hybrid', 'BiT']",
@@ -43,3 +42,12 @@ def test_one_condition_fast(tmp_path, capsys):
 def test_refused(arguments, words, tmp_path, capsys):
     assert main(["experiment", *arguments, "--out", str(tmp_path)]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_name_that_is_none(capsys):
+    """Wrong usage, exit code 2; the nearest name is offered."""
+    assert main(["experiment", "localty"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "vitedu experiment: name='localty' is not an experiment; did you mean 'locality'?  there are "
+    )

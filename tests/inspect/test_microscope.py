@@ -128,7 +128,7 @@ def test_controls_change_what_is_shown(model):
 
 def test_without_ipywidgets_the_error_says_what_to_install(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install ipywidgets"):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "vitedu\[notebooks\]"'):
         show.microscope(model[0].model, model[0].images[0])
 
 

@@ -95,7 +95,7 @@ def test_commands_are_understood(arguments, understand, capsys):
 
 def test_a_wrong_command_would_be_noticed(understand, capsys):
     assert understand(["train", "vit_digits", "--out", "x", "--run.worker", "3"]) == 2
-    assert understand(["train", "vit_digit", "--out", "x"]) == 1
+    assert understand(["train", "vit_digit", "--out", "x"]) == 2
     assert understand(["prepare", "--data", "x"]) == 2
     capsys.readouterr()
 

@@ -195,7 +195,7 @@ def test_without_scikit_learn_the_way_to_get_it_is_named():
     code = "import sys; sys.modules['sklearn'] = None\nimport vitedu\nvitedu.few_shot_sweep\nvitedu.ViTClassifier"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert "ImportError: FewShotRidge and ViTClassifier need scikit-learn" in done.stderr
-    assert 'pip install "vitedu[train]"' in done.stderr
+    assert 'pip install "vitedu[digits]"' in done.stderr
 
 
 def test_importing_vitedu_loads_no_scikit_learn():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, replace
 
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.models.names import named_config
 
 from ..paper import JFT_IMAGES, TABLE_1, TABLE_6
@@ -225,3 +226,6 @@ def table_6(num_classes=1000) -> list[Row]:
             reason = "not found: whatever counts less here also takes the other ViT rows away from the paper's"
         rows.append(Row("Table 6", row.name, f"{row.epochs} epochs", row.exaflops, ours, inside, reason))
     return rows
+
+
+on_meta, measure = map(naming_extras(), (on_meta, measure))  # they need PyTorch

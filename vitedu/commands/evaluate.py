@@ -3,7 +3,9 @@
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import os
 import sys
-from typing import Literal
+from typing import Annotated, Literal
+
+from .arguments import Usage, read
 
 __all__ = ["evaluate"]
 
@@ -13,7 +15,7 @@ def evaluate(arguments) -> int:
     import tyro
 
     def evaluate(
-        models: tyro.conf.Positional[tuple[str, ...]] = (),
+        models: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FROM")] = (),
         *,
         data: tuple[str, ...] = (),
         split: str = "",
@@ -26,7 +28,7 @@ def evaluate(arguments) -> int:
         table: str = "",
         streaming: bool = False,
         precision: Literal["float32", "bf16"] = "float32",
-        device: Literal["auto", "cpu", "cuda"] = "auto",
+        device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
         batch_size: int = 256,
         workers: int = 0,
     ):
@@ -54,7 +56,7 @@ def evaluate(arguments) -> int:
         """
         return locals()
 
-    found = tyro.cli(evaluate, args=arguments, prog="vitedu evaluate")
+    found = read(evaluate, arguments, "vitedu evaluate")
     if found["table"]:
         return _table(found["table"])
     if "vtab" in found["data"] and not found["folder"]:
@@ -63,14 +65,18 @@ def evaluate(arguments) -> int:
         print(describe(), file=sys.stderr if found["models"] else sys.stdout)
         return 2 if found["models"] else 0
     if not found["models"] or not found["data"]:
-        print("usage: vitedu evaluate FROM ... --data DATA ... [--out FOLDER]; or --table FOLDER", file=sys.stderr)
-        return 2
+        raise Usage("usage: vitedu evaluate FROM ... --data DATA ... [--out FOLDER]; or --table FOLDER")
     from ..evaluation.cell import evaluate_cell
     from ..evaluation.load import load
     from ..recipes import Execution
 
-    run = Execution(device=found["device"], precision=found["precision"], workers=found["workers"],
-                    micro_batch=found["batch_size"])  # fmt: skip
+    try:
+        run = Execution(
+            device=found["device"], precision=found["precision"], workers=found["workers"],
+            micro_batch=found["batch_size"],
+        )  # fmt: skip
+    except ValueError as error:
+        raise Usage(str(error).replace("micro_batch", "batch_size")) from error
     first = int(os.environ.get("RANK", 0)) == 0
     failed, sets = False, [pair for data in found["data"] for pair in _sets(data, found["folder"])]
     for source in found["models"]:

@@ -2,6 +2,9 @@
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import shlex
+from typing import Annotated
+
+from .arguments import named, read
 
 __all__ = ["experiment"]
 
@@ -11,7 +14,7 @@ def experiment(arguments) -> int:
     import tyro
 
     def experiment(
-        name: tyro.conf.Positional[str] = "",
+        name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")] = "",
         *,
         out: str = "",
         fast: bool = False,
@@ -37,7 +40,7 @@ def experiment(arguments) -> int:
         """
         return locals()
 
-    found = tyro.cli(experiment, args=arguments, prog="vitedu experiment")
+    found = read(experiment, arguments, "vitedu experiment")
     from ..experiments import format_results, get_experiment, list_experiments, run_experiment
 
     name, out = found.pop("name"), found.pop("out")
@@ -48,7 +51,7 @@ def experiment(arguments) -> int:
             print(f"{name}: {chosen.question}")
             print(f"    {cells} cells, about {chosen.full.minutes:.0f} minutes of one core; --fast: under a minute")
         return 0
-    chosen = get_experiment(name)
+    chosen = named(get_experiment, name)
     out = out or f"runs/experiments/{name}"
     command = shlex.join(["vitedu", "experiment", *arguments])
     results = run_experiment(chosen, out, command=command, **found)

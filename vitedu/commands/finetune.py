@@ -5,12 +5,15 @@ import os
 import sys
 from typing import Annotated
 
+from .arguments import Usage, named, read, writable
+
 __all__ = ["finetune"]
 
 USAGE = """usage: vitedu finetune FROM --out FOLDER [--recipe RECIPE] [--data DATA] [--grid] [--any.field VALUE]
 
 FROM: a run's folder, a file, a name such as vit_cifar10 or ViT-B_16, or a hub id.
-RECIPE: one of {recipes}; where it is left out, the one made for DATA.
+RECIPE: a file (mine.toml, mine.json, or mine.py, which is executed), or one of {recipes}; where it is left out, the one
+made for DATA.
 DATA: a hub name or a folder; vtab/TASK:FOLDER, a task of VTAB-1k; vtab:FOLDER, all that are there, each in a folder of
 OUT; `vitedu evaluate --data vtab` lists them.
 `vitedu finetune FROM --recipe RECIPE --help` lists all fields.
@@ -24,13 +27,16 @@ def finetune(arguments):
     from ..recipes import FineTuning, finetuning_for, get_finetuning, list_finetunings
 
     if not arguments or arguments[0].startswith("-"):
-        print(USAGE.format(recipes=", ".join(list_finetunings())), end="")
-        return 0 if "--help" in arguments or "-h" in arguments else 2
+        usage = USAGE.format(recipes=", ".join(list_finetunings()))
+        if "--help" in arguments or "-h" in arguments:
+            print(usage, end="")
+            return 0
+        raise Usage(usage.partition("\n")[0])
     start = arguments.pop(0)
     name, data = take(arguments, "--recipe"), value_of(arguments, "--data") or ""
-    chosen = get_finetuning(name) if name else finetuning_for(data)
+    chosen = named(get_finetuning, name) if name else named(finetuning_for, data)
 
-    def read(arguments, chosen):
+    def understood(arguments, chosen):
         def finetune(
             recipe: tyro.conf.AvoidSubcommands[Annotated[FineTuning, tyro.conf.arg(name="")]] = chosen,
             *,
@@ -48,7 +54,9 @@ def finetune(arguments):
             """
             return recipe, out, data or None, grid
 
-        return tyro.cli(finetune, args=arguments, prog=f"vitedu finetune FROM --recipe {chosen.name}")
+        found = read(finetune, arguments, f"vitedu finetune FROM --recipe {chosen.name}")
+        writable(found[1])
+        return found
 
     def carry_out(recipe, out, data, grid, name=""):
         from ..engine.finetune import finetune
@@ -57,7 +65,7 @@ def finetune(arguments):
         if int(os.environ.get("RANK", 0)) == 0:
             print(name + (", ".join(f"{key} {value:.4f}" for key, value in results.items()) or "done"), flush=True)
 
-    read_first = read(arguments, chosen)  # before any file is looked for
+    read_first = understood(arguments, chosen)  # before any file is looked for
     from ..data.vtab import ALL, PREFIX, TASKS, split_name, tasks_in
 
     if not data.startswith((PREFIX, ALL)):
@@ -66,7 +74,7 @@ def finetune(arguments):
     def carry_out_task(name, folder, one_of_many):
         task = TASKS[name]
         size = _image_size(value_of(arguments, "--image-size"), start, task.classes)
-        recipe, out, _, grid = read(arguments, chosen.for_task(task.flip, task.crop, size))
+        recipe, out, _, grid = understood(arguments, chosen.for_task(task.flip, task.crop, size))
         out = os.path.join(out, name) if one_of_many else out
         return carry_out(recipe, out, f"{PREFIX}{name}:{folder}", grid, f"{name}: " if one_of_many else "")
 
@@ -106,7 +114,7 @@ def take(arguments, option) -> str | None:
     for i, word in enumerate(arguments):
         if word.partition("=")[0] == option:
             if value is None:
-                raise ValueError(f"{option} must be followed by a value")
+                raise Usage(f"{option} must be followed by a value")
             del arguments[i : i + (1 if "=" in word else 2)]
             break
     return value

@@ -2,6 +2,9 @@
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 import sys
+from typing import Annotated
+
+from .arguments import Usage, read
 
 __all__ = ["predict"]
 
@@ -11,7 +14,11 @@ def predict(arguments) -> int:
     import tyro
 
     def predict(
-        model: tyro.conf.Positional[str], images: tyro.conf.Positional[list[str]], *, top: int = 5, out: str = ""
+        model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FROM")],
+        images: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="IMAGE")] = (),
+        *,
+        top: int = 5,
+        out: str = "",
     ):
         """The likeliest classes of images, by name.
 
@@ -23,7 +30,11 @@ def predict(arguments) -> int:
         """
         return model, images, top, out
 
-    source, paths, top, out = tyro.cli(predict, args=arguments, prog="vitedu predict")
+    source, paths, top, out = read(predict, arguments, "vitedu predict")
+    if not paths:
+        raise Usage("IMAGE is missing; `vitedu predict FROM photo.jpg` names what a photograph shows")
+    if top < 1:
+        raise Usage(f"top={top} is not allowed; top must be a positive integer")
     from ..data.sample import UnreadableImage
     from ..evaluation.load import load
 

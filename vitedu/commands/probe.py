@@ -1,6 +1,9 @@
 """`vitedu probe FROM --data DATA`: how good are frozen features?  Described in docs/scale.md."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
+from typing import Annotated
+
+from .arguments import read
 
 __all__ = ["probe"]
 
@@ -12,13 +15,15 @@ def probe(arguments):
     from ..recipes import Execution
 
     def probe(
-        start: tyro.conf.Positional[str],
+        start: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FROM")],
         *,
         data: str,
         train_split: str = "train",
         eval_split: str = "test",
         train_images: int | None = None,
         image_size: int | None = None,
+        image_column: str | None = None,
+        label_column: str | None = None,
         shots: tuple[int, ...] = (1, 5, 10),
         seeds: tuple[int, ...] = (0, 1, 2),
         neighbors: tuple[int, ...] = (20,),
@@ -35,6 +40,8 @@ def probe(arguments):
             eval_split: where those to be judged on are.
             train_images: use only so many of the training images.
             image_size: pixels; None: those of the weights.
+            image_column: of a table, where its name does not say it.
+            label_column: the same.
             shots: images of each class.
             seeds: choices of those images.
             neighbors: numbers of nearest neighbours that vote.
@@ -44,7 +51,7 @@ def probe(arguments):
         """
         return locals()
 
-    found = tyro.cli(probe, args=arguments, prog="vitedu probe")
+    found = read(probe, arguments, "vitedu probe")
     from ..engine.probe import format_probe
     from ..engine.probe import probe as carry_out
 

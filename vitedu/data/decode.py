@@ -30,6 +30,7 @@ import warnings
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit, limit
 
 from .sample import UnreadableImage
@@ -205,7 +206,8 @@ class _Pillow:
         self.data, self.quiet = data, warnings.catch_warnings()
 
     def __enter__(self):
-        from PIL import Image
+        with naming_extras():
+            from PIL import Image
 
         formats, pixels = _formats(), limit("VITEDU_MAX_PIXELS")
         if pixels > 2 * (Image.MAX_IMAGE_PIXELS or pixels):  # Pillow's own limit, which this one was meant to raise

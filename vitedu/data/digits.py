@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 __all__ = ["Digits", "load_digits"]
 
 
@@ -22,6 +24,7 @@ class Digits(NamedTuple):
     test_labels: np.ndarray  # (360,)
 
 
+@naming_extras()
 def load_digits() -> Digits:
     """Every fifth image (numbers 0, 5, 10, ...) is held out: fixed for ever, with no random generator to drift."""
     from sklearn import datasets

@@ -5,12 +5,15 @@ Taught in notebooks/14_pretraining.ipynb.  Shapes: `b` images of one micro-batch
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +126,9 @@ class Loader:
             worker_init_fn=_begin_worker,
         )
         try:
-            for batch in fetched:
+            with _main_left_out(self.fetch):
+                batches = iter(fetched)
+            for batch in batches:
                 if isinstance(batch, _Failure):
                     raise batch.error from _InWorkerTraceback(batch.trace)
                 yield batch
@@ -190,8 +195,6 @@ class _InWorker:
         self.fetch = fetch
 
     def __getitem__(self, positions):
-        import pickle
-
         try:
             return self.fetch[positions]
         except Exception as error:
@@ -201,6 +204,44 @@ class _InWorker:
             except Exception:  # some errors cannot travel
                 error = RuntimeError(f"{type(error).__name__}: {error}")
             return _Failure(error, trace)
+
+
+@contextmanager
+def _main_left_out(fetch):
+    """While this holds, new processes do not import the program that started them, unless they need something from it.
+
+    They would run it a second time where it has no `if __name__ == "__main__":`, and die.  No worker needs it, as long
+    as all that it is sent is defined elsewhere.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    if not _needs_main(fetch):
+        main.__spec__ = None
+        vars(main).pop("__file__", None)
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
+
+
+class _Seen(pickle.Pickler):
+    """Looks at everything that would be pickled, but not into arrays: is any of it defined in the program itself?"""
+
+    needs_main = False
+
+    def persistent_id(self, thing):
+        kind = thing if isinstance(thing, type) or callable(thing) else type(thing)
+        self.needs_main |= getattr(kind, "__module__", None) == "__main__"
+        return 0 if isinstance(thing, np.ndarray) else None
+
+
+def _needs_main(fetch) -> bool:
+    seen = _Seen(io.BytesIO())
+    try:
+        seen.dump(fetch)
+    except Exception:  # it will be said again, and better, where it is really sent
+        return True
+    return seen.needs_main
 
 
 def _as_it_is(batch):

@@ -65,7 +65,7 @@ def decode_all(source, name: str, required: bool):
     images = np.zeros((len(source), H, W, 3), np.uint8)
     labels = np.empty(len(source), np.int64)
     broken = {}
-    with tqdm(total=len(source), desc=f"decoding {name}", unit="image", disable=len(source) < 10_000) as bar:
+    with tqdm(total=len(source), desc=f"decoding {name}", unit="image", disable=len(source) < 10_000 or None) as bar:
         for start in range(0, len(source), 1000):
             samples = source.read(np.arange(start, min(start + 1000, len(source))))
             for i, sample in enumerate(samples, start):

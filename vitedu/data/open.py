@@ -18,6 +18,9 @@ import os
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import did_you_mean
+
 from . import vtab
 from .classes import one_form, renumbered
 from .hub import HUB, HubName, builder_of
@@ -47,6 +50,7 @@ def kind_of(name: str) -> str | None:
     return "tar" if name.lower().endswith(".tar.gz") else KINDS.get(os.path.splitext(name)[1].lower())
 
 
+@naming_extras()
 def open_source(
     dataset: str,
     split: str,
@@ -144,9 +148,10 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
     if slash and owner and name and "/" not in name and not dataset.startswith((".", "~")):
         name, _, config = dataset.partition(":")
         return _open_hub(HubName(name, config or None), *arguments)
+    hint = did_you_mean(dataset, ["digits", *HUB])
     raise ValueError(
-        f"data={dataset!r} is not allowed: there is no such folder (in {os.getcwd()}), and data must be a folder, a "
-        f"hub name of the form 'owner/name', or one of {', '.join(['digits', *HUB])}"
+        f"data={dataset!r} is not allowed: {hint}there is no such folder (in {os.getcwd()}), and data must be a "
+        f"folder, a hub name of the form 'owner/name', or one of {', '.join(['digits', *HUB])}"
     )
 
 

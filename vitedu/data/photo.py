@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 __all__ = ["load_photo"]
 
 
+@naming_extras()
 def load_photo(name: str = "china", size: int = 384) -> np.ndarray:
     """The middle of the photograph "china" or "flower" (427 x 640 pixels): (1, 3, size, size) in [-1, 1].
 

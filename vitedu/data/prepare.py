@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 from .memory import Arrays
 from .open import open_source
 from .order import Streamed
@@ -38,6 +40,7 @@ class Prepared(NamedTuple):
     skipped: list[str]  # a line for each image that could not be read
 
 
+@naming_extras()
 def prepare(
     dataset: str, split: str, out: str, *, size: int = 256, quality: int = 90, shard_mb: int = 256,
     streaming: bool = True, threads: int | None = None, **options,
@@ -147,7 +150,7 @@ def _write_shards(out, split, source, shrunk, manifest, shard_bytes):
     n, mean = len(source), manifest.mean
     per_shard, per_group = (int(max(1, min(n, total // mean))) for total in (shard_bytes, ROW_GROUP))
     total = -(-n // per_shard)
-    with tqdm(total=n, desc=f"preparing {split}", unit="image", disable=n < 1000) as bar:
+    with tqdm(total=n, desc=f"preparing {split}", unit="image", disable=n < 1000 or None) as bar:
         for k in range(total):
             name = f"{split}-{k:05d}-of-{total:05d}.parquet"
             path, temporary = os.path.join(out, name), os.path.join(out, f".{name}.tmp")

@@ -14,6 +14,8 @@ import math
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 __all__ = ["OPERATIONS", "RandAugment"]
 
 GREY = 128  # what empty places are filled with
@@ -186,6 +188,7 @@ def translate(x, rows: float, columns: float):
     return _affine(x, 1, 0, round(columns), 0, 1, round(rows))
 
 
+@naming_extras()
 def _affine(x, *matrix):
     """The pixel at (a x + b y + c, d x + e y + f), the nearest one, comes to (x, y); grey where there is none."""
     from PIL import Image

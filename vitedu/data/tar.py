@@ -53,7 +53,7 @@ class TarShards:
         self.remote = any(is_remote(f) for f in self.files)
         retry, left_out = retry or Retry(), LeftOut()
         parts, texts = [], {}
-        for f, file in enumerate(tqdm(self.files, "indexing tar shards", disable=len(self.files) < 20)):
+        for f, file in enumerate(tqdm(self.files, "indexing tar shards", disable=len(self.files) < 20 or None)):
             table, names = retry(lambda file=file: self._contents(file, left_out), file)
             count = len(table)
             if count:

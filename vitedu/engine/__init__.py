@@ -6,3 +6,9 @@ sees), `export.py`, `runs.py` (curves compared), `start.py` (weights to begin fr
 `storage.py` (checkpoints), `lock.py` (one run a folder), `stop.py` (signals); docs/reliability.md.  On top of it:
 `finetune.py`, and `probe.py` for frozen features.  Taught in notebooks/14_pretraining.ipynb.
 """
+
+from vitedu_numpy.extras import naming_extras
+
+with naming_extras():
+    import torch  # noqa: F401
+    import tqdm  # noqa: F401

@@ -23,8 +23,9 @@ from torch.distributed.checkpoint.state_dict import (
     set_state_dict,
 )
 
+from ..recipes.files import recipe_in
 from .manifest import checkpoint_at, has_manifest, problems, set_aside, steps_in, steps_set_aside
-from .run_folder import changes, check_classes, read_classes, recipe_in
+from .run_folder import changes, check_classes, read_classes
 from .storage import Planner, Reader, Writer, read_metadata
 
 __all__ = ["CheckpointError", "Checkpoints"]

@@ -35,6 +35,11 @@ class World:
         """True for the one process that prints and writes files."""
         return self.rank == 0
 
+    @property
+    def exact(self) -> torch.dtype:
+        """In which sums over images are kept: float64, but where the device has none (a Mac's GPU)."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum over all processes, on all of them."""
         if self.size > 1:
@@ -61,10 +66,15 @@ def processes(run):
     has_gpu = torch.cuda.is_available()
     if run.device == "cuda" and not has_gpu:
         raise ValueError("device='cuda' is not allowed here: PyTorch finds no GPU; device must be 'auto' or 'cpu'")
-    use_gpu = has_gpu and run.device != "cpu"
+    if run.device == "mps":
+        if not torch.backends.mps.is_available():
+            raise ValueError("device='mps' is not allowed here: PyTorch finds no GPU of Apple's; take 'auto' or 'cpu'")
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise ValueError("device='mps' is not allowed for several processes: a Mac has one GPU; start one process")
+    use_gpu = has_gpu and run.device in ("auto", "cuda")
     if run.threads is not None:
         torch.set_num_threads(run.threads)
-    device = torch.device("cpu")
+    device = torch.device("mps" if run.device == "mps" else "cpu")
     if use_gpu:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(device)

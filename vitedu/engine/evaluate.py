@@ -58,13 +58,13 @@ def _evaluating(net):
 
 def evaluate_run(net, objective, source, transform, world, run, autocast, batch_size=512) -> dict[str, float]:
     """{"eval_loss", "eval_accuracy"} over all images of `source` that can be read, each counted once."""
-    sums = torch.zeros(2, dtype=torch.float64, device=world.device)  # read once, at the end: a GPU need not wait
+    sums = torch.zeros(2, dtype=world.exact, device=world.device)  # read once, at the end: a GPU need not wait
     images = 0
     with _evaluating(net):
         for batch in _batches(source, np.arange(len(source)), transform, world, run, batch_size):
             with autocast():
                 loss, right = objective(net, batch, step=0, train=False)
-            sums += torch.stack([loss.double(), right.double()])
+            sums += torch.stack([loss.to(world.exact), right.to(world.exact)])
             images += int(batch.valid.sum())
     count, (loss, right) = world.count(images), world.sum(sums).tolist()
     if count == 0:
@@ -86,7 +86,7 @@ def evaluate_scores(net, judge, source, ids, transform, world, run, autocast, dt
             valid = batch.valid.to(world.device)
             with autocast():
                 logits = net(as_floats(batch.images, world.device, dtype))
-            logits, labels = logits.double()[valid], batch.labels.to(world.device)[valid]
+            logits, labels = logits.to(world.exact)[valid], batch.labels.to(world.device)[valid]
             if not torch.isfinite(logits).all():
                 raise FloatingPointError("the model gives NaN or infinity for an image; its weights are broken")
             for metric, right in judge(logits, labels).items():

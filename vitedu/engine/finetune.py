@@ -58,7 +58,8 @@ def recipe_for(tuning, start: str, data: str | None = None):
     dataset, part = data or tuning.data.dataset, tuning.data
     if not dataset:
         raise ValueError(f"data='' is not allowed: recipe {tuning.name!r} names no data set; give a name or a folder")
-    source = open_source(dataset, part.train_split, streaming=part.streaming, in_memory=False)
+    columns = {"image_column": part.image_column, "label_column": part.label_column}
+    source = open_source(dataset, part.train_split, streaming=part.streaming, in_memory=False, **columns)
     num_images = min(len(source), part.train_images or len(source))
     classes = tuning.num_classes or source.num_classes
     if classes is None:

@@ -14,7 +14,7 @@ import time
 import torch
 
 from ..accounting.formulas import macs_by_part
-from ..plan.gpus import GPUS, gpu_named
+from ..plan.gpus import gpu_named, known_gpus
 
 __all__ = ["flops_per_image", "measure_peak", "peak_flops"]
 
@@ -26,16 +26,19 @@ def flops_per_image(recipe) -> float:
     return 6 * sum(macs_by_part(recipe.model, shortcut=recipe.objective == "classify").values())
 
 
-def peak_flops(device, precision: str) -> tuple[float, str]:
-    """(FLOP/s of one process's device at best, where that number comes from)."""
+def peak_flops(device, precision: str, given: float | None = None) -> tuple[float, str]:
+    """(FLOP/s of one process's device at best, where that number comes from).     given: `run.gpu_flops`"""
+    if given is not None:
+        return given, "gpu_flops says so"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     known = gpu_named(name)
     if known is not None:
-        sheet = {"bf16": GPUS[known].bf16 if GPUS[known].has_bf16 else None, "float32": GPUS[known].float32}
+        card = known_gpus()[known]
+        sheet = {"bf16": card.bf16 if card.has_bf16 else None, "float32": card.float32}
         if sheet.get(precision) is not None:
             return 1e12 * sheet[precision], f"data sheet of {known}"
     found = measure_peak(device, precision)
-    on = f"{torch.get_num_threads()} threads of the CPU" if device.type == "cpu" else name
+    on = f"{torch.get_num_threads()} threads of the CPU" if device.type == "cpu" else name or device.type
     return found, f"measured on {on} with a matrix product"
 
 
@@ -48,7 +51,7 @@ def measure_peak(device, precision: str, seconds: float = 0.05) -> float:
         start = time.perf_counter()
         a @ a
         if device.type != "cpu":
-            torch.cuda.synchronize(device)
+            getattr(torch, device.type).synchronize()  # torch.cuda, torch.mps
         if end is None:  # the first one prepares
             end = time.perf_counter() + seconds
             quickest = time.perf_counter() - start

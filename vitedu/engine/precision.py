@@ -43,6 +43,8 @@ def _decide(folder, recipe, device) -> tuple[str, str]:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16", "this GPU has bfloat16"
         return "float32", "this GPU has no bfloat16"
+    if device.type == "mps":
+        return "float32", "bfloat16 on a Mac's GPU has not been tried; --run.precision bf16 takes it"
     half, single = (seconds_per_product(recipe.model, half) for half in (True, False))
     what = f"a step's products take {1000 * half:.1f} ms in bfloat16, {1000 * single:.1f} ms in float32"
     return ("bf16" if half < GAIN * single else "float32"), f"here {what}"

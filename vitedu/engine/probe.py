@@ -32,6 +32,8 @@ def probe(
     eval_split: str = "test",
     train_images: int | None = None,
     image_size: int | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
     shots=(1, 5, 10),
     seeds=(0, 1, 2),
     neighbors=(20,),
@@ -43,15 +45,17 @@ def probe(
     of `start` reads.
 
     start: as `from_pretrained` takes it, or a run's folder; data: a hub name or a folder; images are resized to the
-    model's square.  neighbors: how many vote, see `transfer/knn.py`; linear: logistic regression on all training
+    model's square; image_column, label_column: of a table, as in `open_source`.
+    neighbors: how many vote, see `transfer/knn.py`; linear: logistic regression on all training
     images, its strength chosen on a tenth of them.  out: a .json file for the numbers.  Raises ValueError where a class
     has too few images, or the labels are not known beforehand.
     """
     run = run or Execution()
     recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:
-        source = open_source(data, train_split, train_images=train_images)
-        sources = source, open_source(data, eval_split, class_names=source.class_names)  # one list for both
+        opened = partial(open_source, data, image_column=image_column, label_column=label_column)
+        source = opened(train_split, train_images=train_images)
+        sources = source, opened(eval_split, class_names=source.class_names)  # one list for both
         labels, truth = check_labels(*sources)
         # The number of classes is for a file without a head; which head there is has no say in what it reads.
         model = from_pretrained(weights_at(start), sources[0].num_classes, image_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ from vitedu_numpy.weights.files import replacing
 
 __all__ = ["Report", "read_metrics"]
 
+EVERY = 60.0  # seconds between two lines of a log
+
 
 class Report:
     """Writes one line of JSON per report to `metrics.jsonl`, and to TensorBoard where that is installed.
 
+    On a terminal a bar moves; elsewhere a line is printed at most once a minute, at the first report and at the last.
     peak: images/s of all processes at their best (`peak.py`); mfu is the part of it that is reached.
     On resume the lines after the checkpoint's step are taken away: those steps will be done again.
     """
@@ -36,7 +40,11 @@ class Report:
             Path(temporary).write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self.file = open(path, "a", encoding="utf-8")  # open as long as the run
         self.board = _tensorboard(self.folder / "tensorboard", start)
-        self.bar = tqdm(total=steps, initial=start, desc="training", unit="step", dynamic_ncols=True, mininterval=1.0)
+        # disable=None: where nobody sees a bar move, in a log file, there is a line now and then in its place
+        self.bar = tqdm(
+            total=steps, initial=start, desc="training", unit="step", dynamic_ncols=True, mininterval=1.0, disable=None
+        )
+        self.said, self.steps = -math.inf, steps
 
     def step(self) -> None:
         """One more step is done."""
@@ -54,10 +62,14 @@ class Report:
             speed = images / max(now - self.last_time, 1e-9)
             values["images_per_second"], values["mfu"] = round(speed, 1), float(f"{speed / self.peak:.3g}")
             self.last_step = step
-            self.bar.set_postfix_str(
+            now_is = (
                 f"loss {values['loss']:.3f}, lr {values['learning_rate']:.2e}, "
                 f"{values['images_per_second']:.0f} images/s, MFU {values['mfu']:.1%}"
             )
+            self.bar.set_postfix_str(now_is)
+            if self.bar.disable and (now - self.said >= EVERY or step == self.steps):
+                self.say(f"step {step} of {self.steps}: {now_is}")
+                self.said = now
         self.last_time = now
         line = {"step": step, "images": step * self.batch_size, "seconds": round(self.seconds, 1), **values}
         self.file.write(json.dumps(line) + "\n")
@@ -71,6 +83,7 @@ class Report:
         """Print a line above the bar."""
         if self.active:
             self.bar.write(text)
+            sys.stdout.flush()  # a log that is read while it grows
 
     def close(self) -> None:
         for thing in (self.bar, self.file, self.board):

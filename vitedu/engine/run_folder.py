@@ -20,20 +20,19 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
 from vitedu_numpy.weights.files import replacing
 
-from ..recipes import DataRecipe, Execution, Notes, Recipe, flatten
+from ..recipes import Recipe, flatten
+from ..recipes.files import recipe_in
 from ..weights.safe import read_json
 from .manifest import checkpoint_at, problems, steps_in
 
 __all__ = [
     *("changes", "check_classes", "open_run", "place_of_recipe", "read_classes", "read_precision", "read_recipe"),
-    *("recipe_in", "versions", "write_json"),
+    *("versions", "write_json"),
 ]
 
 _PACKAGES = ("vitedu", "torch", "numpy", "datasets", "pyarrow", "pillow", "simplejpeg", "opencv-python-headless")
-_MODELS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig)}
 
 
 def open_run(
@@ -118,14 +117,6 @@ def read_recipe(folder) -> tuple[Recipe, int]:
         has_copy = any((path.parent / "checkpoints").glob("step_*/recipe.json"))
         advice = "; remove it, and it is restored from the newest checkpoint" if has_copy else ""
         raise ValueError(f"{path} does not hold the recipe of a run: {error}{advice}") from error
-
-
-def recipe_in(record) -> tuple[Recipe, int]:
-    """(recipe, number of training images) of what stands in a recipe.json.  Raises ValueError, TypeError, KeyError."""
-    parts = dict(record["recipe"])
-    kinds = {"model": _MODELS[record["model_kind"]], "data": DataRecipe, "notes": Notes, "run": Execution}
-    parts |= {name: kind(**parts[name]) for name, kind in kinds.items()}
-    return Recipe(**parts), int(record["num_images"])
 
 
 def read_classes(folder) -> list[str] | None:

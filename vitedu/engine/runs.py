@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.weights.files import replacing
 
 from ..recipes import flatten
@@ -132,6 +133,7 @@ def write_csv(run, path) -> None:
             table.writerow([f"{value:.5g}" if isinstance(value, float) else value for value in values])
 
 
+@naming_extras()
 def draw(runs, path) -> None:
     """Loss, accuracy on held-out images and learning rate of all runs, as a picture."""
     from matplotlib.figure import Figure  # and not pyplot, which would change how a notebook draws

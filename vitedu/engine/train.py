@@ -19,6 +19,7 @@ from ..data.loader import Loader
 from ..data.open import open_source
 from ..data.order import Shuffled, Streamed
 from ..data.transforms import evaluation_transform, training_transform
+from ..recipes.recipe import check_shares
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import parallelise, processes, sync_gradients
@@ -46,6 +47,8 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
     finite, CheckpointError where a checkpoint cannot be written or read, LockedError where another process has the
     folder.  All checkpoints written by then stay.  SIGTERM, SIGUSR1 and Ctrl-C: see `stop.py`.
     """
+    if not str(out):
+        raise ValueError("out='' is not allowed; out must be a folder ('.' for the one you are in)")
     run, out = recipe.run, Path(out)
     with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
         # ---- data ------------------------------------------------------------------------------------------------
@@ -54,7 +57,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
-        check_classes(recipe, train_source, dataset)
+        check_classes(recipe, train_source, dataset, world.size)
         if run.few_shot_every:
             check_labels(train_source, eval_source)
 
@@ -74,7 +77,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
 
         # ---- go on where the last checkpoint ended ------------------------------------------------------------------
         # ... and how fast that could be at best; the first process alone reports it.
-        peak, source = peak_flops(world.device, precision) if world.is_first else (1.0, "")
+        peak, source = peak_flops(world.device, precision, run.gpu_flops) if world.is_first else (1.0, "")
         facts = {"precision": f"{precision}: {why}", "peak": f"{peak / 1e12:.4g} TFLOP/s a process: {source}"}
         classes = one_form(train_source.class_names) if recipe.objective == "classify" else None
         lock.take()
@@ -98,10 +101,6 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
             batch_size=recipe.batch_size, steps=total_steps, start=start, micro_batch=run.micro_batch,
             rank=world.rank, world=world.size, workers=run.workers, pin_memory=world.device.type == "cuda",
         )  # fmt: skip
-        if recipe.data.mixup and (loader.share % 2 or loader.micro_batch % 2):
-            raise ValueError(
-                f"micro_batch={run.micro_batch} is not allowed: mixup takes images in pairs; use even parts"
-            )
         evaluate = partial(
             evaluate_all, recipe, net, model, average, objective, train_source, eval_source,
             evaluation_transform(recipe.data, shape), stop.world, autocast, dtype, report, total_steps,
@@ -116,7 +115,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
                 count = stop.count(sum(int(batch.valid.sum()) for batch in micro_batches))
                 if count == 0:
                     raise ValueError(f"not one image of step {step} could be read: {micro_batches[0].problems[:1]}")
-                sums = torch.zeros(2, dtype=torch.float64, device=world.device)
+                sums = torch.zeros(2, dtype=world.exact, device=world.device)
                 optimizer.zero_grad()
                 for i, batch in enumerate(micro_batches):
                     torch.manual_seed(noise_seed(recipe.seed, step, world.rank, i))  # dropout
@@ -125,7 +124,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
                             loss, right = objective(net, batch, step)
                         # Gradients are *averaged* over processes; times their number, the sum over all images is left.
                         (loss * (world.size / count)).backward()
-                    sums += torch.stack([loss.detach().double(), right.double()])
+                    sums += torch.stack([loss.detach().to(world.exact), right.to(world.exact)])
                 norm = clip_gradients(model, recipe.clip_norm)
                 optimizer.step()
                 average.update(model)
@@ -167,7 +166,8 @@ def open_data(recipe, dataset: str):
     """(training source, evaluation source or None) of a `DataRecipe`."""
     if not dataset:
         raise ValueError("data='' is not allowed: this recipe names no data set; give a hub name or a folder")
-    opened = partial(open_source, dataset, streaming=recipe.streaming)
+    columns = {"image_column": recipe.image_column, "label_column": recipe.label_column}
+    opened = partial(open_source, dataset, streaming=recipe.streaming, **columns)
     training = opened(recipe.train_split, hold_out=recipe.hold_out, part="train", train_images=recipe.train_images)
     names = training.class_names  # of this split: they number the classes of every other
     if recipe.hold_out:
@@ -187,16 +187,15 @@ def draw_curves(out: Path) -> None:
         print(f"no picture of the curves: {error}", flush=True)
 
 
-def check_classes(recipe, source, dataset) -> None:
-    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash."""
+def check_classes(recipe, source, dataset, world: int) -> None:
+    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash.
+
+    And for a batch that so many processes cannot share, as `vitedu plan` does.
+    """
+    check_shares(recipe, world, len(source))
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")
-    if recipe.start is not None and len(source) < recipe.batch_size:
-        raise ValueError(
-            f"batch_size={recipe.batch_size} is not allowed: {dataset!r} has {len(source)} images to train on, and one "
-            f"would come twice in a batch; batch_size must not be larger"
-        )
 
 
 def make_order(source, recipe):

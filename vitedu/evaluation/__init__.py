@@ -5,6 +5,10 @@
 those of VTAB-1k.
 """
 
+from vitedu_numpy.extras import naming_extras
+
+with naming_extras():
+    import torch  # noqa: F401
 from ..data.vtab import TASKS, vtab_order
 from .cell import evaluate_cell, standard_error
 from .load import load

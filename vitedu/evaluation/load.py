@@ -6,6 +6,8 @@ import logging
 import os
 from types import MethodType
 
+from vitedu_numpy.contract import checked
+
 from ..models.pretrained import about_pretrained, from_pretrained
 from .predict import predict
 from .transform import Transform
@@ -15,6 +17,7 @@ __all__ = ["load"]
 _log = logging.getLogger(__name__)
 
 
+@checked
 def load(path_or_id):
     """The model of a file, a run's folder or a name, ready to be asked: `load("vit_cifar10").predict("photo.jpg")`.
 

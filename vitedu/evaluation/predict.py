@@ -54,7 +54,7 @@ def predict(model, images, top: int = 5):
 
 def _of_one(model, image, top, weight):
     logits = model(model.transform(image)[None].to(weight.device, weight.dtype))[0]
-    p, k = logits.double().softmax(-1).cpu().sort(descending=True, stable=True)
+    p, k = logits.cpu().double().softmax(-1).sort(descending=True, stable=True)
     p, k = p[:top].tolist(), k[:top].tolist()
     path = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
     return Prediction(tuple(class_name(model.classes, i) for i in k), tuple(p), tuple(k), path)

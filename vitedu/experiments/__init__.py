@@ -4,6 +4,8 @@
 file with an `Experiment` in it, and a line in the list below.
 """
 
+from vitedu_numpy.validate import did_you_mean
+
 from .ablations import ABLATIONS
 from .cifar_size import CIFAR_SIZE, CIFAR_SIZE_RATES
 from .data_size import DATA_SIZE, DATA_SIZE_RATES
@@ -28,5 +30,6 @@ def list_experiments() -> list[str]:
 def get_experiment(name: str) -> Experiment:
     """An experiment by its name.  Raises ValueError for a name that is none."""
     if name not in _EXPERIMENTS:
-        raise ValueError(f"name={name!r} is not an experiment; there are {', '.join(_EXPERIMENTS)}")
+        hint = did_you_mean(name, _EXPERIMENTS)
+        raise ValueError(f"name={name!r} is not an experiment; {hint}there are {', '.join(_EXPERIMENTS)}")
     return _EXPERIMENTS[name]

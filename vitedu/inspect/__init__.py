@@ -3,6 +3,7 @@
 All read one record, of either package: `record = {}; model(images, record)`.  `vitedu.show` draws what they return.
 """
 
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.inspect.cka import cka_matrix, layer_features, linear_cka
 from vitedu_numpy.inspect.filters import filter_components
 from vitedu_numpy.inspect.lens import logit_lens, token_lens
@@ -18,6 +19,8 @@ from vitedu_numpy.inspect.maps import (
 from vitedu_numpy.inspect.recorded import Layout, Only, as_array, layout, on_grid
 from vitedu_numpy.inspect.similarity import position_similarity, position_vectors
 
+with naming_extras():
+    import torch  # noqa: F401
 from .gradient import attention_gradients
 from .switch import without_heads
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.contract import checked
 from vitedu_numpy.inspect.parts import check_class, vit_of
 from vitedu_numpy.inspect.recorded import as_array, block_keys, blocks
 
 __all__ = ["attention_gradients"]
 
 
+@checked
 def attention_gradients(model, images, target) -> list:
     """dA of every block, first block first: how much the logit of class `target` grows with each attention weight.
 
@@ -23,7 +25,7 @@ def attention_gradients(model, images, target) -> list:
     Raises TypeError for a model without attention (BiT), ValueError for an unknown class.
     """
     check_class(target, vit_of(model).config)
-    record = {}
+    images, record = model.check_images(images), {}
     with torch.enable_grad():
         logits = model(images.detach().clone().requires_grad_(), record)  # a way back, also through frozen parameters
     values = blocks(record, "attention/v")  # each (B, h, T, Dh)

@@ -67,14 +67,16 @@ def check_mask(mask) -> None:
         raise ValueError(f"mask is False in all of row {row}; every token must be allowed to ask at least one")
 
 
+@shaped
 def split_heads(x, heads):
-    """(B, T, D) -> (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
+    """x (B, T, D)  ->  (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
     B, T, D = x.shape
     return x.reshape(B, T, heads, D // heads).transpose(1, 2)
 
 
+@shaped
 def merge_heads(x):
-    """(B, h, T, Dh) -> (B, T, D): the heads' outputs side by side again."""
+    """x (B, h, T, Dh)  ->  (B, T, D): the heads' outputs side by side again."""
     B, h, T, Dh = x.shape
     return x.transpose(1, 2).reshape(B, T, h * Dh)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.validate import check_momentum
+
 from ..module import Module, shaped
 
 __all__ = ["Dropout", "StochasticDepth", "dropout", "dropout_mask"]
@@ -36,8 +38,7 @@ class Dropout(Module):
 
     def __init__(self, rate: float):
         super().__init__()
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate!r} is not allowed; rate must be in [0, 1)")
+        check_momentum(rate=rate)
         self.rate = rate
         self.mask = None
 

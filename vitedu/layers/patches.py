@@ -33,8 +33,9 @@ def patchify(images, patch_size):
     return x.reshape(B, gh * gw, C * P * P)
 
 
+@shaped
 def unpatchify(patches, image_shape, patch_size):
-    """The inverse of `patchify`.     patches (B, N, C P P)  ->  (B, C, H, W) = image_shape"""
+    """The inverse of `patchify`.     patches (..., C P P)  ->  (B, C, H, W) = image_shape"""
     B, C, H, W = image_shape
     P, gh, gw = patch_size, H // patch_size, W // patch_size
     x = patches.reshape(B, gh, gw, C, P, P)

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vitedu_numpy.config import ViTConfig
+
 from ..init import normal
-from ..module import Identity, Module, shaped
+from ..module import Identity, Module, checked, shaped
 from .patches import PositionEmbedding
 
 __all__ = [
@@ -49,6 +51,7 @@ class PositionEmbedding2D(Module):
         return x + table
 
 
+@checked
 def sincos_2d(grid, width):
     """Fixed positions: [sin(x w), cos(x w), sin(y w), cos(y w)], D/4 frequencies w from 1 down to 1/10000.
 
@@ -102,7 +105,8 @@ class RelativePosition(Module):
         return relative_scores(q, self.R)
 
 
-def make_positions(config, rng, where):
+@checked
+def make_positions(config: ViTConfig, rng, where):
     """The position embedding that `config` wants at `where` ("stem", "every" or "shared").
 
     Where it wants none: `Identity` at the stem, so that there is something to call, None in the blocks.

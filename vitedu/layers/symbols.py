@@ -14,7 +14,8 @@ from torch import nn
 from vitedu_numpy.record import note
 
 from ..init import normal
-from ..module import Module, shaped
+from ..module import Module, checked, shaped
+from ..tensors import as_tensor
 from .dropout import Dropout
 
 __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]
@@ -27,6 +28,7 @@ def embed(weight, ids):
     return scale * F.embedding(ids.long(), weight)  # (B, T, D)
 
 
+@checked
 def sinusoid(length, width, dtype=torch.float32):
     """Fixed positions: PE[t, 2i] = sin(t w_i), PE[t, 2i + 1] = cos(t w_i), w_i = 10000^(-2i / D).     -> (T, D)
 
@@ -60,11 +62,13 @@ class Embedding(Module):
 # ---- masks: True where a token may be asked --------------------------------------------------------------------
 
 
+@checked
 def causal_mask(length):
     """Token t may ask the tokens 0 ... t: itself and those before it.     -> (T, T)"""
     return torch.ones(length, length, dtype=torch.bool).tril()
 
 
+@shaped
 def padding_mask(ids, pad):
     """Nobody may ask a `pad`.     ids (B, S)  ->  (B, 1, 1, S), for all heads and all tokens that ask"""
     return (ids != pad)[:, None, None, :]
@@ -72,7 +76,7 @@ def padding_mask(ids, pad):
 
 def check_symbols(ids, name, vocabulary, max_length=None) -> torch.Tensor:
     """Refuse what an index would silently get wrong: `ids` must be integers (B, T) in 0 ... vocabulary - 1."""
-    ids = torch.as_tensor(ids)
+    ids = as_tensor(ids, name)
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
         raise TypeError(f"{name} has dtype {ids.dtype}; expected integers 0..{vocabulary - 1}")
     if ids.ndim != 2 or ids.shape[1] == 0:

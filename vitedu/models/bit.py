@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from vitedu_numpy.config import BiTConfig
 from vitedu_numpy.record import noted, scope
 
 from ..layers.conv import FrugalStdConv
@@ -95,7 +96,7 @@ class BiT(Model):
     None for PyTorch's own generator).  `logits = model(images)`, then `loss.backward()`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config: BiTConfig, rng=None):
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         c, self.config = config, config

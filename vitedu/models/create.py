@@ -8,6 +8,7 @@ from __future__ import annotations
 from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
 from vitedu_numpy.models.names import named_config
 
+from ..module import checked
 from .bit import BiT
 from .efficientnet import EfficientNet
 from .hybrid import Hybrid
@@ -16,6 +17,7 @@ from .vit import ViT
 __all__ = ["build", "create_model"]
 
 
+@checked
 def build(config, rng=None):
     """The model that `config` describes: `ViT`, `Hybrid`, `BiT` or `EfficientNet`."""
     kinds = {ViTConfig: ViT, HybridConfig: Hybrid, BiTConfig: BiT, EfficientNetConfig: EfficientNet}
@@ -25,6 +27,7 @@ def build(config, rng=None):
     return kind(config, rng)
 
 
+@checked
 def create_model(name: str, num_classes: int | None = None, image_size=None, rng=None, **overrides):
     """Build a named model: `create_model("vit_b16", num_classes=10, image_size=384, dropout=0.1)`.
 

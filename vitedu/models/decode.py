@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from ..layers.symbols import check_symbols
+from ..module import checked
 
 __all__ = ["greedy_decode"]
 
 
 @torch.no_grad()
+@checked
 def greedy_decode(model, source, start, stop, max_length):
     """Take the most probable next symbol, again and again.     source (B, S)  ->  target (B, T), T <= max_length
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.config import EfficientNetConfig
 from vitedu_numpy.record import note, noted, scope
 
 from ..layers.batchnorm import BatchNorm
@@ -73,7 +74,7 @@ class EfficientNet(Model):
     running averages.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config: EfficientNetConfig, rng=None):
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         c, self.config = config, config

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import nn
 
+from vitedu_numpy.config import HybridConfig
 from vitedu_numpy.record import noted, scope
 
 from ..layers.conv import FrugalStdConv
@@ -99,7 +100,7 @@ class Hybrid(Model):
     or None for PyTorch's own generator).  `logits = model(images)`, then `loss.backward()`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config: HybridConfig, rng=None):
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         self.config = config

@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vitedu_numpy.models.corruption import SIDE, Corruption, num_outputs
+from vitedu_numpy.config import ViTConfig
+from vitedu_numpy.models.corruption import SIDE, Corruption, check_corruption, num_outputs
 from vitedu_numpy.models.corruption import choose_corruption as draw_corruption
 from vitedu_numpy.record import note
 
 from ..layers.linear import Linear
 from ..layers.patches import patchify
-from ..module import Module
+from ..module import Module, shaped
 from .vit import ViT
 
 __all__ = [
@@ -38,6 +39,7 @@ def choose_corruption(rngs, num_patches, rate=0.5) -> Corruption:
 
 def _check_corruption(corruption, B, N, device=None) -> Corruption:
     """Refuse what an index would silently get wrong."""
+    check_corruption(corruption)
     patches, sources = (torch.as_tensor(numbers, device=device) for numbers in corruption)
     for name, numbers, last in (("patches", patches, N - 1), ("sources", sources, N)):
         if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
@@ -53,6 +55,7 @@ def _check_corruption(corruption, B, N, device=None) -> Corruption:
     return Corruption(patches.long(), sources.long())
 
 
+@shaped
 def corrupt(x, mask_token, patches, sources):
     """Put other embeddings in the place of the corrupted ones.     x (B, N, D)   mask_token (D,)   ->   (B, N, D)
 
@@ -68,8 +71,11 @@ def corrupt(x, mask_token, patches, sources):
 # ---- what is to be guessed ----------------------------------------------------------------------------------------
 
 
+@shaped
 def mean_color_target(images, patch_size):
-    """The mean colour of every patch, rounded down to 3 bits per channel: 64 r + 8 g + b.     (B, C, H, W) -> (B, N)
+    """The mean colour of every patch, rounded down to 3 bits per channel: 64 r + 8 g + b.
+
+    images (B, C, H, W)  ->  (B, N)
 
     images: bytes, or floats in [-1, 1], which are turned back into bytes first; then all is exact.  A channel's level
     is floor(mean / 32), 0 ... 7.  Raises as `to_bytes` does.
@@ -82,8 +88,9 @@ def mean_color_target(images, patch_size):
     return (levels * 8 ** torch.arange(C, device=images.device).flip(0)).sum(dim=-1)  # (B, N)
 
 
+@shaped
 def downsized_target(images, patch_size):
-    """Every patch as 4 x 4 colours of 3 bits per channel, row by row.     (B, C, H, W)  ->  (B, N, 16)
+    """Every patch as 4 x 4 colours of 3 bits per channel, row by row.     images (B, C, H, W)  ->  (B, N, 16)
 
     Each is the mean colour of (P / 4)^2 pixels.  Raises ValueError when 4 does not divide P.
     """
@@ -95,15 +102,17 @@ def downsized_target(images, patch_size):
     return patchify(colors, SIDE)  # (B, N, 16)
 
 
+@shaped
 def patch_target(images, patch_size):
-    """The pixels themselves, in [-1, 1].     (B, C, H, W)  ->  (B, N, C P P)"""
+    """The pixels themselves, in [-1, 1].     images (B, C, H, W)  ->  (B, N, C P P)"""
     _check_pixels(images)
     pixels = images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
     return patchify(pixels, patch_size)
 
 
+@shaped
 def masked_target(images, corruption, patch_size, target="mean_color"):
-    """What a model should have said of the corrupted patches.
+    """What a model should have said of the corrupted patches.     images (B, C, H, W)
 
     target "mean_color" -> (B, m) integers, "downsized" -> (B, m, 16) integers, "l2" -> (B, m, C P P) floats.
     """
@@ -165,6 +174,10 @@ def masked_patch_accuracy(predictions, targets):
 
 
 def _check_prediction(predictions, targets):
+    if not isinstance(targets, torch.Tensor) or targets.is_complex() or targets.ndim < 2:
+        raise TypeError(f"targets is {str(targets)[:80]}; expected a tensor (B, m, ...), what `masked_target` gives")
+    if not isinstance(predictions, torch.Tensor) or predictions.is_complex():
+        raise TypeError(f"predictions is {str(predictions)[:80]}; expected a tensor (B, m, outputs) of numbers")
     guesses = targets.numel() // max(1, targets.shape[0] * targets.shape[1])  # numbers per patch
     pixels = targets.is_floating_point()
     fits = predictions.ndim == 3 and predictions.shape[:2] == targets.shape[:2]
@@ -188,7 +201,7 @@ class MaskedPatchViT(Module):
     `vit` has no classification head (and no pre-logits layer): nothing would teach it.  `classifier()` gives it one.
     """
 
-    def __init__(self, config, rng=None, target="mean_color"):
+    def __init__(self, config: ViTConfig, rng=None, target="mean_color"):
         outputs = num_outputs(target, config.channels, config.patch_size)
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng

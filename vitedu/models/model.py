@@ -8,6 +8,7 @@ from vitedu_numpy.validate import check_range
 from vitedu_numpy.weights.loading import load_npz, save_npz
 
 from ..module import Module
+from ..tensors import as_tensor
 
 __all__ = ["Model", "check_images"]
 
@@ -26,7 +27,7 @@ class Model(Module):
 
 def check_images(images, channels, image_hw=None) -> torch.Tensor:
     """Refuse what a model would silently get wrong.  image_hw: (H, W), None for images of any size."""
-    images = torch.as_tensor(images)
+    images = as_tensor(images, "images")
     if not images.is_floating_point():
         raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
     wanted = f"C = {channels}" if image_hw is None else f"(C, H, W) = {(channels, *image_hw)}"

@@ -18,12 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
+from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import did_you_mean
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.contents import check_image
 from vitedu_numpy.weights.files import pickle_refused, read_texts
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 from vitedu_numpy.weights.wrappers import unwrapped
 
+from ..module import checked
 from ..weights.folding import fold_normalization, has_layer_scale, refuse_other_parts
 from ..weights.huggingface import (
     file_names,
@@ -59,6 +62,7 @@ _OUR_NAMES = {"patch_embedding.weight", "root.weight", "backbone.root.weight", "
 _PREPROCESSOR, _PROCESSOR = "preprocessor_config.json", "processor_config.json"
 
 
+@checked
 def from_pretrained(
     path_or_id,
     num_classes=None,
@@ -316,9 +320,10 @@ def _locate(path_or_id) -> str:
     is_path = name.endswith((".npz", ".safetensors", *PICKLES)) or name.startswith((".", "/", "~"))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not is_path:
         return _fetch_from_hub(name)
+    hint = did_you_mean(name, [*SHIPPED, "ViT-B_16", "ViT-B_32", "ViT-L_16", "ViT-L_32", "ViT-H_14"])
     raise FileNotFoundError(
-        f"path_or_id={name!r} is no file or folder here; expected one, or a name such as 'ViT-B_16', 'BiT-M-R50x1' or "
-        f"'google/vit-base-patch16-224'"
+        f"path_or_id={name!r} is no file or folder here; {hint}expected one, or a name such as 'ViT-B_16', "
+        f"'BiT-M-R50x1' or 'google/vit-base-patch16-224'"
     )
 
 
@@ -345,10 +350,10 @@ def _fetch_released(name, url) -> str:
 
 
 def _fetch_from_hub(name) -> str:
-    try:
+    with naming_extras():
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
-
+    try:
         path = hf_hub_download(name, "config.json")
         try:
             hf_hub_download(name, WEIGHTS)

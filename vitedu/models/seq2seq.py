@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.config import TransformerConfig
 from vitedu_numpy.record import note, scope
 
 from ..layers.layernorm import LayerNorm
@@ -76,7 +77,7 @@ class Transformer(Module):
     `logits = model(source, target)`, then `loss.backward()`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config: TransformerConfig, rng=None):
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         c, self.config = config, config

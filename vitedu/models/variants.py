@@ -11,10 +11,13 @@ from __future__ import annotations
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from vitedu_numpy.config import ViTConfig
+
 from ..layers.attention_variants import GeneralAttention, make_attention
 from ..layers.dropout import Dropout, StochasticDepth
 from ..layers.mlp import FrugalMLP
 from ..layers.positions import RelativePosition, make_positions
+from ..module import checked
 from .encoder import Block, Encoder, LastBlock
 
 __all__ = ["DroppedAttention", "DroppedMLP", "FrugalEncoder", "PositionedBlock", "make_block", "make_encoder"]
@@ -90,7 +93,8 @@ class FrugalEncoder(Encoder):
         return self.norm(checkpoint(last, z, None, None, True, use_reentrant=False))
 
 
-def make_block(config, rng=None, stochastic_depth=0.0, last=False, shared=None):
+@checked
+def make_block(config: ViTConfig, rng=None, stochastic_depth=0.0, last=False, shared=None):
     """The block that `config` describes.  shared: positions of all blocks together, lent by the encoder.
 
     stochastic_depth: the rate at which each of the two branches is dropped; last: may leave out all tokens but one.
@@ -116,7 +120,8 @@ def make_block(config, rng=None, stochastic_depth=0.0, last=False, shared=None):
     return block
 
 
-def make_encoder(config, rng=None):
+@checked
+def make_encoder(config: ViTConfig, rng=None):
     """The encoder that `config` describes; with shared positions it has a `position_embedding`.
 
     Stochastic depth's rate rises evenly, from 0 in the first (or only) block to `config.stochastic_depth` in the last.

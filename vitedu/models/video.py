@@ -12,7 +12,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.config import VideoViTConfig
 from vitedu_numpy.record import note, scope
+from vitedu_numpy.validate import check_range
 
 from ..layers.attention import MultiHeadAttention
 from ..layers.layernorm import LayerNorm
@@ -21,16 +23,18 @@ from ..layers.mlp import MLP
 from ..layers.patches import ClassToken, PositionEmbedding
 from ..layers.spacetime import SpaceAttention, TimeAttention
 from ..layers.tubelets import SpacePosition, TubeletEmbedding
-from ..module import Identity, Module
+from ..module import Identity, Module, checked
+from ..tensors import as_tensor
 from .encoder import Block, Encoder
 from .vit import ReadMean, ReadToken
 
 __all__ = ["FactorisedBlock", "VideoViT", "check_videos", "make_video_block", "make_video_positions"]
 
 
-def check_videos(videos, config) -> torch.Tensor:
+@checked
+def check_videos(videos, config: VideoViTConfig) -> torch.Tensor:
     """Refuse what a model would silently get wrong.     videos (B, F, C, H, W), floats in [-1, 1]"""
-    videos = torch.as_tensor(videos)
+    videos = as_tensor(videos, "videos")
     if not videos.is_floating_point():
         raise TypeError(f"videos has dtype {videos.dtype}; expected floats in [-1, 1] (for bytes: videos / 127.5 - 1)")
     wanted = (config.frames, config.channels, *config.image_hw)
@@ -39,8 +43,8 @@ def check_videos(videos, config) -> torch.Tensor:
             f"videos has shape {tuple(videos.shape)}; expected (B, F, C, H, W) with (F, C, H, W) = {wanted}"
         )
     # Reading a value back from a GPU would stall its queue at every step; there the training loop watches the loss.
-    if videos.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.isfinite(videos).all():
-        raise ValueError("videos holds NaN or infinity; expected finite values in [-1, 1]")
+    if videos.device.type == "cpu" and not torch.compiler.is_compiling():
+        check_range(videos.detach(), "videos")
     return videos
 
 
@@ -73,7 +77,8 @@ class FactorisedBlock(Block):
         return z_out
 
 
-def make_video_block(config, rng=None):
+@checked
+def make_video_block(config: VideoViTConfig, rng=None):
     """The block that `config` describes: the ViT's own over all tokens, or a `FactorisedBlock`."""
     c, D = config, config.width
     mlp = MLP(D, c.mlp_dim, rng, c.gelu)
@@ -83,7 +88,8 @@ def make_video_block(config, rng=None):
     return FactorisedBlock(attention, attention_time, mlp, D, c.layernorm_eps)
 
 
-def make_video_positions(config, rng=None):
+@checked
+def make_video_positions(config: VideoViTConfig, rng=None):
     """A vector for each place and time ("spacetime"), for each place ("space"), or none."""
     c = config
     if c.position_embedding == "spacetime":
@@ -99,7 +105,7 @@ class VideoViT(Module):
     `logits = model(videos)`, then `loss.backward()`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config: VideoViTConfig, rng=None):
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         c, self.config = config, config

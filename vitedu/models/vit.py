@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from vitedu_numpy.config import ViTConfig
 from vitedu_numpy.record import note
 
 from ..init import lecun_normal
@@ -56,7 +57,7 @@ class ViT(Model):
     None for PyTorch's own generator).  `logits = model(images)`, then `loss.backward()`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng=None):
+    def __init__(self, config: ViTConfig, rng=None):
         super().__init__()
         rng = torch.Generator().manual_seed(rng) if isinstance(rng, int) else rng
         c, self.config = config, config

@@ -10,8 +10,8 @@ TPUv3-core-days in Table 2 mean 32 % of the peak for H/14 on JFT, 43 % for L/16 
 (at 90 epochs; 30 would mean 13 %).  They agree to a factor of 1.4, so believe the days below to about that much.
 """
 
-from .gpus import GPUS, Gpu
+from .gpus import GPUS, Gpu, known_gpus
 from .planner import Plan, PlanRequest, paper_utilisation, plan
 from .table import format_plan
 
-__all__ = ["GPUS", "Gpu", "Plan", "PlanRequest", "format_plan", "paper_utilisation", "plan"]
+__all__ = ["GPUS", "Gpu", "Plan", "PlanRequest", "format_plan", "known_gpus", "paper_utilisation", "plan"]

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from vitedu_numpy.extras import naming_extras
+
 from ..accounting.compute import _kept_bytes, on_meta
 
 __all__ = ["Counted", "count_step", "memory_parts", "network_bytes"]
@@ -68,6 +70,7 @@ def network_bytes(parameters, how, world, micro_steps) -> int:
 
 
 @lru_cache(maxsize=32)
+@naming_extras()
 def count_step(config, half, recompute, **switches) -> Counted:
     """Count on the meta device.  half: with autocast to bfloat16, as on a GPU.  switches: as in `on_meta`."""
     import torch

@@ -14,9 +14,8 @@ and the learning rate of a run without a search are those of their big_vision (c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 
-from vitedu_numpy.validate import is_count, is_number, require
+from vitedu_numpy.validate import did_you_mean, is_count, is_number, require
 
 from ..paper import TABLE_4
 from .hyper_rule import hyper_rule
@@ -211,9 +210,8 @@ def list_finetunings() -> list[str]:
 def get_finetuning(name: str) -> FineTuning:
     """The recipe of that name.  Raises ValueError, with all names, for an unknown one."""
     if name not in _ALL:
-        near = get_close_matches(str(name), _ALL, n=1)
-        hint = f"did you mean {near[0]!r}?  " if near else ""
-        raise ValueError(f"recipe={name!r} is not known; {hint}allowed is one of {', '.join(_ALL)}")
+        hint = did_you_mean(name, _ALL)
+        raise ValueError(f"recipe={name!r} is not known; {hint}allowed is a file, or one of {', '.join(_ALL)}")
     return _ALL[name]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
 from vitedu_numpy.validate import check_choices, check_flags, is_count, is_number, require
 
-__all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "flatten", "format_recipe"]
+__all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "check_shares", "flatten", "format_recipe"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class DataRecipe:
     mixup: float = 0.0  # p of Beta(p, p), 0: none
     eval_resize: int | None = 256  # shorter side in evaluation, then the middle is cut out; None: resize to the square
     streaming: bool = False  # True: read shards in order, mixing a few at a time; False: any image at any time
+    image_column: str | None = None  # of a table, where its name does not say it
+    label_column: str | None = None  # the same
     window: int = 4  # streaming: chunks that one lane mixes
     lanes: int = 64  # streaming: chunks read side by side; at least as many as processes times workers
 
@@ -53,6 +55,9 @@ class DataRecipe:
         check_flags(self, "flip", "streaming")
         for name in ("dataset", "train_split", "eval_split"):
             require(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
+        for name in ("image_column", "label_column"):
+            value = getattr(self, name)
+            require(value is None or (isinstance(value, str) and value), name, value, "the name of a column, or None")
         for name in ("hold_out", "pad", "randaugment_layers", "randaugment_magnitude"):
             require(is_count(getattr(self, name), 0), name, getattr(self, name), "an integer >= 0")
         for name in ("window", "lanes"):
@@ -71,7 +76,7 @@ class DataRecipe:
 class Execution:
     """How a recipe is carried out.  Another choice here gives the same run (to rounding), and may change on resume."""
 
-    device: str = "auto"  # "auto": a GPU where there is one; "cpu"; "cuda"
+    device: str = "auto"  # "auto": a GPU (CUDA) where there is one; "cpu"; "cuda"; "mps": the GPU of a Mac
     parallel: str = "ddp"  # "ddp": every process holds the model; "fsdp": parameters and optimiser are sharded (FSDP2)
     micro_batch: int | None = None  # images that one process takes at once; None: its whole share of the batch
     # "bf16": autocast; "float32"; "float64" for checks; "auto": bf16 where the device computes it quickly, else float32
@@ -80,6 +85,7 @@ class Execution:
     deterministic: bool = False  # kernels that give the same bits every time; slower, and only a GPU has others
     recompute: bool = False  # activation checkpointing: keep each block's input only, compute the rest again
     channels_last: bool = False  # memory layout of images; quicker for ResNets on GPUs
+    gpu_flops: float | None = None  # FLOP/s of a process at best, for `mfu`; None: by data sheet, else measured
     threads: int | None = None  # CPU threads per process; None: PyTorch's own choice
     workers: int = 0  # processes that read and decode, per training process; 0: it does so itself
     log_every: int = 50  # steps
@@ -92,7 +98,7 @@ class Execution:
     def __post_init__(self):
         check_choices(
             self,
-            device=("auto", "cpu", "cuda"),
+            device=("auto", "cpu", "cuda", "mps"),
             parallel=("ddp", "fsdp"),
             precision=("auto", "bf16", "float32", "float64"),
         )
@@ -102,6 +108,12 @@ class Execution:
         for name in ("micro_batch", "threads", "evaluate_every", "few_shot_every", "keep_every"):
             value = getattr(self, name)
             require(value is None or is_count(value), name, value, "a positive integer or None")
+        flops = self.gpu_flops
+        require(flops is None or (is_number(flops) and flops > 0), "gpu_flops", flops, "a positive number or None")
+        mps = self.device == "mps"
+        exact = self.precision == "float64"
+        require(not (mps and exact), "precision", self.precision, "'float32' on 'mps', which has no float64")
+        require(not mps or self.parallel == "ddp", "parallel", self.parallel, "'ddp' on 'mps', which is one GPU")
         require(is_count(self.workers, 0), "workers", self.workers, "an integer >= 0")
 
 
@@ -153,6 +165,7 @@ class Recipe:
             kind not in kinds
         ):  # an EfficientNet's running averages are no parameters: not averaged, synchronised, sharded
             raise ValueError(f"model is a {kind}, which is not allowed; model must be one of {kinds}")
+        require(isinstance(self.name, str) and self.name, "name", self.name, "a text")
         epochs, steps = self.epochs, self.steps
         require((epochs is None) != (steps is None), "epochs", epochs, f"given, or steps (now {steps!r}), not both")
         require(epochs is None or (is_number(epochs) and epochs > 0), "epochs", epochs, "a positive number or None")
@@ -191,6 +204,23 @@ class Recipe:
         if self.steps is not None:
             return self.steps
         return max(1, round(self.epochs * num_images / self.batch_size))
+
+
+def check_shares(recipe, world: int, images: int | None = None) -> None:
+    """Raise ValueError unless `world` processes can carry the recipe out, on so many training images (None: not known).
+
+    `vitedu train` and `vitedu plan` both ask here, so that what is planned can be trained.
+    """
+    batch, micro = recipe.batch_size, recipe.run.micro_batch
+    require(batch % world == 0, "batch_size", batch, f"a multiple of the {world} processes, which share it equally")
+    share = batch // world
+    if recipe.data.mixup:
+        parts = f"such that a process has even parts of its {share} images: mixup takes images in pairs"
+        require(share % 2 == 0, "batch_size", batch, parts)
+        require(micro is None or min(micro, share) % 2 == 0, "micro_batch", micro, parts)
+    if recipe.start is not None and images is not None:
+        allowed = f"at most {images}, the images to train on: one would come twice in a batch"
+        require(batch <= images, "batch_size", batch, allowed)
 
 
 def check_milestones(recipe) -> None:

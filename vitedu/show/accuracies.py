@@ -9,6 +9,8 @@ import math
 import textwrap
 from numbers import Real
 
+from vitedu_numpy.extras import naming_extras
+
 from .axes import COLOURS, MARKERS
 from .figures import save_figure
 
@@ -51,6 +53,7 @@ def draw_accuracies(points, ax=None, title: str = "", xlabel: str = "top-1 (%)")
     return ax
 
 
+@naming_extras()
 def save_accuracies(points, *paths, title: str = "", xlabel: str = "top-1 (%)") -> None:
     """`draw_accuracies` into files, each whole or not at all; an ending says the format."""
     ax = draw_accuracies(points, title=title, xlabel=xlabel)

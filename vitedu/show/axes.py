@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vitedu_numpy.extras import naming_extras
+
 __all__ = ["COLOURS", "MARKERS", "legend_beside", "new_axes"]
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; their yellow, faint on white, last.  Markers help.
@@ -9,6 +11,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
+@naming_extras()
 def new_axes(ax, size):
     """`ax`, or the axes of a new figure of that size, inches."""
     if ax is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+from vitedu_numpy.extras import naming_extras
+
 __all__ = ["side_by_side", "source", "style"]
 
 
@@ -12,6 +14,7 @@ _FONT = (
 )
 
 
+@naming_extras()
 def source(obj) -> None:
     """Show the source of a function, class or module, with its place in the package."""
     from IPython.display import HTML, display
@@ -19,6 +22,7 @@ def source(obj) -> None:
     display(HTML(f"<pre style='{_FONT}'>{_highlighted(obj)}</pre>"))
 
 
+@naming_extras()
 def side_by_side(left, right) -> None:
     """Show two sources in two columns: the NumPy one and its PyTorch twin."""
     from IPython.display import HTML, display
@@ -41,6 +45,7 @@ def _text(obj) -> str:
     return f"# {module.__name__.replace('.', '/')}.py\n{inspect.getsource(obj)}"
 
 
+@naming_extras()
 def style() -> None:
     """Figures for notebooks: small files, readable labels."""
     import matplotlib.pyplot as plt

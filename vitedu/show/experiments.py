@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from vitedu_numpy.extras import naming_extras
+
 from .axes import COLOURS, MARKERS
 from .figures import save_figure
 
@@ -76,6 +78,7 @@ def _layout(metrics, x, at):
     return line_of, place_of
 
 
+@naming_extras()
 def save_experiment(rows, panels, path, title="") -> None:
     """The panels of an experiment side by side, written to `path`, whole or not at all."""
     from matplotlib.figure import Figure  # without pyplot: nothing is shown, no window system is looked for

@@ -6,6 +6,8 @@ import os
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 __all__ = ["bars", "curve", "grid_lines", "image", "matrix", "save_figure", "save_predictions"]
 
 
@@ -52,6 +54,7 @@ def bars(ax, names, probabilities) -> None:
         ax.spines[side].set_visible(False)
 
 
+@naming_extras()
 def save_predictions(pixels, predictions, path) -> None:
     """Draw each photograph beside the bars of its classes and write the picture to `path`, whole or not at all.
 
@@ -68,6 +71,7 @@ def save_predictions(pixels, predictions, path) -> None:
     save_figure(figure, path)
 
 
+@naming_extras()
 def save_figure(figure, path) -> None:
     """Write a figure to `path`, whole or not at all; the ending says the format."""
     root, ending = os.path.splitext(path)

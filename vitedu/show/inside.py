@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu_numpy.extras import naming_extras
+
 from .axes import COLOURS, MARKERS, legend_beside, new_axes
 
 __all__ = [
@@ -180,6 +182,7 @@ def _style(i) -> dict:
     return {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n], "mec": "0.3", "mew": 0.4}
 
 
+@naming_extras()
 def _row(axes, n, side):
     """`axes`, as many as are needed, or a row of new ones."""
     if axes is None:
@@ -192,6 +195,7 @@ def _row(axes, n, side):
     return axes
 
 
+@naming_extras()
 def _panels(maps, axes, titles, label, columns=4, **options):
     """A panel per map with its title, one colour bar for all."""
     if maps.ndim != 3 or len(titles) != len(maps):

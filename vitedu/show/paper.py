@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from numbers import Real
 
+from vitedu_numpy.extras import naming_extras
+
 from ..paper import JFT_SUBSETS, TABLE_5, TABLE_6
 from .axes import legend_beside, new_axes
 
@@ -73,6 +75,7 @@ def draw_figure_4(ax=None, runs=None):
     return _finished(ax)
 
 
+@naming_extras()
 def draw_figure_5(axes=None, runs=None):
     """Accuracy against the compute of the pre-training (Fig. 5, from Table 6): 18 points in each of two panels.
 

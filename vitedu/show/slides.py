@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vitedu_numpy.extras import advice, naming_extras
+
 from .axes import COLOURS
 from .figures import grid_lines
 from .figures import image as draw_image
@@ -113,6 +115,7 @@ class Slide:
         return self._without[block, head]
 
 
+@naming_extras()
 def draw_microscope(view, axes=None, show=6):
     """A `View` on four axes: the patches that are asked, their weights, dlogit/dA, and the logits without the head.
 
@@ -231,8 +234,8 @@ def _ipywidgets():
     try:
         import ipywidgets
     except ModuleNotFoundError as error:
-        hint = "`pip install ipywidgets` and start JupyterLab again; draw_microscope(Slide(...).view(...)) needs none"
-        raise ModuleNotFoundError(f"the microscope needs ipywidgets, which is not installed: {hint}") from error
+        hint = "start JupyterLab again after it; draw_microscope(Slide(...).view(...)) needs none"
+        raise ModuleNotFoundError(f"the microscope: {advice(error)}; {hint}", name=error.name) from error
     return ipywidgets
 
 
@@ -247,6 +250,7 @@ def _rectangle(corner, side):
     return Rectangle(corner, side, side, fill=False, ec=COLOURS[1], lw=2)
 
 
+@naming_extras()
 def _png(view) -> bytes:
     """The picture as a file; without pyplot, so that no figure stays open."""
     from matplotlib.figure import Figure

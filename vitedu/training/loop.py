@@ -6,8 +6,10 @@ import math
 
 import torch
 
+from vitedu_numpy.config import TrainConfig
 from vitedu_numpy.training.batches import batches, check_labelled, check_loss, random_shift, scheduled_rate
 
+from ..module import checked
 from . import losses
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
@@ -15,7 +17,7 @@ from .optim import Adam, clip_by_global_norm
 __all__ = ["evaluate", "fit", "prepare"]
 
 
-def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float]]:
+def fit(model, images, labels, config: TrainConfig, *, progress=iter) -> dict[str, list[float]]:
     """Train `model` in place, where it is (CPU or GPU).  Returns {"loss", "learning_rate", "grad_norm"}, one number
     per step.
 
@@ -45,7 +47,7 @@ def fit(model, images, labels, config, *, progress=iter) -> dict[str, list[float
     return history
 
 
-def prepare(model, images, labels, config):
+def prepare(model, images, labels, config: TrainConfig):
     """Images and targets (n, K) in the model's dtype.  Raises ValueError for none, or for unequal numbers of them.
 
     The images stay NumPy's, for `random_shift`; the targets go where the model is.
@@ -68,3 +70,6 @@ def evaluate(model, images, labels, batch_size: int = 256) -> float:
     parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]
     model.train(was_training)
     return float((torch.cat(parts).cpu().numpy() == labels).mean())
+
+
+fit, prepare, evaluate = map(checked, (fit, prepare, evaluate))  # arguments by their names, see contract.py

@@ -49,14 +49,14 @@ def _check_targets(scores, targets, name):
 
 @shaped
 def cross_entropy(p, targets):
-    """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
+    """loss = -mean_B sum_K targets log p.     p, targets (B, K), p from softmax  ->  scalar"""
     _check_targets(p, targets, "p")
     return -(targets * torch.log(p)).sum() / len(p)
 
 
 @shaped
 def softmax_cross_entropy(logits, targets):
-    """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar"""
+    """In one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits, targets (B, K)  ->  scalar"""
     _check_targets(logits, targets, "logits")
     return F.cross_entropy(logits, targets)
 
@@ -66,13 +66,16 @@ def softmax_cross_entropy(logits, targets):
 
 @shaped
 def binary_cross_entropy(p, targets):
-    """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
+    """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p, targets (B, K)  ->  scalar"""
     _check_targets(p, targets, "p")
     return -(targets * torch.log(p) + (1 - targets) * torch.log(1 - p)).sum() / len(p)
 
 
 @shaped
 def sigmoid_cross_entropy(logits, targets):
-    """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""
+    """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits.
+
+    logits, targets (B, K)  ->  scalar
+    """
     _check_targets(logits, targets, "logits")
     return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(logits)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 
+from ..module import checked
 from .optim import Adam
 
 __all__ = ["Muon", "orthogonal"]
@@ -40,6 +41,7 @@ class Muon:
     then never waits for the host.
     """
 
+    @checked
     def __init__(self, model, lr, momentum: float = 0.95, weight_decay: float = 0.0, adam_share: float = 0.5,
                  betas=(0.9, 0.999)):  # fmt: skip
         matrices = {n: p for n, p in model.named_parameters() if n.startswith("encoder.blocks") and p.ndim == 2}

@@ -24,7 +24,7 @@ import torch
 
 from vitedu_numpy.training.batches import batches, check_loss, scheduled_rate
 from vitedu_numpy.training.pseudo import PseudoLabels, check_pseudo, pseudo_labels
-from vitedu_numpy.validate import is_count, is_number, require
+from vitedu_numpy.validate import check_flags, is_count, is_number, require
 from vitedu_numpy.weights.files import replacing
 
 from ..layers.dropout import Dropout, StochasticDepth
@@ -47,6 +47,9 @@ class Noise:
     input: bool = True  # `augment`
     dropout: bool = True  # every `Dropout` in the model, also on attention weights
     stochastic_depth: bool = True
+
+    def __post_init__(self):
+        check_flags(self, "input", "dropout", "stochastic_depth")
 
 
 CLEAN = Noise(False, False, False)

@@ -9,6 +9,8 @@ import torch
 
 from vitedu_numpy.validate import check_betas, check_max_norm, check_momentum, check_not_negative
 
+from ..module import checked
+
 __all__ = ["SGD", "Adam", "clip_by_global_norm", "is_kernel"]
 
 
@@ -17,6 +19,7 @@ def is_kernel(name: str, value) -> bool:
     return name.endswith("weight") and value.ndim >= 2
 
 
+@checked
 def clip_by_global_norm(model, max_norm: float) -> float:
     """Scale all gradients together so that their joint Euclidean length is at most `max_norm`; return the length.
 
@@ -42,6 +45,7 @@ class _LearningRate:
 class SGD(_LearningRate, torch.optim.SGD):
     """v <- momentum v + g,   w <- w - lr v   (heavy ball, not Nesterov)."""
 
+    @checked
     def __init__(self, model, lr: float, momentum: float = 0.9):
         check_not_negative(lr=lr)
         check_momentum(momentum=momentum)
@@ -55,6 +59,7 @@ class Adam(_LearningRate, torch.optim.AdamW):
     is another algorithm (see DEVIATIONS.md).
     """
 
+    @checked
     def __init__(self, model, lr: float, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0):
         check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(betas)

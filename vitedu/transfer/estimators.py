@@ -31,7 +31,7 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
-        'FewShotRidge and ViTClassifier need scikit-learn 1.6 or newer: pip install "vitedu[train]"'
+        'FewShotRidge and ViTClassifier need scikit-learn 1.6 or newer: pip install "vitedu[digits]"'
     ) from error
 
 __all__ = ["FewShotRidge", "ViTClassifier"]

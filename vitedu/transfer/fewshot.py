@@ -15,6 +15,9 @@ import torch
 from vitedu_numpy.transfer.shots import check_l2, check_labels, choose_all
 from vitedu_numpy.weights.layout import as_array
 
+from ..module import shaped
+from ..tensors import as_tensor
+
 __all__ = [
     "CONSTANT", "L2", "check_data", "check_features", "eigen_ridge", "eigen_suffices", "few_shot_accuracy",
     "fit_and_score", "predict", "ridge", "svd_ridge", "whiten", "whitening",
@@ -29,14 +32,16 @@ CHUNK = 4096  # test images at a time: the scores (N, K) of all of them may need
 # ---- the data --------------------------------------------------------------------------------------------------------
 
 
+@shaped
 def whitening(features):
-    """Mean and standard deviation + 1e-5 of each column of the chosen images: (D - 1,) and (D - 1,)."""
+    """Mean and standard deviation + 1e-5 of each column of the images.     features (N, D - 1)  ->  two (D - 1,)"""
     x = features.double()
     return x.mean(dim=0), x.std(dim=0, correction=0) + 1e-5
 
 
+@shaped
 def whiten(features, mean, std):
-    """[(x - mean) / std, 100]: columns of equal size, and a constant.     (N, D - 1) -> (N, D)"""
+    """[(x - mean) / std, 100]: columns of equal size, and a constant.     features (N, D - 1)  ->  (N, D)"""
     x = (features - mean) / std
     return torch.cat([x, x.new_full((len(x), 1), CONSTANT)], dim=1)  # (N, D)
 
@@ -44,9 +49,11 @@ def whiten(features, mean, std):
 # ---- the solution ----------------------------------------------------------------------------------------------------
 
 
+@shaped
 def svd_ridge(features, targets):
-    """(left, e, right): for any l2, the weights of `ridge` are left diag(1 / (e + l2)) right.     X (N, D), Y (N, K)
+    """(left, e, right): for any l2, the weights of `ridge` are left diag(1 / (e + l2)) right.
 
+    features X (N, D)   targets Y (N, K)
     X = U diag(s) V^T, so X^T X = V diag(s^2) V^T;  left = V,  e = s^2,  right = V^T X^T Y = diag(s) U^T Y.
     """
     X, Y = features, targets
@@ -54,9 +61,11 @@ def svd_ridge(features, targets):
     return Vt.T, s**2, s[:, None] * (U.T @ Y)  # (D, r), (r,), (r, K)
 
 
+@shaped
 def eigen_ridge(features, targets, form=None):
     """The same from one product of X with itself: quicker, but only where `eigen_suffices` as exact as `svd_ridge`.
 
+    features X (N, D)   targets Y (N, K)
     "primal": X^T X = Q diag(e) Q^T, (D, D);  left = Q,      right = Q^T X^T Y
     "dual":   X X^T = Q diag(e) Q^T, (N, N);  left = X^T Q,  right = Q^T Y
     None: the smaller matrix.  Both are the same, for (X^T X + l2) X^T = X^T (X X^T + l2).
@@ -84,9 +93,11 @@ def eigen_suffices(features, l2):
     return bool(torch.finfo(torch.float64).eps * features.double().square().sum() <= TOLERANCE * l2)
 
 
+@shaped
 def ridge(features, targets, l2):
-    """W with the least ||X W - Y||^2 + l2 ||W||^2: W = (X^T X + l2)^-1 X^T Y.     X (N, D), Y (N, K)  ->  (D, K)
+    """W with the least ||X W - Y||^2 + l2 ||W||^2: W = (X^T X + l2)^-1 X^T Y.
 
+    features X (N, D)   targets Y (N, K)  ->  (D, K)
     l2: a positive number, or a list of them; then a list of weights, at the cost of one decomposition of each kind.
     """
     several = isinstance(l2, (list, tuple))
@@ -101,8 +112,9 @@ def ridge(features, targets, l2):
     return weights if several else weights[0]
 
 
+@shaped
 def predict(features, mean, std, weights):
-    """The class with the highest score.     features (N, D - 1), weights (D, K)  ->  (N,)"""
+    """The class with the highest score.     features (N, D - 1)   weights (D, K)  ->  (N,)"""
     chunks = features.split(CHUNK)
     return torch.cat([(whiten(x, mean, std) @ weights).argmax(1) for x in chunks])
 
@@ -159,7 +171,7 @@ def check_data(train_features, train_labels, test_features, test_labels):
 
 def check_features(features, name):
     """Features (N, D), finite floating-point numbers."""
-    features = torch.as_tensor(features)
+    features = as_tensor(features, name)
     if not features.is_floating_point():
         raise TypeError(f"{name} has dtype {features.dtype}; expected floating point")
     if features.ndim != 2 or 0 in features.shape:

@@ -14,6 +14,7 @@ import torch
 from vitedu_numpy.transfer.shots import check_neighbors, count_classes
 from vitedu_numpy.validate import is_number, require
 
+from ..module import shaped
 from .fewshot import check_data
 
 __all__ = ["NEIGHBORS", "TEMPERATURE", "knn_accuracy", "knn_classes", "nearest", "normalize"]
@@ -23,14 +24,19 @@ TEMPERATURE = 0.07
 CHUNK = 1024  # test images at a time: their similarities to all training images are (CHUNK, N)
 
 
+@shaped
 def normalize(features):
-    """x / ||x||: rows of length 1, so that products are cosines; a row of zeros stays.     (N, D) -> (N, D)"""
+    """x / ||x||: rows of length 1, so that products are cosines; zeros stay.     features (N, D)  ->  (N, D)"""
     x = features.double()
     return x / x.square().sum(dim=1, keepdim=True).sqrt().clip(min=1e-12)
 
 
+@shaped
 def nearest(features, test_features, k):
-    """(cosine, position) of the k training images most like each test image, most alike first.     two (N_test, k)"""
+    """(cosine, position) of the k training images most like each test image, most alike first.
+
+    features (N, D)   test_features (N_test, D)  ->  two (N_test, k)
+    """
     return (test_features @ features.T).topk(k, dim=1)
 
 

@@ -5,12 +5,15 @@ authors' .npz files.  `huggingface.py`, `timm.py` and `safe.py` are the other tw
 and loads.
 """
 
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.weights.about import About
 from vitedu_numpy.weights.contents import config_of
 from vitedu_numpy.weights.files import read_npz
 from vitedu_numpy.weights.loading import load_npz, save_npz
 from vitedu_numpy.weights.official import from_official, official_layout, to_official
 
+with naming_extras():
+    import torch  # noqa: F401
 from .huggingface import from_huggingface, save_huggingface, to_huggingface
 from .safe import save_safetensors
 from .timm import from_timm, save_timm, to_timm

@@ -14,9 +14,12 @@ import torch.nn.functional as F
 
 from vitedu_numpy.weights.grids import check_positions, resized_state
 
+from ..module import checked
+
 __all__ = ["resize_positions", "resize_state"]
 
 
+@checked
 def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, method: str = "linear"):
     """E_pos (T, D) for a grid (gh, gw) of patches  ->  the same for another grid.  The class token's row is kept.
 
@@ -24,6 +27,8 @@ def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, me
     method; see `METHODS` in `grids.py`.
     """
     E_pos = torch.as_tensor(E_pos)
+    if not E_pos.is_floating_point():
+        raise TypeError(f"E_pos has dtype {E_pos.dtype}; expected floats (T, D)")
     check_positions(E_pos.shape, old_grid, new_grid, has_class_token, method)
     if tuple(old_grid) == tuple(new_grid):
         return E_pos.clone()

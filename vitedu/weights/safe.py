@@ -13,11 +13,14 @@ from dataclasses import asdict
 import numpy as np
 
 from vitedu_numpy.config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
+from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
 from vitedu_numpy.weights.about import about_texts
 from vitedu_numpy.weights.files import check_finite, pickle_refused, replacing
 from vitedu_numpy.weights.layout import as_array
+
+from ..module import checked
 
 __all__ = [
     "INDEX", "PICKLES", "WEIGHTS", "parts_of", "read_json", "read_metadata", "read_parts", "read_safetensors",
@@ -29,6 +32,8 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
 _CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
+@naming_extras()
+@checked
 def read_safetensors(path):
     """(arrays by key, metadata) of a safetensors file.
 
@@ -93,6 +98,8 @@ def read_parts(paths):
     return arrays, metadata
 
 
+@naming_extras()
+@checked
 def read_metadata(path) -> dict[str, str]:
     """The texts of a safetensors file, without its arrays.  Errors as in `read_safetensors`."""
     from safetensors import safe_open
@@ -107,6 +114,7 @@ def read_metadata(path) -> dict[str, str]:
         raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
 
 
+@naming_extras()
 def write_safetensors(path, arrays, config, about=None) -> None:
     """Write arrays at exactly `path`, complete or not at all, with our settings in the file's metadata.
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import checked
 from ..validate import require
 from .recorded import as_array, block_keys
 
 __all__ = ["cka_matrix", "layer_features", "linear_cka"]
 
 
+@checked
 def layer_features(record, read="all", names=None) -> dict[str, np.ndarray]:
     """What each layer says about each image, a row of numbers: key of the record -> (B, p).
 
@@ -40,14 +42,17 @@ def layer_features(record, read="all", names=None) -> dict[str, np.ndarray]:
     return features
 
 
+@checked
 def linear_cka(X, Y, unbiased=False) -> float:
     """CKA = |X^T Y|^2 / (|X^T X| |Y^T Y|), Frobenius norms, columns' means taken off.     X (n, p1)   Y (n, p2)
 
     Symmetric; rotating, scaling or shifting the rows of X or Y changes nothing; 1 for X with itself.  See `cka_matrix`.
     """
+    X, Y = (_checked(matrix, name, unbiased) for name, matrix in (("X", X), ("Y", Y)))
     return float(cka_matrix([X], [Y], unbiased)[0, 0])
 
 
+@checked
 def cka_matrix(Xs, Ys=None, unbiased=False) -> np.ndarray:
     """`linear_cka` of each of Xs with each of Ys (None: Xs themselves).     lists of (n, p)  ->  (len(Xs), len(Ys))
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import checked
 from ..validate import require
 from .recorded import as_array
 
 __all__ = ["filter_components"]
 
 
+@checked
 def filter_components(weight, patch_size, count=28) -> tuple[np.ndarray, np.ndarray]:
     """The first principal components of the D filters, and each one's part of their variance.
 
@@ -25,6 +27,8 @@ def filter_components(weight, patch_size, count=28) -> tuple[np.ndarray, np.ndar
     to be had.  Raises ValueError where fewer than `count` components exist: min(D - 1, C P P) do.
     """
     weight = as_array(weight)
+    if weight.ndim < 2 or 0 in weight.shape or weight.dtype.kind != "f" or not np.isfinite(weight).all():
+        raise ValueError(f"weight (dtype {weight.dtype}, shape {weight.shape}) must hold finite filters (D, C P P)")
     weight = weight.reshape(len(weight), -1).astype(np.float64)  # (D, C P P)
     D, numbers = weight.shape
     if numbers % patch_size**2:

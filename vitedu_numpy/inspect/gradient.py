@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import checked
 from .parts import check_class, vit_of
 from .recorded import blocks
 
 __all__ = ["attention_gradients"]
 
 
+@checked
 def attention_gradients(model, images, target) -> list[np.ndarray]:
     """dA of every block, first block first: how much the logit of class `target` grows with each attention weight.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..contract import checked
 from ..validate import require
 from .parts import vit_of
 from .recorded import as_array, block_keys, check_tokens
@@ -19,6 +20,7 @@ from .recorded import as_array, block_keys, check_tokens
 __all__ = ["logit_lens", "token_lens"]
 
 
+@checked
 def logit_lens(model, record) -> np.ndarray:
     """The answer after every block: head(read(LN(z_l))), l = 0 (the embedded tokens) ... L.     ->  (L + 1, B, K)
 
@@ -28,6 +30,7 @@ def logit_lens(model, record) -> np.ndarray:
     return np.stack([as_array(_answers(model, z, pooled=True)) for z in _streams(model, record)])
 
 
+@checked
 def token_lens(model, record, classes=None) -> np.ndarray:
     """The answer read from every token after every block: head(LN(z_l)[t]).     ->  (L + 1, B, T, K)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..validate import require
+from ..contract import checked
+from ..validate import is_integer, require
 from ..weights.resize import interpolation_matrix
 from .recorded import as_array, blocks, check_tokens, layout, on_grid
 
@@ -18,6 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@checked
 def attention_maps(record) -> list[np.ndarray]:
     """A of every block, first block first: L arrays (B, h, T, T).  Row: the token that asks."""
     return blocks(record, "attention/A")
@@ -26,6 +28,7 @@ def attention_maps(record) -> list[np.ndarray]:
 # ---- how far heads look ---------------------------------------------------------------------------------------------
 
 
+@checked
 def patch_distances(grid, pitch=1) -> np.ndarray:
     """Pixels between the centres of patches, each to each.     grid (gh, gw), pitch in pixels  ->  (N, N)"""
     gh, gw = grid
@@ -33,6 +36,7 @@ def patch_distances(grid, pitch=1) -> np.ndarray:
     return pitch * np.hypot(y[:, None] - y, x[:, None] - x)
 
 
+@checked
 def attention_distance(record, config, renormalise=False) -> np.ndarray:
     """Mean distance, in pixels, between a patch and those that it asks, by weight (App. D.7).     ->  (B, L, h)
 
@@ -60,6 +64,7 @@ def attention_distance(record, config, renormalise=False) -> np.ndarray:
 # ---- what arrives where ---------------------------------------------------------------------------------------------
 
 
+@checked
 def rollout(record, depth=None) -> np.ndarray:
     """Attention rollout (Abnar & Zuidema 2020, arXiv:2005.00928).     ->  (B, T, T), rows sum to 1
 
@@ -79,6 +84,7 @@ def rollout(record, depth=None) -> np.ndarray:
     return total
 
 
+@checked
 def rollout_mask(record, config, depth=None) -> np.ndarray:
     """How much of each patch is in what the head reads, by rollout (Figs. 6, 14).     ->  (B, gh, gw)
 
@@ -89,6 +95,7 @@ def rollout_mask(record, config, depth=None) -> np.ndarray:
     return on_grid(arrived[:, 0] if layout(config).first else arrived.mean(axis=1), config)
 
 
+@checked
 def query_maps(record, config, query="class", block=-1) -> np.ndarray:
     """Whom one token asks, head by head.     ->  (B, h, gh, gw), a row of A without the class token's column
 
@@ -103,6 +110,8 @@ def query_maps(record, config, query="class", block=-1) -> np.ndarray:
         require(query == "class" and first == 1, "query", query, allowed)
         token = 0
     else:
+        is_pair = isinstance(query, (tuple, list)) and len(query) == 2 and all(is_integer(n, 0) for n in query)
+        require(is_pair, "query", query, f"'class' or (row, column) in a grid of {gh} x {gw}")
         row, column = query
         require(0 <= row < gh and 0 <= column < gw, "query", query, f"(row, column) in a grid of {gh} x {gw}")
         token = first + row * gw + column

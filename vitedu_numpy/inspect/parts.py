@@ -18,6 +18,7 @@ def vit_of(model):
 def check_heads(heads, config) -> list[tuple[int, int]]:
     """heads as pairs (block, head), each refused that the config does not have.  One pair may come without a list."""
     allowed = f"(block, head) with block 0 ... {config.depth - 1}, head 0 ... {config.heads - 1}, or a list of such"
+    require(hasattr(heads, "__len__"), "heads", heads, allowed)
     pairs = [heads] if len(heads) == 2 and not any(hasattr(n, "__len__") for n in heads) else list(heads)
     for pair in pairs:
         fits = hasattr(pair, "__len__") and len(pair) == 2

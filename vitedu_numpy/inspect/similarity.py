@@ -11,12 +11,14 @@ import math
 
 import numpy as np
 
+from ..contract import checked
 from .parts import vit_of
 from .recorded import as_array
 
 __all__ = ["position_similarity", "position_vectors"]
 
 
+@checked
 def position_vectors(model, block=None) -> np.ndarray:
     """What a model of either package adds to its tokens for their places, whatever the kind of position.  -> (T, D)
 
@@ -37,15 +39,17 @@ def position_vectors(model, block=None) -> np.ndarray:
     return table
 
 
+@checked
 def position_similarity(vectors, grid=None) -> np.ndarray:
     """Cosine similarity of every patch's position with every patch's.     vectors (T, D)  ->  (gh, gw, gh, gw)
 
     Entry [r, c] is the tile of the patch in row r, column c.  One vector more than patches is the class token's:
     it comes first, and is left out.  grid (gh, gw): None for a square one.
     """
-    vectors = as_array(vectors).astype(np.float64)
-    if vectors.ndim != 2:
-        raise ValueError(f"vectors has shape {vectors.shape}; expected (T, D)")
+    vectors = as_array(vectors)
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not np.isfinite(vectors).all():
+        raise ValueError(f"vectors (dtype {vectors.dtype}, shape {vectors.shape}) must hold finite numbers (T, D)")
+    vectors = vectors.astype(np.float64)
     T = len(vectors)
     if grid is None:
         sides = [math.isqrt(N) for N in (T - 1, T) if N and math.isqrt(N) ** 2 == N]

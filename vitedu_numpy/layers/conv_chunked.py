@@ -92,6 +92,7 @@ def conv2d_chunked(x, weight, stride=1, padding=0):
     return y, _Convolution(x, weight, stride, padding, Ho * Wo)
 
 
+@shaped
 def conv2d_chunked_backward(dy, cache):
     """dy (B, O, Ho, Wo)  ->  dx (B, C, H, W), dweight (O, C, kh, kw)
 

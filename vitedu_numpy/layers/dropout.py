@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import Module, shaped
+from ..validate import check_momentum
 
 __all__ = ["Dropout", "StochasticDepth", "dropout", "dropout_backward", "dropout_mask"]
 
@@ -24,8 +25,9 @@ def dropout(x, mask):
     return x * mask, mask
 
 
+@shaped
 def dropout_backward(dy, cache):
-    """dx = mask dy."""
+    """dx = mask dy.     dy (...)  ->  dx (...)"""
     mask = cache
     return dy * mask
 
@@ -37,8 +39,7 @@ class Dropout(Module):
     """
 
     def __init__(self, rate: float, rng: np.random.Generator):
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate!r} is not allowed; rate must be in [0, 1)")
+        check_momentum(rate=rate)
         self.rate, self.rng = rate, rng
         self.mask = None
 

@@ -88,8 +88,9 @@ def gelu(x):
     return x * cdf, cdf + x * normal_density(x)  # [1]
 
 
+@shaped
 def gelu_backward(dy, cache):
-    """dx = dy (Phi(x) + x phi(x))."""
+    """dx = dy (Phi(x) + x phi(x)).     dy (...)  ->  dx (...)"""
     slope = cache
     return dy * slope  # from [1]
 
@@ -125,8 +126,9 @@ def gelu_tanh(x):
     return y, (x, th)
 
 
+@shaped
 def gelu_tanh_backward(dy, cache):
-    """dx = dy ((1 + tanh u) / 2 + x (1 - tanh^2 u) / 2 * du/dx)."""
+    """dx = dy ((1 + tanh u) / 2 + x (1 - tanh^2 u) / 2 * du/dx).     dy (...)  ->  dx (...)"""
     x, th = cache
     du = _SQRT_2_OVER_PI * (1 + 3 * 0.044715 * x * x)  # du/dx, from [1]
     slope = 0.5 * (1 + th) + 0.5 * x * (1 - th * th) * du  # from [3], and [2]

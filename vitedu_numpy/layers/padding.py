@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..validate import check_argument, is_count, require
+
 __all__ = ["check_batch", "explicit_padding", "same_padding"]
 
 
@@ -27,20 +29,13 @@ def explicit_padding(padding, size, kernel, stride) -> tuple[tuple[int, int], tu
     padding: an integer for all four sides, "same", or the two pairs themselves.  Raises ValueError for anything else,
     for a stride that is not a positive integer, and for a window that is larger than the padded image.
     """
-    if not isinstance(stride, int) or stride < 1:
-        raise ValueError(f"stride={stride!r} is not allowed; stride must be a positive integer")
-    given = padding
+    require(is_count(stride), "stride", stride, "a positive integer")
+    check_argument("padding", padding)
     if padding == "same":
         padding = [same_padding(n, k, stride) for n, k in zip(size, kernel, strict=True)]
     elif isinstance(padding, int):
         padding = [(padding, padding), (padding, padding)]
-    try:
-        (top, bottom), (left, right) = padding
-    except (TypeError, ValueError):
-        top = bottom = left = right = None
-    if not all(isinstance(n, int) and n >= 0 for n in (top, bottom, left, right)):
-        allowed = "an integer >= 0, 'same', or ((top, bottom), (left, right))"
-        raise ValueError(f"padding={given!r} is not allowed; padding must be {allowed}")
+    (top, bottom), (left, right) = padding
     padded = (size[0] + top + bottom, size[1] + left + right)
     if padded[0] < kernel[0] or padded[1] < kernel[1]:
         raise ValueError(f"images of {padded} pixels, padding included, are smaller than the kernel {tuple(kernel)}")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import ViTConfig
 from ..init import normal
-from ..module import Identity, Module, Parameter, shaped
+from ..module import Identity, Module, Parameter, checked, shaped
 from .patches import PositionEmbedding
 
 __all__ = [
@@ -65,6 +66,7 @@ class PositionEmbedding2D(Module):
         return dx
 
 
+@checked
 def sincos_2d(grid, width, dtype=np.float32):
     """Fixed positions: [sin(x w), cos(x w), sin(y w), cos(y w)], D/4 frequencies w from 1 down to 1/10000.
 
@@ -133,7 +135,8 @@ class RelativePosition(Module):
         return dq
 
 
-def make_positions(config, rng, where, dtype=np.float32):
+@checked
+def make_positions(config: ViTConfig, rng, where, dtype=np.float32):
     """The position embedding that `config` wants at `where` ("stem", "every" or "shared").
 
     Where it wants none: `Identity` at the stem, so that there is something to call, None in the blocks.

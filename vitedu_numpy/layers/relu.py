@@ -16,8 +16,12 @@ def relu(x):
     return y, y
 
 
+@shaped
 def relu_backward(dy, cache):
-    """dx = dy where x > 0, else 0; at the kink x = 0 the slope is taken as 0, as PyTorch does."""
+    """dx = dy where x > 0, else 0; at the kink x = 0 the slope is taken as 0, as PyTorch does.
+
+    dy (...)  ->  dx (...)
+    """
     y = cache
     return dy * y.astype(bool)  # from [1]: y is never negative, and not 0 exactly where x > 0
 

@@ -21,8 +21,12 @@ def softmax(x):
     return A, A
 
 
+@shaped
 def softmax_backward(dA, cache):
-    """dx = A (dA - sum_j dA_j A_j), the product of dA with the Jacobian diag(A) - A A^T."""
+    """dx = A (dA - sum_j dA_j A_j), the product of dA with the Jacobian diag(A) - A A^T.
+
+    dA (..., S)  ->  dx (..., S)
+    """
     A = cache
     dx = dA - np.vecdot(dA, A)[..., None]  # (..., S)
     dx *= A

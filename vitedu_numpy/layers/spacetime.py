@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import shaped
 from .attention import MultiHeadAttention
 
 __all__ = ["SpaceAttention", "TimeAttention", "from_space", "from_time", "to_space", "to_time"]
 
 
+@shaped
 def to_space(z, slices):
     """Every slice becomes a sequence of its own.     z (B, gf N, D)  ->  (B gf, N, D)"""
     B, T, D = z.shape
     return z.reshape(B * slices, T // slices, D)
 
 
+@shaped
 def from_space(x, slices):
     """The inverse of `to_space`, and so its backward.     x (B gf, N, D)  ->  (B, gf N, D)"""
     R, N, D = x.shape
     return x.reshape(R // slices, slices * N, D)
 
 
+@shaped
 def to_time(z, slices):
     """Every place becomes a sequence of its own, through all slices.     z (B, gf N, D)  ->  (B N, gf, D)"""
     B, T, D = z.shape
@@ -34,6 +38,7 @@ def to_time(z, slices):
     return x.reshape(-1, slices, D)
 
 
+@shaped
 def from_time(x, slices, places):
     """The inverse of `to_time`, and so its backward.     x (B N, gf, D)  ->  (B, gf N, D)"""
     z = x.reshape(-1, places, slices, x.shape[-1]).swapaxes(1, 2)  # (B, gf, N, D)

@@ -21,8 +21,9 @@ def sigmoid(x):
     return y, y
 
 
+@shaped
 def sigmoid_backward(dy, cache):
-    """dx = dy y (1 - y)."""
+    """dx = dy y (1 - y).     dy (...)  ->  dx (...)"""
     y = cache
     return dy * y * (1 - y)  # from [1]
 
@@ -46,8 +47,9 @@ def swish(x):
     return x * s, (x, s)  # [1]
 
 
+@shaped
 def swish_backward(dy, cache):
-    """dx = dy (s + x s (1 - s)),  s = sigmoid(x)."""
+    """dx = dy (s + x s (1 - s)),  s = sigmoid(x).     dy (...)  ->  dx (...)"""
     x, s = cache
     return dy * (s + x * s * (1 - s))  # from [1]: both factors
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..init import normal
-from ..module import Module, Parameter, shaped
+from ..module import Module, Parameter, checked, shaped
 from ..record import note
 from .dropout import Dropout
 
@@ -36,6 +36,7 @@ def embed_backward(dy, cache):
     return dweight
 
 
+@checked
 def sinusoid(length, width, dtype=np.float32):
     """Fixed positions: PE[t, 2i] = sin(t w_i), PE[t, 2i + 1] = cos(t w_i), w_i = 10000^(-2i / D).     -> (T, D)
 
@@ -71,11 +72,13 @@ class Embedding(Module):
 # ---- masks: True where a token may be asked --------------------------------------------------------------------
 
 
+@checked
 def causal_mask(length):
     """Token t may ask the tokens 0 ... t: itself and those before it.     -> (T, T)"""
     return np.tri(length, dtype=bool)
 
 
+@shaped
 def padding_mask(ids, pad):
     """Nobody may ask a `pad`.     ids (B, S)  ->  (B, 1, 1, S), for all heads and all tokens that ask"""
     return (ids != pad)[:, None, None, :]

@@ -36,8 +36,12 @@ def tubeletify(videos, tubelet_length, patch_size):
     return x.reshape(B, gf * x.shape[2], -1), (videos.shape, x.shape, cache)
 
 
+@shaped
 def tubeletify_backward(dtubelets, cache):
-    """Nothing was computed, only moved: put every gradient back where its pixel came from.  -> (B, F, C, H, W)"""
+    """Nothing was computed, only moved: put every gradient back where its pixel came from.
+
+    dtubelets (B, N, R)  ->  (B, F, C, H, W)
+    """
     shape, cut, patchify_cache = cache
     dpatches = dtubelets.reshape(cut).swapaxes(2, 3)  # (B, gf, Pf, N, C P P): frame by frame again  from [2]
     return patchify_backward(dpatches, patchify_cache).reshape(shape)  # from [1]

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from ..config import BiTConfig
 from ..layers.conv import StdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.linear import Linear
@@ -91,10 +92,8 @@ class BiT(Model):
     `logits = model(images)`, then `model.backward(dlogits)`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config: BiTConfig, rng, dtype=np.float32):
         dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
         rng = np.random.default_rng(rng)
         c, self.config, self.dtype = config, config, dtype
         width = channels = c.base_width * c.width_factor

@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Corruption", "choose_corruption", "num_outputs"]
+from ..contract import checked
+from ..validate import is_real, require
+
+__all__ = ["Corruption", "check_corruption", "choose_corruption", "num_outputs"]
 
 MASKED, REPLACED = 0.8, 0.1  # parts of the corrupted patches; the others stay as they are
 SIDE = 4  # a downsized patch is SIDE x SIDE colours
@@ -23,6 +26,7 @@ class Corruption(NamedTuple):
     sources: np.ndarray  # (B, m): whose embedding stands there now: N is [mask], the patch's own number leaves it
 
 
+@checked
 def choose_corruption(rngs, num_patches, rate=0.5) -> Corruption:
     """Draw for every image which patches are corrupted, and how: 80 % [mask], 10 % another patch, 10 % left as it is.
 
@@ -31,12 +35,10 @@ def choose_corruption(rngs, num_patches, rate=0.5) -> Corruption:
     uniformly from the N - 1 others of the same image.  Raises TypeError for a lone generator, ValueError for fewer than
     two patches, or a rate outside (0, 1].
     """
-    if isinstance(rngs, np.random.Generator):
-        raise TypeError("rngs is one generator; expected a sequence of them, one per image")
-    if num_patches < 2:
-        raise ValueError(f"num_patches={num_patches!r} is not allowed; num_patches must be at least 2")
-    if not 0 < rate <= 1:
-        raise ValueError(f"rate={rate!r} is not allowed; rate must be in (0, 1]")
+    if not isinstance(rngs, (tuple, list)) or not all(isinstance(rng, np.random.Generator) for rng in rngs):
+        raise TypeError(f"rngs is a {type(rngs).__name__}; expected a list of NumPy Generators, one per image")
+    require(num_patches >= 2, "num_patches", num_patches, "at least 2")
+    require(is_real(rate) and 0 < rate <= 1, "rate", rate, "in (0, 1]")
     m = max(1, int(rate * num_patches + 0.5))
     draws = []
     for rng in rngs:
@@ -48,14 +50,20 @@ def choose_corruption(rngs, num_patches, rate=0.5) -> Corruption:
     return Corruption(arrays[:, 0], arrays[:, 1])
 
 
+def check_corruption(corruption) -> None:
+    """Raise TypeError for what is no pair of arrays; what they hold is looked at by each package."""
+    if not isinstance(corruption, (tuple, list)) or len(corruption) != 2:
+        raise TypeError(f"corruption is a {type(corruption).__name__}; expected a Corruption of patches and sources")
+
+
+@checked
 def num_outputs(target, channels, patch_size):
     """Numbers to predict per patch: Q colours, 16 times Q colours, or all C P P pixels.
 
     Raises ValueError for an unknown target, or a patch that cannot be downsized to 4 x 4.
     """
     outputs = {"mean_color": 8**channels, "downsized": SIDE**2 * 8**channels, "l2": channels * patch_size**2}
-    if target not in outputs:
-        raise ValueError(f"target={target!r} is not allowed; target must be one of {tuple(outputs)}")
+    require(isinstance(target, str) and target in outputs, "target", target, f"one of {tuple(outputs)}")
     if target == "downsized" and patch_size % SIDE:
         raise ValueError(f"patch_size={patch_size} is not allowed; 'downsized' needs a multiple of {SIDE}")
     return outputs[target]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
+from ..module import checked
 from .bit import BiT
 from .efficientnet import EfficientNet
 from .hybrid import Hybrid
@@ -17,6 +18,7 @@ from .vit import ViT
 __all__ = ["build", "create_model"]
 
 
+@checked
 def build(config, rng=None, dtype=np.float32):
     """The model that `config` describes: `ViT`, `Hybrid`, `BiT` or `EfficientNet`."""
     kinds = {ViTConfig: ViT, HybridConfig: Hybrid, BiTConfig: BiT, EfficientNetConfig: EfficientNet}
@@ -26,6 +28,7 @@ def build(config, rng=None, dtype=np.float32):
     return kind(config, rng, dtype)
 
 
+@checked
 def create_model(name: str, num_classes: int | None = None, image_size=None, rng=None, dtype=np.float32, **overrides):
     """Build a named model: `create_model("vit_b16", num_classes=10, image_size=384, dropout=0.1)`.
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers.symbols import check_symbols
+from ..module import checked
 
 __all__ = ["greedy_decode"]
 
 
+@checked
 def greedy_decode(model, source, start, stop, max_length):
     """Take the most probable next symbol, again and again.     source (B, S)  ->  target (B, T), T <= max_length
 

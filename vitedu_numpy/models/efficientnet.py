@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import EfficientNetConfig
 from ..layers.batchnorm import BatchNorm
 from ..layers.conv import Conv
 from ..layers.depthwise import DepthwiseConv
@@ -79,10 +80,8 @@ class EfficientNet(Model):
     `model.eval()` choose which statistics normalise: the batch's or the running averages.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config: EfficientNetConfig, rng, dtype=np.float32):
         dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
         rng = np.random.default_rng(rng)
         c, self.config, self.dtype = config, config, dtype
         norm = dict(momentum=c.batchnorm_momentum, eps=c.batchnorm_eps, dtype=dtype)

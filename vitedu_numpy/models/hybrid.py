@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from ..config import HybridConfig
 from ..layers.conv import StdConv
 from ..layers.groupnorm import GroupNorm
 from ..layers.pool import MaxPool
@@ -111,10 +112,8 @@ class Hybrid(Model):
     `logits = model(images)`, then `model.backward(dlogits)`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config: HybridConfig, rng, dtype=np.float32):
         dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
         rng = np.random.default_rng(rng)
         self.config, self.dtype = config, dtype
         self.backbone = Backbone(config, rng, dtype)

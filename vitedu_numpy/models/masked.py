@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import ViTConfig
 from ..layers.linear import Linear
 from ..layers.patches import patchify
-from ..module import Module, Parameter
+from ..module import Module, Parameter, shaped
 from ..record import note
-from .corruption import SIDE, Corruption, choose_corruption, num_outputs
+from .corruption import SIDE, Corruption, check_corruption, choose_corruption, num_outputs
 from .vit import ViT
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
 
 def _check_corruption(corruption, B, N) -> Corruption:
     """Refuse what an index would silently get wrong."""
+    check_corruption(corruption)
     patches, sources = (np.asarray(numbers) for numbers in corruption)
     for name, numbers, last in (("patches", patches, N - 1), ("sources", sources, N)):
         if numbers.dtype.kind not in "iu":
@@ -45,6 +47,7 @@ def _check_corruption(corruption, B, N) -> Corruption:
     return Corruption(patches, sources)
 
 
+@shaped
 def corrupt(x, mask_token, patches, sources):
     """Put other embeddings in the place of the corrupted ones.     x (B, N, D)   mask_token (D,)   ->   (B, N, D)
 
@@ -58,6 +61,7 @@ def corrupt(x, mask_token, patches, sources):
     return y, origin
 
 
+@shaped
 def corrupt_backward(dy, cache):
     """dy (B, N, D)  ->  dx (B, N, D), dmask_token (D,)"""
     origin = cache
@@ -71,8 +75,11 @@ def corrupt_backward(dy, cache):
 # ---- what is to be guessed ----------------------------------------------------------------------------------------
 
 
+@shaped
 def mean_color_target(images, patch_size):
-    """The mean colour of every patch, rounded down to 3 bits per channel: 64 r + 8 g + b.     (B, C, H, W) -> (B, N)
+    """The mean colour of every patch, rounded down to 3 bits per channel: 64 r + 8 g + b.
+
+    images (B, C, H, W)  ->  (B, N)
 
     images: bytes, or floats in [-1, 1], which are turned back into bytes first; then all is exact.  A channel's level
     is floor(mean / 32), 0 ... 7.  Raises as `to_bytes` does.
@@ -85,8 +92,9 @@ def mean_color_target(images, patch_size):
     return (levels * 8 ** np.arange(C)[::-1]).sum(axis=-1)  # (B, N)
 
 
+@shaped
 def downsized_target(images, patch_size):
-    """Every patch as 4 x 4 colours of 3 bits per channel, row by row.     (B, C, H, W)  ->  (B, N, 16)
+    """Every patch as 4 x 4 colours of 3 bits per channel, row by row.     images (B, C, H, W)  ->  (B, N, 16)
 
     Each is the mean colour of (P / 4)^2 pixels.  Raises ValueError when 4 does not divide P.
     """
@@ -98,15 +106,17 @@ def downsized_target(images, patch_size):
     return patchify(colors, SIDE)[0]  # (B, N, 16)
 
 
+@shaped
 def patch_target(images, patch_size):
-    """The pixels themselves, in [-1, 1].     (B, C, H, W)  ->  (B, N, C P P)"""
+    """The pixels themselves, in [-1, 1].     images (B, C, H, W)  ->  (B, N, C P P)"""
     _check_pixels(images)
     pixels = images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
     return patchify(pixels, patch_size)[0]
 
 
+@shaped
 def masked_target(images, corruption, patch_size, target="mean_color"):
-    """What a model should have said of the corrupted patches.
+    """What a model should have said of the corrupted patches.     images (B, C, H, W)
 
     target "mean_color" -> (B, m) integers, "downsized" -> (B, m, 16) integers, "l2" -> (B, m, C P P) floats.
     """
@@ -164,6 +174,7 @@ def masked_patch_loss(predictions, targets, reduction="mean"):
     return loss, (cache, each.size // B, predictions.shape, reduction)
 
 
+@shaped
 def masked_patch_loss_backward(dloss, cache):
     """dpredictions (B, m, outputs)"""
     (targets, kept), count, shape, reduction = cache
@@ -187,6 +198,10 @@ def masked_patch_accuracy(predictions, targets):
 
 
 def _check_prediction(predictions, targets):
+    if not isinstance(targets, np.ndarray) or targets.dtype.kind not in "fiu" or targets.ndim < 2:
+        raise TypeError(f"targets is {str(targets)[:80]}; expected an array (B, m, ...), what `masked_target` gives")
+    if not isinstance(predictions, np.ndarray) or predictions.dtype.kind not in "fiu":
+        raise TypeError(f"predictions is {str(predictions)[:80]}; expected an array (B, m, outputs) of numbers")
     guesses = targets.size // max(1, targets.shape[0] * targets.shape[1])  # numbers per patch
     pixels = targets.dtype.kind == "f"
     fits = predictions.ndim == 3 and predictions.shape[:2] == targets.shape[:2]
@@ -206,7 +221,7 @@ class MaskedPatchViT(Module):
     `vit` has no classification head (and no pre-logits layer): nothing would teach it.  `classifier()` gives it one.
     """
 
-    def __init__(self, config, rng, target="mean_color", dtype=np.float32):
+    def __init__(self, config: ViTConfig, rng, target="mean_color", dtype=np.float32):
         outputs = num_outputs(target, config.channels, config.patch_size)
         rng = np.random.default_rng(rng)
         self.config, self.target = config, target

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from ..config import DIGITS_VIT, BiTConfig, EfficientNetConfig, HybridConfig, ViTConfig
+from ..validate import did_you_mean
 
 __all__ = ["list_models", "named_config", "registered_name"]
 
@@ -89,7 +90,8 @@ def registered_name(name: str) -> str:
     """The short name for any spelling: "R50+ViT-B/16" and "R50x1+ViT-B/16" are "r50_b16".  Errors as `named_config`."""
     short = _ALIASES.get(name, name) if isinstance(name, str) else None
     if short not in _CONFIGS:
-        raise ValueError(f"name={name!r} is not a registered model; list_models() has {', '.join(_CONFIGS)}")
+        hint = did_you_mean(name, [*_CONFIGS, *_ALIASES])
+        raise ValueError(f"name={name!r} is not a registered model; {hint}list_models() has {', '.join(_CONFIGS)}")
     return short
 
 

@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from ..drawing import without_drawing
+from ..module import checked
 from ..weights.loading import adapt, load_state, open_npz
 from ..weights.resize import resize_state
 from .create import build
@@ -14,6 +15,7 @@ from .create import build
 __all__ = ["from_npz"]
 
 
+@checked
 def from_npz(
     path,
     num_classes=None,

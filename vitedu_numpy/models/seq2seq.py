@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import TransformerConfig
 from ..layers.layernorm import LayerNorm
 from ..layers.linear import Linear, linear, linear_backward
 from ..layers.sublayers import DecoderBlock, EncoderBlock
@@ -94,10 +95,8 @@ class Transformer(Module):
     `logits = model(source, target)`, then `model.backward(dlogits)`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config: TransformerConfig, rng, dtype=np.float32):
         dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
         rng = np.random.default_rng(rng)
         c, self.config, self.dtype = config, config, dtype
         self.source_embedding = Embedding(c.source_vocabulary, c.width, c.max_length, rng, c.dropout, dtype)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import ViTConfig
 from ..layers.attention_variants import GeneralAttention, make_attention
 from ..layers.dropout import Dropout, StochasticDepth
 from ..layers.mlp import MLP
 from ..layers.positions import RelativePosition, make_positions
+from ..module import checked
 from .encoder import Block, Encoder, LastBlock
 
 __all__ = ["DroppedAttention", "DroppedMLP", "PositionedBlock", "make_block", "make_encoder"]
@@ -76,7 +78,8 @@ class PositionedBlock(LastBlock):
         return position.backward(super().backward(dz_out))
 
 
-def make_block(config, rng, dtype=np.float32, stochastic_depth=0.0, last=False, shared=None):
+@checked
+def make_block(config: ViTConfig, rng, dtype=np.float32, stochastic_depth=0.0, last=False, shared=None):
     """The block that `config` describes.  shared: positions of all blocks together, lent by the encoder.
 
     stochastic_depth: the rate at which each of the two branches is dropped; last: may leave out all tokens but one.
@@ -102,7 +105,8 @@ def make_block(config, rng, dtype=np.float32, stochastic_depth=0.0, last=False, 
     return block
 
 
-def make_encoder(config, rng, dtype=np.float32):
+@checked
+def make_encoder(config: ViTConfig, rng, dtype=np.float32):
     """The encoder that `config` describes; with shared positions it has a `position_embedding`.
 
     Stochastic depth's rate rises evenly, from 0 in the first (or only) block to `config.stochastic_depth` in the last.

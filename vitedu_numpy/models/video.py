@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import VideoViTConfig
 from ..layers.attention import MultiHeadAttention
 from ..layers.layernorm import LayerNorm
 from ..layers.linear import Linear
@@ -18,15 +19,17 @@ from ..layers.mlp import MLP
 from ..layers.patches import ClassToken, PositionEmbedding
 from ..layers.spacetime import SpaceAttention, TimeAttention
 from ..layers.tubelets import SpacePosition, TubeletEmbedding
-from ..module import Identity, Module
+from ..module import Identity, Module, checked
 from ..record import note, scope
+from ..validate import check_range
 from .encoder import Block, Encoder
 from .vit import ReadMean, ReadToken
 
 __all__ = ["FactorisedBlock", "VideoViT", "check_videos", "make_video_block", "make_video_positions"]
 
 
-def check_videos(videos, config) -> np.ndarray:
+@checked
+def check_videos(videos, config: VideoViTConfig) -> np.ndarray:
     """Refuse what a model would silently get wrong.     videos (B, F, C, H, W), floats in [-1, 1]"""
     videos = np.asarray(videos)
     if videos.dtype.kind != "f":
@@ -34,8 +37,7 @@ def check_videos(videos, config) -> np.ndarray:
     wanted = (config.frames, config.channels, *config.image_hw)
     if videos.shape[1:] != wanted:
         raise ValueError(f"videos has shape {videos.shape}; expected (B, F, C, H, W) with (F, C, H, W) = {wanted}")
-    if not np.isfinite(videos).all():
-        raise ValueError("videos holds NaN or infinity; expected finite values in [-1, 1]")
+    check_range(videos, "videos")
     return videos
 
 
@@ -73,7 +75,8 @@ class FactorisedBlock(Block):
         return dz_space + self.norm1.backward(self.attention.backward(dz_space))  # from [1]
 
 
-def make_video_block(config, rng, dtype=np.float32):
+@checked
+def make_video_block(config: VideoViTConfig, rng, dtype=np.float32):
     """The block that `config` describes: the ViT's own over all tokens, or a `FactorisedBlock`."""
     c, D = config, config.width
     mlp = MLP(D, c.mlp_dim, rng, c.gelu, dtype=dtype)
@@ -83,7 +86,8 @@ def make_video_block(config, rng, dtype=np.float32):
     return FactorisedBlock(attention, attention_time, mlp, D, c.layernorm_eps, dtype)
 
 
-def make_video_positions(config, rng, dtype=np.float32):
+@checked
+def make_video_positions(config: VideoViTConfig, rng, dtype=np.float32):
     """A vector for each place and time ("spacetime"), for each place ("space"), or none."""
     c = config
     if c.position_embedding == "spacetime":
@@ -99,10 +103,8 @@ class VideoViT(Module):
     `logits = model(videos)`, then `model.backward(dlogits)`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config: VideoViTConfig, rng, dtype=np.float32):
         dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
         rng = np.random.default_rng(rng)
         c, self.config, self.dtype = config, config, dtype
         self.tubelet_embedding = TubeletEmbedding(c.channels, c.tubelet_length, c.patch_size, c.width, rng, dtype)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..config import ViTConfig
 from ..init import lecun_normal
 from ..layers.dropout import Dropout
 from ..layers.linear import Linear
@@ -70,10 +71,8 @@ class ViT(Model):
     `logits = model(images)`, then `model.backward(dlogits)`, then `model.gradients()`.
     """
 
-    def __init__(self, config, rng, dtype=np.float32):
+    def __init__(self, config: ViTConfig, rng, dtype=np.float32):
         dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype={dtype} is not allowed; dtype must be float32 or float64")
         rng = np.random.default_rng(rng)
         c, self.config, self.dtype = config, config, dtype
         self.patch_embedding = PatchEmbedding(c.channels, c.patch_size, c.width, rng, dtype)

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from ..contract import checked
 from ..schedule import learning_rate
 from ..validate import check_integers, check_label_range, is_count, require
 
@@ -32,11 +33,15 @@ def batches(num_images: int, config):
             step += 1
 
 
+@checked
 def random_shift(images, pixels: int, rng: np.random.Generator):
     """Move each image by up to `pixels` pixels down and across; what comes in from outside is -1 (background).
 
     images (B, C, H, W)  ->  (B, C, H, W)
     """
+    require(isinstance(rng, np.random.Generator), "rng", rng, "a NumPy Generator")
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiu" or (pixels and images.ndim != 4):
+        raise TypeError(f"images is {str(images)[:80]}; expected an array (B, C, H, W) of numbers")
     if pixels == 0:
         return images
     B, _, H, W = images.shape

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from ..config import TrainConfig
+from ..module import checked
 from .batches import batches, check_labelled, check_loss, random_shift, scheduled_rate
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
@@ -14,7 +16,7 @@ from .parallel import DataParallel
 __all__ = ["evaluate", "fit", "prepare"]
 
 
-def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[str, list[float]]:
+def fit(model, images, labels, config: TrainConfig, *, threads=None, progress=iter) -> dict[str, list[float]]:
     """Train `model` in place.  Returns {"loss", "learning_rate", "grad_norm"}: one number per step.
 
     images (n, C, H, W) floats in [-1, 1]; labels (n,) integers; config: a `TrainConfig`; threads: Python threads
@@ -40,7 +42,7 @@ def fit(model, images, labels, config, *, threads=None, progress=iter) -> dict[s
     return history
 
 
-def prepare(model, images, labels, config):
+def prepare(model, images, labels, config: TrainConfig):
     """Images and targets (n, K) in the model's dtype.  Raises ValueError for none, or for unequal numbers of them."""
     images = model.check_images(images).astype(model.dtype, copy=False)
     targets = one_hot(labels, model.config.num_classes, config.label_smoothing, model.dtype)
@@ -58,3 +60,6 @@ def evaluate(model, images, labels, batch_size: int = 256) -> float:
     parts = [model(images[i : i + batch_size]).argmax(axis=-1) for i in range(0, len(images), batch_size)]
     model.train(was_training)
     return float((np.concatenate(parts) == labels).mean())
+
+
+fit, prepare, evaluate = map(checked, (fit, prepare, evaluate))  # arguments by their names, see contract.py

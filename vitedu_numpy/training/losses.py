@@ -45,12 +45,13 @@ def _check_targets(scores, targets, name):
 
 @shaped
 def cross_entropy(p, targets):
-    """loss = -mean_B sum_K targets log p.     p (B, K) probabilities (softmax's output)  ->  scalar"""
+    """loss = -mean_B sum_K targets log p.     p, targets (B, K), p from softmax  ->  scalar"""
     _check_targets(p, targets, "p")
     loss = -(targets * np.log(p)).sum() / len(p)  # [1]
     return loss, (p, targets)
 
 
+@shaped
 def cross_entropy_backward(dloss, cache):
     """dp (B, K)"""
     p, targets = cache
@@ -59,7 +60,7 @@ def cross_entropy_backward(dloss, cache):
 
 @shaped
 def softmax_cross_entropy(logits, targets):
-    """The two above in one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits (B, K)  ->  scalar
+    """In one: loss = mean_B sum_K targets (logsumexp(logits) - logits).     logits, targets (B, K)  ->  scalar
 
     No logarithm of a probability that rounded to 0, and a gradient of one line.
     """
@@ -70,6 +71,7 @@ def softmax_cross_entropy(logits, targets):
     return loss, (logits, targets)
 
 
+@shaped
 def softmax_cross_entropy_backward(dloss, cache):
     """dlogits = (p sum_K(targets) - targets) / B: what the model said minus what it should have said.  (B, K)"""
     logits, targets = cache
@@ -82,12 +84,13 @@ def softmax_cross_entropy_backward(dloss, cache):
 
 @shaped
 def binary_cross_entropy(p, targets):
-    """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p (B, K)  ->  scalar"""
+    """loss = -mean_B sum_K (targets log p + (1 - targets) log(1 - p)).     p, targets (B, K)  ->  scalar"""
     _check_targets(p, targets, "p")
     loss = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum() / len(p)  # [1]
     return loss, (p, targets)
 
 
+@shaped
 def binary_cross_entropy_backward(dloss, cache):
     """dp (B, K)"""
     p, targets = cache
@@ -96,13 +99,17 @@ def binary_cross_entropy_backward(dloss, cache):
 
 @shaped
 def sigmoid_cross_entropy(logits, targets):
-    """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits (B, K)  ->  scalar"""
+    """The two above in one: loss = mean_B sum_K (log(1 + exp(x)) - targets x), x = logits.
+
+    logits, targets (B, K)  ->  scalar
+    """
     _check_targets(logits, targets, "logits")
     softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))  # log(1 + exp(x)) without overflow
     loss = (softplus - targets * logits).sum() / len(logits)
     return loss, (logits, targets)
 
 
+@shaped
 def sigmoid_cross_entropy_backward(dloss, cache):
     """dlogits = (p - targets) / B"""
     logits, targets = cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import checked
 from ..validate import check_betas, check_max_norm, check_momentum, check_not_negative
 
 __all__ = ["SGD", "Adam", "clip_by_global_norm", "is_kernel"]
@@ -17,6 +18,7 @@ def is_kernel(name: str, value) -> bool:
     return name.endswith("weight") and value.ndim >= 2
 
 
+@checked
 def clip_by_global_norm(model, max_norm: float) -> float:
     """Scale all gradients together so that their joint Euclidean length is at most `max_norm`; return the length.
 
@@ -35,6 +37,7 @@ def clip_by_global_norm(model, max_norm: float) -> float:
 class SGD:
     """v <- momentum v + g,   w <- w - lr v   (heavy ball, not Nesterov)."""
 
+    @checked
     def __init__(self, model, lr: float, momentum: float = 0.9):
         check_not_negative(lr=lr)
         check_momentum(momentum=momentum)
@@ -59,6 +62,7 @@ class Adam:
     w <- w - lr wd w   (kernels only),   w <- w - lr mhat / (sqrt(vhat) + eps)
     """
 
+    @checked
     def __init__(self, model, lr: float, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0):
         check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(betas)

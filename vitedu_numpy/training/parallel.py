@@ -15,6 +15,7 @@ import numpy as np
 
 from ..blas import cpu_count, single_threaded_blas
 from ..layers.dropout import Dropout
+from ..module import checked
 from . import losses
 
 __all__ = ["DataParallel"]
@@ -31,6 +32,7 @@ class DataParallel:
     A model with batch normalisation gets the whole batch as one chunk, since its statistics are those of the batch.
     """
 
+    @checked
     def __init__(self, model, threads: int | None = None, chunk: int | None = None, rng=None):
         threads = cpu_count() if threads is None else threads
         for name, value in (("threads", threads), ("chunk", 1 if chunk is None else chunk)):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..contract import checked
 from ..validate import is_count, is_number, require
 
 __all__ = ["PseudoLabels", "balanced", "check_pseudo", "confident", "pseudo_labels", "tempered"]
@@ -31,6 +32,7 @@ class PseudoLabels(NamedTuple):
         return self.targets.argmax(1)
 
 
+@checked
 def pseudo_labels(probabilities, *, threshold=0.3, per_class=None, soft=True, temperature=1.0) -> PseudoLabels:
     """The teacher's probabilities (n, K), filtered, balanced, and made into targets.
 

@@ -31,6 +31,7 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     return loss, (counts, logits.shape, cache)
 
 
+@shaped
 def token_cross_entropy_backward(dloss, cache):
     """dlogits (B, T, V); 0 where the target is `pad`"""
     counts, shape, cache = cache

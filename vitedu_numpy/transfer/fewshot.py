@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import shaped
 from .shots import check_l2, check_labels, choose_all
 
 __all__ = [
@@ -27,14 +28,16 @@ CHUNK = 4096  # test images at a time: the scores (N, K) of all of them may need
 # ---- the data --------------------------------------------------------------------------------------------------------
 
 
+@shaped
 def whitening(features):
-    """Mean and standard deviation + 1e-5 of each column of the chosen images: (D - 1,) and (D - 1,)."""
+    """Mean and standard deviation + 1e-5 of each column of the images.     features (N, D - 1)  ->  two (D - 1,)"""
     x = np.asarray(features, np.float64)
     return x.mean(axis=0), x.std(axis=0) + 1e-5
 
 
+@shaped
 def whiten(features, mean, std):
-    """[(x - mean) / std, 100]: columns of equal size, and a constant.     (N, D - 1) -> (N, D)"""
+    """[(x - mean) / std, 100]: columns of equal size, and a constant.     features (N, D - 1)  ->  (N, D)"""
     x = (features - mean) / std
     return np.concatenate([x, np.full((len(x), 1), CONSTANT)], axis=1)  # (N, D)
 
@@ -42,9 +45,11 @@ def whiten(features, mean, std):
 # ---- the solution ----------------------------------------------------------------------------------------------------
 
 
+@shaped
 def svd_ridge(features, targets):
-    """(left, e, right): for any l2, the weights of `ridge` are left diag(1 / (e + l2)) right.     X (N, D), Y (N, K)
+    """(left, e, right): for any l2, the weights of `ridge` are left diag(1 / (e + l2)) right.
 
+    features X (N, D)   targets Y (N, K)
     X = U diag(s) V^T, so X^T X = V diag(s^2) V^T;  left = V,  e = s^2,  right = V^T X^T Y = diag(s) U^T Y.
     """
     X, Y = np.asarray(features), np.asarray(targets)
@@ -52,9 +57,11 @@ def svd_ridge(features, targets):
     return Vt.T, s**2, s[:, None] * (U.T @ Y)  # (D, r), (r,), (r, K)
 
 
+@shaped
 def eigen_ridge(features, targets, form=None):
     """The same from one product of X with itself: quicker, but only where `eigen_suffices` as exact as `svd_ridge`.
 
+    features X (N, D)   targets Y (N, K)
     "primal": X^T X = Q diag(e) Q^T, (D, D);  left = Q,      right = Q^T X^T Y
     "dual":   X X^T = Q diag(e) Q^T, (N, N);  left = X^T Q,  right = Q^T Y
     None: the smaller matrix.  Both are the same, for (X^T X + l2) X^T = X^T (X X^T + l2).
@@ -82,9 +89,11 @@ def eigen_suffices(features, l2):
     return bool(np.finfo(np.float64).eps * np.square(features, dtype=np.float64).sum() <= TOLERANCE * l2)
 
 
+@shaped
 def ridge(features, targets, l2):
-    """W with the least ||X W - Y||^2 + l2 ||W||^2: W = (X^T X + l2)^-1 X^T Y.     X (N, D), Y (N, K)  ->  (D, K)
+    """W with the least ||X W - Y||^2 + l2 ||W||^2: W = (X^T X + l2)^-1 X^T Y.
 
+    features X (N, D)   targets Y (N, K)  ->  (D, K)
     l2: a positive number, or a list of them; then a list of weights, at the cost of one decomposition of each kind.
     """
     several = isinstance(l2, (list, tuple))
@@ -99,8 +108,9 @@ def ridge(features, targets, l2):
     return weights if several else weights[0]
 
 
+@shaped
 def predict(features, mean, std, weights):
-    """The class with the highest score.     features (N, D - 1), weights (D, K)  ->  (N,)"""
+    """The class with the highest score.     features (N, D - 1)   weights (D, K)  ->  (N,)"""
     chunks = np.split(features, range(CHUNK, len(features), CHUNK))
     return np.concatenate([(whiten(x, mean, std) @ weights).argmax(1) for x in chunks])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import shaped
 from ..validate import is_number, require
 from .fewshot import check_data
 from .shots import check_neighbors, count_classes
@@ -21,14 +22,19 @@ TEMPERATURE = 0.07
 CHUNK = 1024  # test images at a time: their similarities to all training images are (CHUNK, N)
 
 
+@shaped
 def normalize(features):
-    """x / ||x||: rows of length 1, so that products are cosines; a row of zeros stays.     (N, D) -> (N, D)"""
+    """x / ||x||: rows of length 1, so that products are cosines; zeros stay.     features (N, D)  ->  (N, D)"""
     x = np.asarray(features, np.float64)
     return x / np.sqrt((x**2).sum(axis=1, keepdims=True)).clip(min=1e-12)
 
 
+@shaped
 def nearest(features, test_features, k):
-    """(cosine, position) of the k training images most like each test image, most alike first.     two (N_test, k)"""
+    """(cosine, position) of the k training images most like each test image, most alike first.
+
+    features (N, D)   test_features (N_test, D)  ->  two (N_test, k)
+    """
     cosine = test_features @ features.T  # (N_test, N)
     near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]  # in no order
     order = np.argsort(-np.take_along_axis(cosine, near, 1), axis=1)  # (N_test, k)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import TrainConfig
+from ..module import shaped
 from ..schedule import learning_rate
 from ..training.batches import batches
 from ..training.losses import one_hot, softmax_cross_entropy, softmax_cross_entropy_backward
@@ -40,6 +41,7 @@ def logistic_loss(weight, bias, features, targets, l2):
     return loss + l2 / 2 * (weight**2).sum(), (weight, features, l2, cache)  # [3]
 
 
+@shaped
 def logistic_loss_backward(dloss, cache):
     """dweight (K, D), dbias (K,); the features are frozen, and need none."""
     weight, features, l2, cache = cache

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import shaped
 from .fewshot import eigen_ridge, svd_ridge
 
 __all__ = [
@@ -25,27 +26,31 @@ __all__ = [
 # ---- A system, solved by elimination ---------------------------------------------------------------------------------
 
 
+@shaped
 def normal_equations(X, Y, l2):
-    """(X^T X + l2) W = X^T Y, by Gaussian elimination (LU)."""
+    """(X^T X + l2) W = X^T Y, by Gaussian elimination (LU).     X (N, D)   Y (N, K)"""
     return np.linalg.solve(add_to_diagonal(X.T @ X, l2), X.T @ Y)  # (D, K)
 
 
+@shaped
 def normal_equations_dual(X, Y, l2):
-    """(X X^T + l2) a = Y, W = X^T a."""
+    """(X X^T + l2) a = Y, W = X^T a.     X (N, D)   Y (N, K)"""
     return X.T @ np.linalg.solve(add_to_diagonal(X @ X.T, l2), Y)  # (D, K)
 
 
 # ---- A symmetric, positive definite system: half of the work ---------------------------------------------------------
 
 
+@shaped
 def cholesky(X, Y, l2):
-    """X^T X + l2 = L L^T, L lower triangular;  L Z = X^T Y,  L^T W = Z."""
+    """X^T X + l2 = L L^T, L lower triangular;  L Z = X^T Y,  L^T W = Z.     X (N, D)   Y (N, K)"""
     L = np.linalg.cholesky(add_to_diagonal(X.T @ X, l2))  # (D, D)
     return back_substitution(L.T, forward_substitution(L, X.T @ Y))  # (D, K)
 
 
+@shaped
 def cholesky_dual(X, Y, l2):
-    """X X^T + l2 = L L^T;  L Z = Y,  L^T a = Z,  W = X^T a."""
+    """X X^T + l2 = L L^T;  L Z = Y,  L^T a = Z,  W = X^T a.     X (N, D)   Y (N, K)"""
     L = np.linalg.cholesky(add_to_diagonal(X @ X.T, l2))  # (N, N)
     return X.T @ back_substitution(L.T, forward_substitution(L, Y))  # (D, K)
 
@@ -69,20 +74,23 @@ def back_substitution(U, B):
 # ---- Decompositions: once, then any l2 is a division -----------------------------------------------------------------
 
 
+@shaped
 def eigen(X, Y, l2):
-    """X^T X = Q diag(e) Q^T:  W = Q diag(1 / (e + l2)) Q^T X^T Y."""
+    """X^T X = Q diag(e) Q^T:  W = Q diag(1 / (e + l2)) Q^T X^T Y.     X (N, D)   Y (N, K)"""
     Q, e, right = eigen_ridge(X, Y, "primal")
     return Q @ (right / (e + l2)[:, None])  # (D, K)
 
 
+@shaped
 def eigen_dual(X, Y, l2):
-    """X X^T = Q diag(e) Q^T:  W = X^T Q diag(1 / (e + l2)) Q^T Y."""
+    """X X^T = Q diag(e) Q^T:  W = X^T Q diag(1 / (e + l2)) Q^T Y.     X (N, D)   Y (N, K)"""
     left, e, right = eigen_ridge(X, Y, "dual")
     return left @ (right / (e + l2)[:, None])  # (D, K)
 
 
+@shaped
 def svd(X, Y, l2):
-    """X = U diag(s) V^T:  W = V diag(1 / (s^2 + l2)) diag(s) U^T Y.  Primal and dual in one."""
+    """X = U diag(s) V^T:  W = V diag(1 / (s^2 + l2)) diag(s) U^T Y.  Primal and dual in one.     X (N, D)   Y (N, K)"""
     V, e, right = svd_ridge(X, Y)
     return V @ (right / (e + l2)[:, None])  # (D, K)
 

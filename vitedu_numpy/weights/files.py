@@ -14,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from ..contract import checked
 from ..limits import check_limit
 from .about import TEXTS
 from .official import weights_prefix
@@ -22,6 +23,7 @@ from .wrappers import unwrapped
 __all__ = ["check_finite", "pickle_refused", "read_npz", "read_texts", "replacing"]
 
 
+@checked
 def read_npz(path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file, by key; of a training checkpoint only the weights.  Nothing in it is ever executed.
 
@@ -42,6 +44,7 @@ def read_npz(path) -> dict[str, np.ndarray]:
     return unwrapped(arrays, path)
 
 
+@checked
 def read_texts(path) -> dict[str, str]:
     """The texts of an .npz file (`about.TEXTS`), without its numbers.  Errors as in `read_npz`."""
     path = os.fspath(path)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..contract import checked
+
 __all__ = ["METHODS", "check_positions", "resized_state"]
 
 # linear: corners on corners, as the authors' call of scipy.ndimage.zoom(order=1) means it.  (For a few sizes, 8 to 26
@@ -26,6 +28,7 @@ def check_grids(old_grid, new_grid, method) -> None:
             raise ValueError(f"{name}={grid!r} is not allowed; {name} must be two positive integers (gh, gw)")
 
 
+@checked
 def check_positions(shape, old_grid, new_grid, has_class_token, method) -> None:
     """Refuse what `check_grids` refuses, and an E_pos of a shape that is not (T, D) for the old grid."""
     check_grids(old_grid, new_grid, method)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import checked
 from .grids import check_positions, resized_state
 
 __all__ = ["interpolation_matrix", "resize_positions", "resize_state"]
@@ -59,6 +60,7 @@ def _cubic_of_others(old, new, method):
     return M[:, 2:-2]
 
 
+@checked
 def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, method: str = "linear"):
     """E_pos (T, D) for a grid (gh, gw) of patches  ->  the same for another grid.  The class token's row is kept.
 
@@ -66,6 +68,8 @@ def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, me
     method; see `METHODS` in `grids.py`.
     """
     E_pos = np.asarray(E_pos)
+    if E_pos.dtype.kind != "f":
+        raise TypeError(f"E_pos has dtype {E_pos.dtype}; expected floats (T, D)")
     check_positions(E_pos.shape, old_grid, new_grid, has_class_token, method)
     if tuple(old_grid) == tuple(new_grid):
         return E_pos.copy()

@@ -301,7 +301,7 @@ def test_a_model_without_a_recipe():
         ({"recipe": "vit_b16", "epochs": 1}, "num_images=None is not allowed; num_images must be given"),
         ({"gpu": "a100"}, "gpu='a100' is not allowed; gpu must be one of"),
         ({"gpus": 0}, "gpus=0 is not allowed"),
-        ({"nodes": 1000}, "gpus=8 is not allowed; gpus must be such that each of 8000 has one image"),
+        ({"nodes": 1000}, "batch_size=4096 is not allowed; batch_size must be a multiple of the 8000 processes"),
         ({"utilisation": 1.2}, "utilisation=1.2 is not allowed"),
         ({"parallel": "pipeline"}, "parallel='pipeline' is not allowed"),
         ({"price_per_gpu_hour": 0}, "price_per_gpu_hour=0 is not allowed"),

@@ -1,0 +1,93 @@
+"""How a command reads its arguments: tyro's reading, with every mistake in one line.
+
+Described in docs/scale.md, "The command line".
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from contextlib import contextmanager, redirect_stderr
+
+__all__ = ["Usage", "named", "read", "writable"]
+
+
+class Usage(ValueError):
+    """What was typed is not understood: one line for the person, exit code 2."""
+
+
+def read(function, arguments, prog: str):
+    """What `function` returns for these arguments; `--help` prints its help and leaves.  Raises Usage for a mistake.
+
+    function: as `tyro.cli` takes it; prog: what the command is called in its help.
+    """
+    import tyro
+
+    if "-h" in arguments or "--help" in arguments:
+        return tyro.cli(function, args=arguments, prog=prog)
+    said = io.StringIO()
+    try:
+        # Wide enough that no line of the message is broken.
+        with redirect_stderr(said), environment(COLUMNS="100000", NO_COLOR="1"):
+            return tyro.cli(function, args=arguments, prog=prog)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise Usage(f"{one_line(said.getvalue())}; `{prog} --help` lists all options") from None
+    except (ValueError, TypeError) as error:  # a field out of its range
+        raise Usage(str(error)) from error
+
+
+@contextmanager
+def environment(**variables):
+    """While this holds, variables of the environment have these values."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def writable(out: str, name: str = "out") -> str:
+    """A folder or file to write to.  Raises Usage for "", which would mean the folder that one is in."""
+    if not out.strip():
+        raise Usage(f"{name}={out!r} is not allowed; {name} must name a folder or a file (. for the one you are in)")
+    return out
+
+
+def named(find, name: str):
+    """find(name): a recipe or experiment by its name or file.  Raises Usage where there is none."""
+    try:
+        return find(name)
+    except (ValueError, TypeError, OSError) as error:
+        raise Usage(str(error)) from error
+
+
+def one_line(text: str) -> str:
+    """What tyro says in a box, without the box: "--batch-siz is not known; did you mean --batch-size?"."""
+    lines = [line.strip("│|╭╮╰╯+ \t") for line in re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()]
+    parts = [[]]
+    for line in filter(None, lines):
+        if set(line) <= set("─-"):  # the edge of the box, or a line across
+            parts.append([])
+        elif not re.search(r"[─-]{5,}$", line):  # else a title that stands on the edge
+            parts[-1].append(line)
+    parts = [part for part in parts if part]
+    if len(parts) > 1 and len(parts[0]) == 1 and re.fullmatch(r"\w+ \w+", parts[0][0]):  # a title
+        parts = parts[1:]
+    whole, lines = " ".join(" ".join(part) for part in parts), parts[0] if parts else []
+    if unknown := re.search(r"Unrecognized options?: (\S+?)(?:,? |$)", whole):
+        near = re.search(r"Perhaps you meant:.*?(--[\w.-]+)", whole)
+        hint = f"; did you mean {near[1]}?" if near else ""
+        return f"{unknown[1].rstrip(',')} is not known here{hint}"
+    first = " ".join(lines)
+    if first.startswith("Missing from"):
+        names = [line.split()[0] for line in lines[1:] if re.match(r"(--[\w.-]+|[A-Z]{2,})( |$)", line)]
+        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+    return re.sub(r"^Error parsing (?:(--\S+: )|[\w.]+: )", r"\1", first)
