@@ -1,5 +1,5 @@
 """Figures 3 and 4 in small: a ViT and a ResNet, pre-trained on the first n images of a stream, then judged by few-shot
-least squares on classes that they never saw.
+least squares on classes that they never saw.  Taught in notebooks/19_how_much_data.ipynb.
 
 As in Fig. 4: no regularisation, the same number of steps for every n, early stopping on held-out images, one learning
 rate per model for all n.  The rates are the business of an experiment of its own, `data_size_rates`, on other glyphs
