@@ -8,6 +8,7 @@ from .catalogue.bit import *  # noqa: F403
 from .catalogue.block import *  # noqa: F403
 from .catalogue.compute import *  # noqa: F403
 from .catalogue.conv import *  # noqa: F403
+from .catalogue.data_size import *  # noqa: F403
 from .catalogue.encoder import *  # noqa: F403
 from .catalogue.fewshot import *  # noqa: F403
 from .catalogue.finetuning import *  # noqa: F403

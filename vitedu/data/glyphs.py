@@ -1,5 +1,7 @@
 """Glyphs of 8 x 8 grey levels: ten digits that people wrote, and letters that a rule writes.
 
+Taught in notebooks/19_how_much_data.ipynb.
+
 The digits are scikit-learn's (`digits.py`).  A letter is a walk along three lines between the points of a 3 x 3 grid;
 every time it is written the points move a little and the pen is thicker or thinner.  Classes 0 ... 9 are the digits,
 10 ... 33 the letters.

@@ -1,5 +1,7 @@
 """Philox4x32-10, a random generator that counts (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 
+Taught in notebooks/19_how_much_data.ipynb.
+
 It has no state: words = f(counter, key).  Here in 64-bit integers, of NumPy, of PyTorch or of Python: words have 32
 bits, and no product is longer than 49, so nothing overflows anywhere.
 """

@@ -1,5 +1,7 @@
 """Images that never end: small scenes whose every factor is known.
 
+Taught in notebooks/18_locality.ipynb and 19_how_much_data.ipynb.
+
 Image i of a stream is a function of (seed, part, i) and of nothing else: not of the batch it is drawn in, not of the
 images before it.  So there are as many as one wants, none has to be stored, and the first n of them are a data set.
 

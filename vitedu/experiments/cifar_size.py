@@ -121,5 +121,5 @@ CIFAR_SIZE_RATES = Experiment(
     measure=measure_rate,
     full=replace(FULL, sizes=FULL.sizes[2::2], seeds=(100,), minutes=7),
     fast=FAST,
-    panels=(Panel("tuning", ("held-out",), x="number", xlabel="learning rate"),),
+    panels=(Panel("tuning", ("held-out",)),),
 )

@@ -1,5 +1,5 @@
 """Figures 3 and 4 in small: a ViT and a ResNet, pre-trained on the first n images of a stream, then judged by few-shot
-least squares on classes that they never saw.
+least squares on classes that they never saw.  Taught in notebooks/19_how_much_data.ipynb.
 
 As in Fig. 4: no regularisation, the same number of steps for every n, early stopping on held-out images, one learning
 rate per model for all n.  The rates are the business of an experiment of its own, `data_size_rates`, on other glyphs
@@ -25,7 +25,7 @@ SEEN, UNSEEN = LETTERS[:12], LETTERS[12:]
 SCENE = dict(rows=(0.45, 0.55), columns=(0.45, 0.55), angle=0.25, clutter=2)
 SHOTS, CHOICES = 10, (0, 1, 2, 3, 4)  # images of a class, and draws of them
 SIZES = (40, 225, 1265, 7100, 40_000)  # three decades; 640 steps of 64 see 40,960 images
-# The best of the grid `data_size_rates` on held-out letters, mean over both sizes; the ViT's is its highest.
+# The best of the grid `data_size_rates` on held-out letters, mean over both sizes; neither is the end of its grid.
 RATES = {"ViT": 4e-3, "BiT": 1e-2}
 
 

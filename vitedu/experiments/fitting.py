@@ -1,5 +1,7 @@
 """Training on the first n images of a stream, with early stopping; features, accuracy.  No regularisation at all.
 
+Taught in notebooks/18_locality.ipynb and 19_how_much_data.ipynb.
+
 On a CPU each model is trained by itself: a step of three small ViTs side by side takes as long as three steps, one of
 three small ResNets longer.  On a GPU `training.many.Many` carries all seeds in one program.
 """
