@@ -33,6 +33,7 @@ TORCH_MODULES = {
     "muon": "an optimiser beyond the paper's, for GPUs",
     "noisy": "a method beyond the paper's, for every model here",
     "safe": "PyTorch libraries' files",
+    "tensors": "NumPy takes anything as an array",
     "timm": "a PyTorch library's layout",
 }
 DOORS = ("__init__", "inspect", "layers", "models", "training", "transfer", "weights")
@@ -133,7 +134,7 @@ TORCH_NAMES = {
 
 
 # NumPy's file hands on what stands once; PyTorch's makes tensors of it.
-HANDED_ON = {"masked": ("choose_corruption",), "losses": ("sigmoid", "sigmoid_backward"), "module": ("shaped",)}
+HANDED_ON = {"masked": ("choose_corruption",), "losses": ("sigmoid", "sigmoid_backward"), "module": ("checked", "shaped")}
 
 # Arguments: NumPy's `rng` and `dtype` say what PyTorch keeps in its own generator and in `.to(dtype)`.
 NUMPY_ARGUMENTS = {"rng", "dtype"}
