@@ -94,7 +94,7 @@ def test_coupled_adam_is_pytorchs_adam_with_weight_decay(rng):
 
 
 def test_coupled_and_decoupled_are_two_algorithms():
-    """One step from a gradient of 0: decoupled, a little shorter; coupled, a whole step of Adam, however small it is."""
+    """One step from a gradient of 0: decoupled, a little shorter; coupled, a whole step of Adam, however small."""
     for kind, expected in ((OPTIMIZERS["adam"], 1 - 0.01 * 1e-3), (CoupledAdam, 1 - 0.01)):
         layer = torch.nn.Linear(1, 1)
         torch.nn.init.ones_(layer.weight)
