@@ -61,7 +61,7 @@ def _logarithmic(ax, places):
 
     ax.set_xscale("log")
     few = max(places) < 100 * min(places)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if few else LogLocator(numticks=6))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
 
