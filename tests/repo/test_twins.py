@@ -134,7 +134,11 @@ TORCH_NAMES = {
 
 
 # NumPy's file hands on what stands once; PyTorch's makes tensors of it.
-HANDED_ON = {"masked": ("choose_corruption",), "losses": ("sigmoid", "sigmoid_backward"), "module": ("checked", "shaped")}
+HANDED_ON = {
+    "masked": ("choose_corruption",),
+    "losses": ("sigmoid", "sigmoid_backward"),
+    "module": ("checked", "shaped"),
+}
 
 # Arguments: NumPy's `rng` and `dtype` say what PyTorch keeps in its own generator and in `.to(dtype)`.
 NUMPY_ARGUMENTS = {"rng", "dtype"}

@@ -3,6 +3,7 @@
 Every name below is a `Check`: call it on your function.  Works without PyTorch.
 """
 
+from .catalogue.ablations import *  # noqa: F403
 from .catalogue.attention import *  # noqa: F403
 from .catalogue.bit import *  # noqa: F403
 from .catalogue.block import *  # noqa: F403

@@ -1,5 +1,7 @@
 """One choice at a time: positions, head, regularisation, decay, warm-up, optimiser, shape, kind of model.
 
+Taught in notebooks/20_ablations.ipynb.
+
 All on the letters of `data_size`, with its protocol: first n images of a stream, no augmentation, early stopping on
 held-out glyphs.  Each experiment changes one thing; where a learning rate could decide, there are several.
 """

@@ -51,13 +51,24 @@ def draw_panel(ax, rows, metrics, x="n", ylabel="accuracy", title="", xlabel="",
         look = {"mfc": "none", "label": f"{line}, live"} if live else {"label": line}
         ax.errorbar(xs, means, errors, fmt=marker + joined, color=colour, capsize=3, ms=6, zorder=3, **look)
     if joined:
-        ax.set_xscale("log")
+        _logarithmic(ax, places)
         ax.set_xlabel({"n": "training images", "number": xlabel}.get(x, x))
     else:
         ax.set_xticks(range(len(places)), places, rotation=30, ha="right")
     ax.set(ylabel=ylabel, title=title)
     ax.grid(alpha=0.3)
     return ax
+
+
+def _logarithmic(ax, places):
+    """A logarithmic x axis with few labels, plain numbers: 1, 2, 5 of each power of ten, or 1 alone for many powers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    few = max(places) < 100 * min(places)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if few else LogLocator(numticks=6))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _layout(metrics, x, at):
@@ -87,6 +98,7 @@ def save_experiment(rows, panels, path, title="") -> None:
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, panel in zip(axes, panels, strict=True):
         draw_panel(ax, rows, panel.metrics, panel.x, panel.ylabel, panel.title, panel.xlabel)
-    axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
+    if len(axes[-1].get_legend_handles_labels()[0]) > 1:
+        axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""Many models at once: K models of one shape, trained side by side in one program.
+"""Many models at once, trained side by side in one program.  Taught in notebooks/20_ablations.ipynb.
 
 A small model keeps no processor busy: most of a step is starting its operations.  Stacked, the k-th slice of every
 parameter belongs to model k, and `torch.func.vmap` carries one forward out for all of them: the same number of

@@ -1,5 +1,6 @@
-"""Muon: momentum whose update is made orthogonal, for the weight matrices of the blocks; Adam for the rest.
+"""Muon: momentum whose update is made orthogonal.  Taught in notebooks/20_ablations.ipynb.
 
+For the weight matrices of the blocks; Adam has the rest.
 Source: Jordan et al. 2024 (kellerjordan.github.io/posts/muon), with the step length of Liu et al. 2025
 (arXiv:2502.16982), which suits Adam's learning rates.  `torch.optim.Muon` is the same, matrix by matrix; here all
 matrices of a size go through the iteration together, as a small model has many matrices and none of them is large.
