@@ -253,5 +253,5 @@ def coloured(site: Site, here: str, source: str) -> str:
     label = html.escape(f"Source of {first.lstrip('# ')}", quote=True)
     return (
         f'<div class="shown-source"><div class="shown-name">{name}</div><div class="highlight">'
-        f'<pre tabindex="0" role="region" aria-label="{label}">{body}</pre></div></div>'
+        f'<pre tabindex="0" role="group" aria-label="{label}">{body}</pre></div></div>'
     )

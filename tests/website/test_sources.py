@@ -1,4 +1,4 @@
-"""What the site is made of: every notebook, guide and file of code has a page, and the indexes say what the sources say."""
+"""What the site is made of: a page for each notebook, guide and file of code; indexes that say what the sources say."""
 
 from __future__ import annotations
 
