@@ -201,6 +201,7 @@ def test_recorded_results(name):
     """They belong to the experiment as it is declared now, and say how much of it was carried out."""
     results, experiment = recorded(name), get_experiment(name)
     assert results.about["experiment"] == name
+    assert results.about["version"] == experiment.version, "measured by another `measure` than today's"
     assert results.about["command"].startswith("vitedu experiment ")
     assert not results.about["fast"]
     assert results.about["finished"] == len({(r.condition, r.n, r.seed) for r in results.rows})
