@@ -25,7 +25,6 @@ suppress_warnings = [
     "ref.python",  # a type in a signature may be a name of both packages
 ]
 add_module_names = True
-maximum_signature_line_length = 88
 toc_object_entries = False
 highlight_language = "text"
 
@@ -34,6 +33,7 @@ highlight_language = "text"
 html_theme = "sphinx_book_theme"
 html_static_path = [str(HERE / "static")]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False
 html_last_updated_fmt = None
 html_show_sphinx = False
