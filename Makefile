@@ -1,4 +1,5 @@
 # Two commands do everything: `make lab` opens the notebooks, `make test` runs all tests.  Each sets itself up in .venv.
+# `make site` builds the documentation, in build/site/html.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -6,11 +7,12 @@ BIN    := $(VENV)/bin
 # What was set up: what a reader needs, and on top of it what a tester needs.
 READER := $(VENV)/.installed-notebooks
 TESTER := $(VENV)/.installed
+WRITER := $(VENV)/.installed-site
 
 # Jupyter asks for this when it is run as root, as in a container.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test notebooks lint format lock clean
+.PHONY: lab test site notebooks lint format lock clean
 
 # The whole repository is what JupyterLab shows, so that the notebooks' links to other files open.
 lab: $(READER)
@@ -39,7 +41,15 @@ $(READER): pyproject.toml constraints.txt
 
 $(TESTER): pyproject.toml constraints.txt
 	$(call set_up,test)
-	@touch $(READER) $@
+	@touch $(READER) $(WRITER) $@
+
+$(WRITER): pyproject.toml constraints.txt
+	$(call set_up,site)
+	@touch $@
+
+# Every page from the files of this repository, every warning an error; no notebook is run.  SITE_ARGS="--only 03 05": a part.
+site: $(WRITER)
+	PYTHONPATH=docs $(BIN)/python -m website $(SITE_ARGS)
 
 # Run every notebook top to bottom and store what it printed.
 notebooks: $(READER)

@@ -1,0 +1,1 @@
+"""The site, from this repository's own files: `make site`."""
