@@ -168,8 +168,9 @@ def as_notebook(text: str) -> dict:
         if "[markdown]" in head:
             source, cell = re.sub(r"^# ?", "", source, flags=re.MULTILINE), {"cell_type": "markdown"}
         cells.append({"id": f"cell-{number}", "metadata": {}, "source": source.strip(), **cell})
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    # By this the page finds its kernel; otherwise it asks for one.
+    metadata = {"language_info": {"name": "python"}}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 def copy_contents(folder: Path) -> None:

@@ -30,6 +30,7 @@ check.attention(my_attention)
 # %%
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 from tqdm import tqdm
 
 import vitedu_numpy as vn
@@ -48,8 +49,6 @@ print(f"{100 * accuracy:.1f} % of the 360 digits that it has never seen are read
 # These it reads wrongly. Could you tell?
 
 # %%
-import matplotlib.pyplot as plt
-
 read = model(digits.test_images).argmax(axis=1)
 wrong = np.flatnonzero(read != digits.test_labels)[:8]
 fig, axes = plt.subplots(1, 8, figsize=(9, 1.5))

@@ -22,73 +22,35 @@ from playwright.sync_api import expect
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("VITEDU_LITE", ROOT / "public" / "lite"))
-KERNELSPEC = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-
-# What a student does first: an exercise with a mistake that its check names.
-FIRST = """
-import numpy as np
-
-from vitedu import check
-
-
-def my_attention(q, k, v):
-    scores = q @ k.swapaxes(-1, -2)
-    A = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return A / A.sum(axis=-1, keepdims=True) @ v
-
-
-check.attention(my_attention)
-"""
-
-# The model is notebook 07's but for its patches, 4 x 4 in place of 2 x 2, and a block less: a browser has no BLAS.
-DIGITS = """
-import time
-from dataclasses import replace
-
-import vitedu_numpy as vn
-from vitedu.data import load_digits
-
-digits = load_digits()
-model = vn.ViT(replace(vn.DIGITS_VIT, patch_size=4, depth=2), rng=0)
-recipe = replace(vn.DIGITS_TRAINING, steps=800, warmup_steps=80)
-begin = time.perf_counter()
-vn.fit(model, digits.train_images, digits.train_labels, recipe)
-accuracy = vn.evaluate(model, digits.test_images, digits.test_labels)
-print(f"trained for {time.perf_counter() - begin:.0f} s, held-out accuracy {accuracy:.4f}")
-"""
+LANGUAGE = {"language_info": {"name": "python"}}
 
 EVERYTHING = """
 import matplotlib.pyplot as plt
-from tqdm import tqdm
 
 from vitedu import data, show
+from vitedu_numpy.layers.attention import attention
 
 show.style()
-show.side_by_side(__import__("vitedu_numpy").layers.attention.attention)
+show.side_by_side(attention)
 plt.imshow(data.load_photo("china", 96)[0].transpose(1, 2, 0) / 2 + 0.5)
 plt.show()
-for _ in tqdm(range(3)):
-    pass
 """
 WITH_TORCH = '# needs PyTorch\nimport torch\n\nprint("there is a torch")'
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Address of a copy of the site with three short notebooks beside its own, on a server that ends with the tests."""
+    """Address of a copy of the site with one more short notebook, on a server that ends with the tests."""
     if not (SITE / "jupyter-lite.json").is_file():
         pytest.fail(f"{SITE} is not built: make lite")
     copy = tmp_path_factory.mktemp("site") / "lite"
     shutil.copytree(SITE, copy)
-    short = {"first": [FIRST], "digits": [DIGITS], "everything": [EVERYTHING, WITH_TORCH, 'print("and", "on")']}
+    cells = [nbformat.v4.new_code_cell(cell.strip()) for cell in (EVERYTHING, WITH_TORCH, 'print("and", "on")')]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=LANGUAGE), copy / "files" / "everything.ipynb")
     listing = copy / "api" / "contents" / "all.json"
     contents = json.loads(listing.read_text(encoding="utf-8"))
-    model = next(entry for entry in contents["content"] if entry["type"] == "file")
-    for name, cells in short.items():
-        cells = [nbformat.v4.new_code_cell(cell.strip()) for cell in cells]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNELSPEC), copy / "files" / f"{name}.ipynb")
-        own = {"name": f"{name}.ipynb", "path": f"{name}.ipynb", "type": "notebook", "format": "json", "mimetype": None}
-        contents["content"].append(model | own)
+    minute = next(entry for entry in contents["content"] if entry["name"] == "minute.ipynb")
+    contents["content"].append(minute | {"name": "everything.ipynb", "path": "everything.ipynb"})
     listing.write_text(json.dumps(contents), encoding="utf-8")
     quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *arguments: None})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=copy.parent))
@@ -102,36 +64,38 @@ def run_all(page, address: str) -> float:
     """Open a notebook and run its cells; the time at which it was opened."""
     opened = time.monotonic()
     page.goto(address)
+    expect(page.get_by_text("Python (Pyodide)").first).to_be_visible()  # before it has a kernel, nothing would run
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator(".lm-Menu").get_by_text("Run All Cells", exact=True).click()
     return opened
 
 
-def test_a_check_answers(site, page, capsys):
-    opened = run_all(page, f"{site}notebooks/index.html?path=first.ipynb")
-    expect(page.locator(".jp-OutputArea-output")).to_contain_text("the scale is missing")
+def test_a_vit_in_a_minute(site, page, capsys):
+    """The site's own short notebook: the first verdict, then 800 steps on the digits, then a figure.
+
+    Three seeds natively: 98.1 to 99.2 %, and the browser's sums differ by rounding alone.
+    """
+    opened = run_all(page, f"{site}notebooks/index.html?path=minute.ipynb")
+    outputs = page.locator(".jp-OutputArea-output")
+    seconds = {}
+    for what, text in (("first verdict", "the scale is missing"), ("digits", "% of the 360 digits")):
+        output = outputs.filter(has_text=text).first
+        expect(output).to_be_visible()
+        seconds[what] = time.monotonic() - opened
+    expect(page.locator(".jp-OutputArea-output img")).to_be_visible()
+    seconds["figure"] = time.monotonic() - opened
+    said = output.inner_text()
     with capsys.disabled():
-        print(f"\nfirst verdict {time.monotonic() - opened:.1f} s after the page was opened")
+        print(f"\nseconds after the page was opened: { {what: round(s, 1) for what, s in seconds.items()} }; {said}")
+    assert float(re.search(r"([\d.]+) % of the 360", said)[1]) > 95
+    assert "Warning" not in "\n".join(outputs.all_inner_texts())
     assert page.refused == []
 
 
-def test_digits_are_learnt(site, page, capsys):
-    """98 % natively and here, after the same 800 steps: above 95 % there is room for another order of a sum."""
-    opened = run_all(page, f"{site}notebooks/index.html?path=digits.ipynb")
-    output = page.locator(".jp-OutputArea-output").filter(has_text="held-out accuracy")
-    expect(output).to_be_visible()
-    with capsys.disabled():
-        print(f"\n{output.inner_text().strip()}; {time.monotonic() - opened:.0f} s after the page was opened")
-    assert float(re.search(r"accuracy ([\d.]+)", output.inner_text())[1]) > 0.95
-    assert page.refused == []
-
-
-def test_figures_sources_and_what_needs_pytorch(site, page, capsys):
-    opened = run_all(page, f"{site}notebooks/index.html?path=everything.ipynb")
+def test_figures_sources_and_what_needs_pytorch(site, page):
+    run_all(page, f"{site}notebooks/index.html?path=everything.ipynb")
     outputs = page.locator(".jp-OutputArea-output")
     expect(outputs.filter(has_text="and on")).to_be_visible()
-    with capsys.disabled():
-        print(f"\nfirst figure {time.monotonic() - opened:.1f} s after the page was opened")
     assert page.locator(".jp-OutputArea-output img").count() == 1
     seen = "\n".join(outputs.all_inner_texts())
     assert "# vitedu_numpy/layers/attention.py" in seen
@@ -145,7 +109,7 @@ def test_figures_sources_and_what_needs_pytorch(site, page, capsys):
 def test_the_first_page_leads_to_the_notebooks(site, page):
     page.goto(site)
     links = page.get_by_role("link")
-    expect(links).to_have_count(8)
-    links.first.click()
+    expect(links).to_have_count(9)
+    links.nth(1).click()
     expect(page.locator(".jp-Notebook")).to_contain_text("00 · Map")
     assert page.refused == []
