@@ -14,7 +14,7 @@ from vitedu.accounting.formulas import macs_by_part
 from vitedu.data.procedural import Stream
 from vitedu.experiments import fitting, get_experiment, list_experiments, recorded, recorded_names
 from vitedu.experiments.cifar_size import pictures, small
-from vitedu.experiments.data_size import RATES, SEEN, UNSEEN
+from vitedu.experiments.data_size import RATES, SEEN, UNSEEN, transfer
 from vitedu.experiments.experiment import plain
 from vitedu.experiments.fitting import as_batch, as_bytes, features, fit_stream, scores
 from vitedu.experiments.locality import VIEWS, drop_patches, permute, shuffle_patches
@@ -170,6 +170,15 @@ def test_features_are_what_the_head_reads():
         torch.testing.assert_close(features(model, images), record["pre_logits"], rtol=1e-4, atol=1e-5, msg=name)
 
 
+def test_a_dead_model_is_at_chance():
+    """Huge weight decay leaves a ViT whose features are the same for all images: one answer, one class in twelve."""
+    model = build(small_models(len(SEEN))["ViT"], 0).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.zero_()
+    assert transfer(model, UNSEEN, "test", 50) == pytest.approx(1 / 12)
+
+
 def test_permutations_lose_nothing(rng):
     """The same pixels elsewhere: fixed for all images, or for each its own; squares stay whole."""
     x = rng.standard_normal((5, 3, 16, 16)).astype(np.float32)
@@ -201,6 +210,7 @@ def test_recorded_results(name):
     """They belong to the experiment as it is declared now, and say how much of it was carried out."""
     results, experiment = recorded(name), get_experiment(name)
     assert results.about["experiment"] == name
+    assert results.about["version"] == experiment.version, "measured by another `measure` than today's"
     assert results.about["command"].startswith("vitedu experiment ")
     assert not results.about["fast"]
     assert results.about["finished"] == len({(r.condition, r.n, r.seed) for r in results.rows})
