@@ -12,7 +12,7 @@ WRITER := $(VENV)/.installed-site
 # Jupyter asks for this when it is run as root, as in a container.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test site notebooks lint format lock clean
+.PHONY: lab test site notebooks lite lite-test lint format lock clean
 
 # The whole repository is what JupyterLab shows, so that the notebooks' links to other files open.
 lab: $(READER)
@@ -56,6 +56,20 @@ notebooks: $(READER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
 
+# Notebooks 00-07 as a site that runs in a browser, without PyTorch: public/lite.  Its tools stay out of .venv.
+LITE := build/lite
+
+lite: $(LITE)/.installed
+	$(LITE)/venv/bin/python lite/build.py --out public/lite
+
+lite-test: lite $(TESTER)
+	$(BIN)/python -m pytest tests/browser/lite.py
+
+$(LITE)/.installed: lite/requirements.txt
+	$(PYTHON) -m venv $(LITE)/venv
+	$(LITE)/venv/bin/python -m pip install --quiet --requirement lite/requirements.txt
+	@touch $@
+
 lint: $(TESTER)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -71,4 +85,4 @@ lock: $(TESTER)
 	    --no-emit-package vitedu --upgrade pyproject.toml --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache build public *.egg-info

@@ -92,11 +92,13 @@ MAY_IMPORT_LATE = {
     "vitedu.models": {"huggingface_hub"},
     "vitedu.transfer": {"vitedu.models", "vitedu_numpy.models", "vitedu_numpy.training"},  # `estimators` train both
     "vitedu.data": {
-        *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "sklearn", "torch", "tqdm"),
+        *("PIL", "cv2", "datasets", "fsspec", "huggingface_hub", "pyarrow", "simplejpeg", "torch", "tqdm"),
     },
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
-    "vitedu.show": {"IPython", "ipywidgets", "pygments", "vitedu_numpy", "vitedu_numpy.inspect", "vitedu_numpy.models"},
+    "vitedu.show": {
+        *("IPython", "ipywidgets", "pygments", "tqdm", "vitedu_numpy", "vitedu_numpy.inspect", "vitedu_numpy.models"),
+    },
     "vitedu.evaluation": {"torch"},
     "vitedu.experiments": {"vitedu.show"},
     "vitedu.commands": {

@@ -1,7 +1,4 @@
-"""A notebook in a real JupyterLab, run in a real browser: what `make lab` and three clicks give a student.
-
-Skipped only where no Chromium can be had: install the system's, or run `playwright install chromium`.
-"""
+"""A notebook in a real JupyterLab, run in a real browser: what `make lab` and three clicks give a student."""
 
 from __future__ import annotations
 
@@ -19,17 +16,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = "03_attention.ipynb"
-PATIENCE = 300  # seconds until something counts as hanging, on a busy machine too
-expect.set_options(timeout=1000 * PATIENCE)
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+PATIENCE = 300  # seconds, as for the page
 LAB = [
     "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--KernelManager.transport=ipc",
     "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
@@ -42,18 +33,6 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    own = next(filter(None, map(shutil.which, names)), None)
-    with sync_playwright() as playwright:
-        if own is None and not Path(playwright.chromium.executable_path).is_file():
-            pytest.skip("no Chromium found: install the system's, or run `playwright install chromium`")
-        browser = playwright.chromium.launch(executable_path=own, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -134,22 +113,6 @@ def wait_for(server, runtime: Path, token: str) -> str | None:
             except (OSError, ValueError):
                 pass  # not complete, or not listening yet
     return None
-
-
-@pytest.fixture
-def page(browser):
-    """A page that reaches this machine only; `page.refused` lists what it wanted from elsewhere."""
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.set_default_timeout(1000 * PATIENCE)
-    page.refused = []
-
-    def refuse(route):
-        page.refused.append(route.request.url)
-        route.abort()
-
-    page.route(re.compile(r"^(?!http://127\.0\.0\.1:|data:|blob:)"), refuse)
-    yield page
-    page.close()
 
 
 def saved(folder: Path) -> list:

@@ -1,6 +1,6 @@
 """A page shows what its reader can read: every source in a notebook, against what the notebook has explained.
 
-For each cell with `show.source(x)` or `show.side_by_side(a, b)` the *needed* names are
+For each cell with `show.source(x)` or `show.side_by_side(a)`, which shows the twin too, the *needed* names are
 
 - the parameters of every function in the source, without `self`, and
 - every name that the source takes from its module (functions, classes, constants), but not Python's builtins, nor
@@ -17,6 +17,7 @@ import ast
 import builtins
 import functools
 import inspect
+import pkgutil
 import re
 import textwrap
 from pathlib import Path
@@ -104,8 +105,15 @@ def shown(name: str) -> list[tuple[int, str, object]]:
             if isinstance(node, ast.Call) and ast.unparse(node.func) in SHOWS:
                 for argument in node.args:
                     expression = ast.unparse(argument)
-                    found.append((number, expression, eval(expression, namespace)))
+                    obj = eval(expression, namespace)
+                    found.append((number, expression, pkgutil.resolve_name(obj) if isinstance(obj, str) else obj))
+                if ast.unparse(node.func) == "show.side_by_side" and len(node.args) == 1:
+                    found.append((number, expression, twin(obj)))
     return found
+
+
+def twin(obj):
+    return pkgutil.resolve_name(f"{obj.__module__.replace('vitedu_numpy', 'vitedu', 1)}:{obj.__qualname__}")
 
 
 def unexplained(name: str) -> dict[str, set[str]]:

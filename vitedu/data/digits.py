@@ -1,11 +1,12 @@
-"""scikit-learn's digits: 1797 real handwritten digits, 8x8 pixels, inside the package; nothing to download.
+"""scikit-learn's digits: 1797 real handwritten digits, 8x8 pixels, a small file of this package; NumPy is enough.
 
 Taught in notebooks/07_vit_numpy.ipynb.  Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits,
-UCI Machine Learning Repository (1998); scikit-learn holds its test part.
+UCI Machine Learning Repository (1998), its test part; vitedu/data/shipped/README.md.
 """
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +28,8 @@ class Digits(NamedTuple):
 @naming_extras()
 def load_digits() -> Digits:
     """Every fifth image (numbers 0, 5, 10, ...) is held out: fixed for ever, with no random generator to drift."""
-    from sklearn import datasets
-
-    raw = datasets.load_digits()
-    images = (raw.images / 8 - 1).astype(np.float32)[:, None]  # grey levels 0..16 -> [-1, 1]
-    labels = raw.target.astype(np.int64)
+    with (files(__package__) / "shipped" / "digits.npz").open("rb") as file, np.load(file) as raw:
+        images = (raw["images"] / 8 - 1).astype(np.float32)[:, None]  # grey levels 0..16 -> [-1, 1]
+        labels = raw["labels"].astype(np.int64)
     held_out = np.arange(len(labels)) % 5 == 0
     return Digits(images[~held_out], labels[~held_out], images[held_out], labels[held_out])

@@ -1,6 +1,8 @@
-"""One real photograph, inside scikit-learn: nothing to download.  Used in notebooks/01_patches.ipynb."""
+"""Two real photographs, scikit-learn's, in this package: nothing to download.  Used in notebooks/01_patches.ipynb."""
 
 from __future__ import annotations
+
+from importlib.resources import files
 
 import numpy as np
 
@@ -17,9 +19,10 @@ def load_photo(name: str = "china", size: int = 384) -> np.ndarray:
     """
     if name not in ("china", "flower"):
         raise ValueError(f"name={name!r} is not allowed; name must be 'china' or 'flower'")
-    from sklearn.datasets import load_sample_image
+    from PIL import Image
 
-    pixels = load_sample_image(f"{name}.jpg")  # (427, 640, 3) uint8
+    with (files(__package__) / "shipped" / f"{name}.jpg").open("rb") as file, Image.open(file) as photo:
+        pixels = np.asarray(photo)  # (427, 640, 3) uint8
     H, W, _ = pixels.shape
     if not isinstance(size, int) or not 0 < size <= H:
         raise ValueError(f"size={size!r} is not allowed; size must be an integer from 1 to {H}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from importlib.resources import files
 
 from vitedu_numpy.extras import naming_extras
+
+from .missing import do_without
 
 __all__ = ["side_by_side", "source", "style"]
 
@@ -16,17 +20,25 @@ _FONT = (
 
 @naming_extras()
 def source(obj) -> None:
-    """Show the source of a function, class or module, with its place in the package."""
+    """Show the source of a function, class or module, with its place in the package.
+
+    obj may be a name, "vitedu.layers.attention.attention_weights": then it is read from its file, and PyTorch, which
+    it imports, need not be there.
+    """
     from IPython.display import HTML, display
 
     display(HTML(f"<pre style='{_FONT}'>{_highlighted(obj)}</pre>"))
 
 
 @naming_extras()
-def side_by_side(left, right) -> None:
-    """Show two sources in two columns: the NumPy one and its PyTorch twin."""
+def side_by_side(left, right=None) -> None:
+    """Show two sources in two columns: the NumPy one and its PyTorch twin.
+
+    Without `right`, the twin is what has the same name in `vitedu`; it is read from its file, and not imported.
+    """
     from IPython.display import HTML, display
 
+    right = f"vitedu.{left.__module__.partition('.')[2]}.{left.__qualname__}" if right is None else right
     columns = "".join(f"<pre style='{_FONT};flex:1;min-width:0'>{_highlighted(x)}</pre>" for x in (left, right))
     display(HTML(f"<div style='display:flex;gap:1.5em'>{columns}</div>"))
 
@@ -41,16 +53,40 @@ def _highlighted(obj) -> str:
 
 
 def _text(obj) -> str:
+    if isinstance(obj, str):
+        return _text_by_name(obj)
     module = inspect.getmodule(obj)
     return f"# {module.__name__.replace('.', '/')}.py\n{inspect.getsource(obj)}"
 
 
+def _text_by_name(name: str) -> str:
+    """What `_text` gives for the object of this name, from the file alone."""
+    package, *parts = name.split(".")
+    for depth in range(len(parts), 0, -1):
+        file = files(package).joinpath(*parts[: depth - 1], f"{parts[depth - 1]}.py")
+        if file.is_file():
+            break
+    else:
+        raise ValueError(f"{name!r} is not allowed; a name must be that of a module, function or class of the package")
+    source = file.read_text(encoding="utf-8")
+    node, lines = ast.parse(source), source.splitlines(keepends=True)
+    for part in parts[depth:]:
+        node = next((n for n in node.body if getattr(n, "name", None) == part), None)
+        if node is None:
+            raise ValueError(f"{name!r} is not allowed; {file.name} has no {part!r}")
+    if parts[depth:]:
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        lines = lines[first - 1 : node.end_lineno]
+    return f"# {'/'.join([package, *parts[:depth]])}.py\n{''.join(lines)}"
+
+
 @naming_extras()
 def style() -> None:
-    """Figures for notebooks: small files, readable labels."""
+    """Figures for notebooks: small files, readable labels.  And cells that need PyTorch do without where it is not."""
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({
         "figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (6, 3), "figure.constrained_layout.use": True,
         "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "viridis", "font.size": 10,
     })  # fmt: skip
+    do_without()

@@ -44,7 +44,7 @@ class DataParallel:
         self.rng = np.random.default_rng(rng)
         self.replicas = [model.replica() for _ in range(threads)]
         self.dropouts = [[m for _, m in r.named_modules() if isinstance(m, Dropout)] for r in self.replicas]
-        self.pool = ThreadPoolExecutor(threads)
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None  # in a browser no thread can be started
         _keep_freed_memory()
 
     def loss_and_gradients(self, images, targets, loss: str = "softmax"):
@@ -74,7 +74,7 @@ class DataParallel:
             return done
 
         with single_threaded_blas():
-            shares = list(self.pool.map(work, range(len(self.replicas))))
+            shares = list((self.pool.map if self.pool else map)(work, range(len(self.replicas))))
         done = sorted((row for share in shares for row in share), key=lambda row: row[0])
         self._sum_gradients()
         return sum(part for _, part, _ in done), np.concatenate([logits for _, _, logits in done])

@@ -42,6 +42,21 @@ def test_chunks_and_threads_give_the_whole_batch(loss, chunk, threads, batch, sc
             np.testing.assert_allclose(gradient, expected[name], rtol=0, atol=1e-12 * scale, err_msg=name)
 
 
+def test_one_thread_starts_none(batch, monkeypatch):
+    """Where none can be started, as in a browser, a batch is still computed."""
+
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refused)
+    loss, logits = DataParallel(ViT(ViTConfig(**SIZES), 0, np.float64), threads=1).loss_and_gradients(*batch)
+    assert logits.shape == (B, K)
+    # The head starts at 0, so every class has probability 1 / K.
+    assert loss == pytest.approx(batch[1].sum(axis=1).mean() * np.log(K), rel=1e-12)
+    with pytest.raises(RuntimeError, match="can't start"):
+        DataParallel(ViT(ViTConfig(**SIZES), 0, np.float64), threads=2).loss_and_gradients(*batch)
+
+
 def test_the_same_dropout_on_any_number_of_threads(batch, scramble):
     model = scramble(ViT(ViTConfig(**SIZES, dropout=0.3, attention_dropout=0.3), 0, np.float64))
     results = []
