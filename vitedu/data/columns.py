@@ -11,8 +11,18 @@ from .classes import one_form
 from .sample import Sample
 
 __all__ = [
-    "IMAGES", "LABELS", "Columns", "Rows", "columns_of", "features_of", "find_columns", "inside", "label_column",
-    "names_in", "number_labels", "with_names_of_files",
+    "IMAGES",
+    "LABELS",
+    "Columns",
+    "Rows",
+    "columns_of",
+    "find_columns",
+    "inside",
+    "label_column",
+    "names_in",
+    "number_labels",
+    "schema_features",
+    "with_names_of_files",
 ]  # fmt: skip
 
 # In the order in which they are taken where a table has several.
@@ -48,7 +58,7 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
     return Columns(image, label, list(features[label].names) if label in with_names else None, label in texts)
 
 
-def features_of(schema, file: str):
+def schema_features(schema, file: str):
     """`datasets.Features` of an Arrow schema.  Raises ValueError that names the file where it has none."""
     from datasets import Features
 
@@ -72,7 +82,7 @@ def with_names_of_files(columns: Columns, schemas) -> Columns:
     found = {}  # list of names -> the first file that has it
     different = {(schema.metadata or {}).get(b"huggingface"): (file, schema) for file, schema in schemas}
     for text, (file, schema) in different.items():
-        names = getattr(features_of(schema, file).get(columns.label), "names", None) if text else None
+        names = getattr(schema_features(schema, file).get(columns.label), "names", None) if text else None
         if names:
             found.setdefault(tuple(names), file)
     if len(found) > 1:

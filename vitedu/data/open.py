@@ -252,7 +252,7 @@ def _open_built(builder, name, split, streaming, image, label, retry):
 
 def _streamed(files, name, features, image, label, retry, folder):
     from .arrow import ArrowShards, arrow_schema
-    from .columns import columns_of, features_of
+    from .columns import columns_of, schema_features
     from .parquet import ParquetShards
     from .tar import TarShards
 
@@ -265,7 +265,7 @@ def _streamed(files, name, features, image, label, retry, folder):
         return Chunked(shards, shards.class_names, retry)
     if kinds == {"arrow"}:
         schemas = [(file, arrow_schema(file)) for file in files]
-        columns = columns_of(features or features_of(schemas[0][1], files[0]), name, schemas, image, label)
+        columns = columns_of(features or schema_features(schemas[0][1], files[0]), name, schemas, image, label)
         shards = ArrowShards(files, columns, folder)
         return Chunked(shards, shards.columns.class_names, retry)
     endings = sorted({os.path.splitext(f)[1] or f for f in files})

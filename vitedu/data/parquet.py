@@ -13,7 +13,7 @@ import numpy as np
 
 from vitedu_numpy.limits import check_limit
 
-from .columns import Rows, columns_of, features_of, label_column, names_in
+from .columns import Rows, columns_of, label_column, names_in, schema_features
 from .retry import Retry
 
 __all__ = ["ParquetShards", "first_row", "parquet_schemas", "read_columns"]
@@ -41,7 +41,7 @@ class ParquetShards:
             read = lambda file: retry(lambda: self._footer(file), file)  # noqa: E731
             footers = list(pool.map(read, self.files))
             if features is None:
-                features = features_of(footers[0].schema.to_arrow_schema(), self.files[0])
+                features = schema_features(footers[0].schema.to_arrow_schema(), self.files[0])
             schemas = zip(self.files, (footer.schema.to_arrow_schema() for footer in footers), strict=True)
             self.columns = columns_of(features, name, schemas, image, label)
             if self.columns.is_text:
