@@ -173,7 +173,7 @@ def open_page(browser, address):
         page.on("response", lambda r: r.status >= 400 and page.faults.append(f"{r.status} {r.url}"))
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(f"{address}/{name}.html")
-        page.wait_for_load_state("networkidle")
+        page.evaluate("window.MathJax?.startup?.promise")  # waits until formulas are typeset, where there are any
         return page
 
     yield open_
