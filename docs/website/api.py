@@ -302,6 +302,7 @@ def index(site: Site) -> str:
     lines += [
         "A file of ``vitedu_numpy`` and its twin in ``vitedu`` share a page: what both define is described once, under",
         "both names, and their sources stand beside each other. What has no forward, backward or tensor stands once.",
+        "All names in one list: :ref:`by function and class <genindex>`.",
         "",
         ".. toctree::",
         "   :maxdepth: 1",

@@ -26,7 +26,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120_000  # milliseconds until something counts as hanging, on a busy machine too
+PATIENCE = 300_000  # milliseconds until something counts as hanging, on a busy machine too
 expect.set_options(timeout=PATIENCE)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
@@ -173,7 +173,7 @@ def open_page(browser, address):
         page.on("response", lambda r: r.status >= 400 and page.faults.append(f"{r.status} {r.url}"))
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(f"{address}/{name}.html")
-        page.wait_for_load_state("networkidle")
+        page.evaluate("window.MathJax?.startup?.promise")  # waits until formulas are typeset, where there are any
         return page
 
     yield open_
