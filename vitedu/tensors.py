@@ -1,4 +1,7 @@
-"""Only in PyTorch: what is given for a tensor.  NumPy takes anything, and `dtype` tells."""
+"""What is given for a tensor.  Only in PyTorch: NumPy takes anything, and `dtype` tells.
+
+Taught in notebooks/08_vit_torch.ipynb.
+"""
 
 from __future__ import annotations
 

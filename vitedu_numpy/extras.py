@@ -1,4 +1,4 @@
-"""What is missing says which `pip install` brings it.  Described in the README, under Start.
+"""What is missing says which `pip install` brings it.  Taught in notebooks/00_map.ipynb.
 
 `vitedu_numpy` needs NumPy alone; everything else comes as an extra of the package, `pip install "vitedu[digits]"`.
 """

@@ -73,7 +73,7 @@ def through_the_smaller_side(M, steps):
 
 
 RIGHT = [
-    ("paired_difference", paired_by_variances),
+    ("paired_lead", paired_by_variances),
     ("many_linear_step", linear_one_by_one),
     ("many_linear_step", linear_by_vmap),
     ("coupled_adam_step", coupled_by_torch),
@@ -91,7 +91,7 @@ def test_right_answers(name, answer, assert_right):
 
 @pytest.mark.parametrize(
     ("name", "answer"),
-    [("paired_difference", paired_by_variances), ("many_linear_step", linear_one_by_one)],
+    [("paired_lead", paired_by_variances), ("many_linear_step", linear_one_by_one)],
     ids=lambda x: getattr(x, "__name__", x),
 )
 def test_float32_is_precise_enough(name, answer, assert_right, in_float32):
@@ -131,8 +131,8 @@ def without(w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
 
 
 AGAIN = [
-    ("paired_difference", unpaired, "nothing in common"),
-    ("paired_difference", shuffled_away, "pairs are lost"),
+    ("paired_lead", unpaired, "nothing in common"),
+    ("paired_lead", shuffled_away, "pairs are lost"),
     ("many_linear_step", one_optimiser_for_all, "share the mean"),
     ("many_linear_step", summed, "summed, not averaged"),
     ("coupled_adam_step", adamw, "decoupled decay"),

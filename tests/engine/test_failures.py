@@ -81,7 +81,7 @@ def vitedu(*arguments, **environment):
 
 def test_wrong_names_are_answered_with_the_right_ones(tmp_path):
     done = vitedu("train", "vit_digit", "--out", tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "recipe='vit_digit' is not known" in done.stderr
     assert "vit_digits" in done.stderr
 
@@ -112,7 +112,7 @@ def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch, capsys):
     assert main(["train", "vit_cifar10", "--out", str(tmp_path / "run"), "--data", str(folder)]) == 1
     said = capsys.readouterr().err
     assert "datasets" in said
-    assert ".[train]" in said
+    assert 'pip install "vitedu[train]"' in said
     assert not (tmp_path / "run").exists()
 
 

@@ -273,7 +273,7 @@ def test_a_rate_that_diverges_has_lost(weights_file, tmp_path):
 
 def test_too_few_images_for_a_batch(weights_file, tmp_path):
     few = replace(TUNING, data=replace(DIGITS, train_images=20))
-    with pytest.raises(ValueError, match=r"batch_size=24 is not allowed: 'digits' has 20 images to train on"):
+    with pytest.raises(ValueError, match=r"batch_size=24 is not allowed; batch_size must be at most 20, the images"):
         finetune(few, weights_file, tmp_path / "few")
     enough = replace(TUNING, data=replace(DIGITS, train_images=26))
     with pytest.raises(ValueError, match=r"batch_size=24 is not allowed: of 26 images 5 are held out"):
@@ -347,8 +347,8 @@ def test_the_command(weights_file, tmp_path, capsys):
     assert min(accuracy["20-NN"] + accuracy["linear"]) > np.mean(accuracy["1-shot"])  # from all 1437 images, not ten
 
     for arguments, code, message in (
-        ((weights_file, "--recipe", "digit", "--out", "x"), 1, "did you mean 'digits'?"),
-        ((weights_file, "--data", "my/data", "--out", "x"), 1, "no recipe is made for it"),
+        ((weights_file, "--recipe", "digit", "--out", "x"), 2, "did you mean 'digits'?"),
+        ((weights_file, "--data", "my/data", "--out", "x"), 2, "no recipe is made for it"),
         ((weights_file, "--recipe", "digits", "--out", "x", "--step", 3), 2, "--steps"),
         ((weights_file, "--recipe", "digits", "--out", "x", "--steps", 3), 1, "warmup_steps=15 is not allowed"),
     ):

@@ -159,12 +159,15 @@ def test_the_hub(model, tmp_path, monkeypatch):
         assert text in str(info.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["nothing.npz", "./nothing", "folder/nothing.safetensors", "ViT-B/16/x", "vit_b16", ""]
-)
+@pytest.mark.parametrize("name", ["nothing.npz", "./nothing", "folder/nothing.safetensors", "ViT-B/16/x", "vit_b16"])
 def test_what_is_not_there(name):
     with pytest.raises(FileNotFoundError, match="is no file or folder here"):
         from_pretrained(name)
+
+
+def test_no_name_at_all():
+    with pytest.raises(ValueError, match="path_or_id='' is not allowed; path_or_id must be a path or a name"):
+        from_pretrained("")
 
 
 @pytest.mark.parametrize("name", ["model.pth", "model.pt", "pytorch_model.bin", "last.ckpt", "m.pkl"])

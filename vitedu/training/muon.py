@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import torch
 
-from ..module import checked
+from vitedu_numpy.validate import check_momentum, check_not_negative
+
 from .optim import Adam
 
 __all__ = ["Muon", "orthogonal"]
@@ -42,12 +43,15 @@ class Muon:
     then never waits for the host.
     """
 
-    @checked
     def __init__(self, model, lr, momentum: float = 0.95, weight_decay: float = 0.0, adam_share: float = 0.5,
                  betas=(0.9, 0.999)):  # fmt: skip
         matrices = {n: p for n, p in model.named_parameters() if n.startswith("encoder.blocks") and p.ndim == 2}
         if not matrices:
             raise ValueError(f"model={type(model).__name__} is not allowed: it has no matrices in encoder.blocks")
+        check_not_negative(weight_decay=weight_decay, adam_share=adam_share)
+        check_momentum(momentum=momentum)
+        if not isinstance(lr, torch.Tensor):
+            check_not_negative(lr=lr)
         self.model, self.momentum, self.weight_decay, self.adam_share = model, momentum, weight_decay, adam_share
         self.groups = []  # [(parameters, parts of each, rows, columns, momentum (n, rows, columns))]
         by_shape = {}

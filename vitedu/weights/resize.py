@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from vitedu_numpy.weights.grids import check_positions, resized_state
 
 from ..module import checked
+from ..tensors import as_tensor
 
 __all__ = ["resize_positions", "resize_state"]
 
@@ -26,7 +27,7 @@ def resize_positions(E_pos, old_grid, new_grid, has_class_token: bool = True, me
     Raises ValueError where E_pos does not have one row per patch (and one for the class token), or for an unknown
     method; see `METHODS` in `grids.py`.
     """
-    E_pos = torch.as_tensor(E_pos)
+    E_pos = as_tensor(E_pos, "E_pos")
     if not E_pos.is_floating_point():
         raise TypeError(f"E_pos has dtype {E_pos.dtype}; expected floats (T, D)")
     check_positions(E_pos.shape, old_grid, new_grid, has_class_token, method)

@@ -52,7 +52,6 @@ def linear_cka(X, Y, unbiased=False) -> float:
     return float(cka_matrix([X], [Y], unbiased)[0, 0])
 
 
-@checked
 def cka_matrix(Xs, Ys=None, unbiased=False) -> np.ndarray:
     """`linear_cka` of each of Xs with each of Ys (None: Xs themselves).     lists of (n, p)  ->  (len(Xs), len(Ys))
 

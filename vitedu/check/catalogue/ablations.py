@@ -8,10 +8,10 @@ from vitedu_numpy.schedule import learning_rate as np_learning_rate
 
 from ..engine import Check, Mistake, quiet
 
-__all__ = ["coupled_adam_step", "equal_rate", "many_linear_step", "newton_schulz", "paired_difference"]
+__all__ = ["coupled_adam_step", "equal_rate", "many_linear_step", "newton_schulz", "paired_lead"]
 
 
-# ---- paired_difference(a, b) -> mean, error --------------------------------------------------------------------------
+# ---- paired_lead(a, b) -> mean, error --------------------------------------------------------------------------
 
 
 def _paired_cases(rng):
@@ -47,8 +47,8 @@ def _over_conditions(a, b):
     return d.mean(axis=0), d.std(axis=0, ddof=1) / np.sqrt(len(d))
 
 
-paired_difference = Check(
-    "paired_difference",
+paired_lead = Check(
+    "paired_lead",
     reference=_paired(),
     cases=_paired_cases,
     outputs={"mean": "(R,)", "error": "(R,)"},
