@@ -30,6 +30,7 @@ LONGEST = [
     "tests/engine/test_bad_data.py",
     "tests/repo/test_readme.py",
     "tests/browser/test_jupyterlab.py",
+    "tests/repo/test_without_torch.py",
     "tests/benchmarks/test_gpu_kit.py",
     "tests/benchmarks/test_gpu_engine.py",
     "tests/benchmarks/test_transfer.py",
