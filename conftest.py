@@ -31,6 +31,7 @@ LONGEST = [
     "tests/repo/test_readme.py",
     "tests/browser/test_jupyterlab.py",
     "tests/website/test_built.py",
+    "tests/repo/test_without_torch.py",
     "tests/benchmarks/test_gpu_kit.py",
     "tests/benchmarks/test_gpu_engine.py",
     "tests/benchmarks/test_transfer.py",

@@ -354,9 +354,9 @@ def test_the_command(weights_file, tmp_path, capsys):
     ):
         found, said, error = vitedu("finetune", *arguments)
         assert (found, message in " ".join((said + error).split())) == (code, True), said + error
-    code, said, _ = vitedu("finetune")
+    code, _, error = vitedu("finetune")
     assert code == 2
-    assert "FROM: a run's folder" in said
+    assert "usage: vitedu finetune FROM --out FOLDER" in error
     assert "hyper-rule" in vitedu("recipes")[1]
 
 
