@@ -30,7 +30,7 @@ class Exercise(Check):
 
     def __init__(self, function, cases, outputs, axes=None, **settings):
         super().__init__(function.__name__, function, cases, outputs, **settings)
-        self.program, self.axes = Program(function), axes or {}
+        self.programs, self.axes = [Program(function)], axes or {}
         self._tables: dict[int, Tables] = {}
         self._slips = None
 
@@ -39,24 +39,36 @@ class Exercise(Check):
 
         `result` is what the last line returns.  Raises ValueError for a variable that no line makes.
         """
-        self.mistakes = (*self.mistakes, own_slip(self.program, name, hint, smaller, weight, lines))
+        program = next((p for p in self.programs if p.has(lines)), self.programs[0])
+        self.mistakes = (*self.mistakes, own_slip(program, name, hint, smaller, weight, lines))
         self._slips, self._tables = None, {}
+
+    def also(self, function):
+        """The same answer written in another way: other places to slip.  Only where people really compute differently.
+
+        A decorator; its lines can slip too, by name, where the first way has no such line.
+        """
+        self.programs.append(Program(function))
+        self._slips, self._tables = None, {}
+        return function
 
     def tables(self, seed: int | None = None) -> Tables:
         """The values before every line, for the cases of a seed."""
         seed = self.seed if seed is None else seed
         if seed not in self._tables:
             cases = self.cases(np.random.default_rng(seed))
-            self._tables = {seed: Tables(self.program, cases, len(self.outputs))}
+            self._tables = {seed: Tables(self.programs, cases, len(self.outputs))}
         return self._tables[seed]
 
     @property
     def slips(self) -> list:
         """All of them, the likeliest first."""
         if self._slips is None:
-            before = max(self.tables(self.seed).before, key=_axes_in)  # the most axes: the most that can go wrong
-            made = slips_of(self.program, before, self.axes, self.outputs)
-            self._slips = sorted((*self.mistakes, *made), key=lambda s: s.weight)
+            made = list(self.mistakes)
+            for program in self.programs:  # of the case with the most axes: there the most can go wrong
+                before = max(self.tables().before[id(program)], key=_axes_in)
+                made += slips_of(program, before, self.axes, self.outputs)
+            self._slips = sorted(made, key=lambda s: s.weight)
         return self._slips
 
     def _named(self, cases, got, wanted, wrong, seed):
@@ -80,13 +92,13 @@ class Exercise(Check):
 
     def _sizes(self, cases, i) -> dict:
         """The whole numbers that the right answer gives names to; they read better than shapes."""
-        env = self.tables(self.seed).before[i][-1] if i < len(self.tables(self.seed).before) else {}
+        env = self.tables().before[id(self.programs[0])][i][-2]
         named = {f"`{n}`": int(v) for n, v in env.items() if _is_size(n, v)}
         return {**named, **{k: v for k, v in super()._sizes(cases, i).items() if v not in named.values()}}
 
 
 def _axes_in(before) -> int:
-    return sum(np.ndim(value) for value in before[-1].values() if isinstance(value, np.ndarray))
+    return sum(np.ndim(value) for value in before[-2].values() if isinstance(value, np.ndarray))
 
 
 def _is_size(name, value) -> bool:

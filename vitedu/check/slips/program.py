@@ -90,6 +90,10 @@ class Program:
             return error
         return env["result"]
 
+    def has(self, targets) -> bool:
+        """Whether it makes all these variables."""
+        return set(targets) <= {line.target for line in self.lines}
+
     def line_of(self, target: str) -> int:
         """The number of the line that makes `target`."""
         numbers = [i for i, line in enumerate(self.lines) if line.target == target]

@@ -32,21 +32,23 @@ class Explanation:
 
 
 class Tables:
-    """What does not depend on the student: the variables before every line, for every case."""
+    """What does not depend on the student: the variables before every line, for every way of writing and every case."""
 
-    def __init__(self, program, cases, count):
-        self.program, self.count = program, count
-        self.before = []
-        for args in cases:
-            keep: list[dict] = []
-            self_made = program.run({}, program.start(args), keep=keep)
-            if isinstance(self_made, Exception):
-                raise self_made
-            self.before.append(keep)
+    def __init__(self, programs, cases, count):
+        self.count, self.before = count, {}
+        for program in programs:
+            self.before[id(program)] = kept = []
+            for args in cases:
+                keep: list[dict] = []
+                made = program.run({}, program.start(args), keep=keep)
+                if isinstance(made, Exception):
+                    raise made
+                kept.append([*keep, {"result": made}])
 
     def run(self, slip, case: int):
         """The slip's results on a case, or the error."""
-        made = self.program.run(slip.changes, self.before[case][slip.first], slip.first)
+        env = self.before[id(slip.program)][case][slip.first]
+        made = slip.program.run(slip.changes, env, slip.first)
         return made if isinstance(made, Exception) else as_results(made, self.count)
 
 
@@ -239,21 +241,24 @@ class _Look:
     def _mark(self, slip):
         """The value of the first changed line, as bytes; None where it stops or is the right one."""
         number = slip.first
-        env = dict(self.tables.before[self.decisive][number])
-        line = self.tables.program.lines[number]
+        env = dict(self.tables.before[id(slip.program)][self.decisive][number])
+        line = slip.program.lines[number]
         try:
             exec(slip.changes[number], env)
             made = env[line.target] if line.target in env else slip.name
         except Exception:
             return None
         try:
-            return (tuple(sorted(slip.changes)), np.round(np.asarray(made, dtype=np.float64), 9).tobytes(), np.shape(made))
+            value = np.round(np.asarray(made, dtype=np.float64), 9).tobytes(), np.shape(made)
         except (TypeError, ValueError):
-            return (tuple(sorted(slip.changes)), id(slip))
+            value = id(slip)
+        return id(slip.program), tuple(sorted(slip.changes)), value
 
 
 def _together(one, two):
-    """Both slips at once; None where they touch the same place."""
+    """Both slips at once; None where they touch the same place, or belong to two ways of writing."""
+    if one.program is not two.program:
+        return None
     if {number for number, _, _ in one.edits} & {number for number, _, _ in two.edits}:
         if any(old is None for _, old, _ in (*one.edits, *two.edits)) or max(one.weight, two.weight) > SAME_LINE:
             return None
