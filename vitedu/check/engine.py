@@ -19,7 +19,7 @@ from .ladder import remember
 from .remarks import first_difference, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
 from .slips.compare import as_results, is_weak, same
-from .slips.words import listed, shown
+from .slips.words import SMALL, listed, shown
 
 __all__ = ["Check", "Mistake", "Verdict", "quiet", "same_mistake"]
 
@@ -283,4 +283,6 @@ def _joined(named: Named) -> str:
 
 
 def _inputs(args) -> str:
-    return f"The arguments were (shapes of arrays): {', '.join(map(shown, args))}"
+    arrays = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    small = all(a.size <= SMALL for a in arrays)
+    return f"The arguments were (shapes of arrays): {', '.join(shown(a, small) for a in args)}"

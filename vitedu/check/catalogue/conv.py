@@ -252,7 +252,10 @@ def _standardize_cases(rng):
     return cases
 
 
-@exercise(cases=_standardize_cases, outputs={"what": "(O, C, kh, kw)"}, level=1, minutes=10)
+FILTERS = {"O": "the filters", "C": "the input channels", "kh": "the rows", "kw": "the columns of a filter"}
+
+
+@exercise(cases=_standardize_cases, outputs={"what": "(O, C, kh, kw)"}, axes=FILTERS, level=1, minutes=10)
 def standardize(weight, eps):
     O, C, kh, kw = weight.shape
     return standardise(weight, (1, 2, 3), eps)  # the standardised filters

@@ -63,6 +63,7 @@ class Program:
             self.lines.append(Line(node, compiled(node), _target(node), words))
         read = {n.id for line in self.lines for n in ast.walk(line.node) if isinstance(n, ast.Name)}
         self.read = read | set(self.arguments)
+        self.unpacked = [names for names in map(_unpacked, self.lines) if names]
 
     def start(self, args) -> dict:
         """The variables before the first line."""
@@ -101,6 +102,15 @@ class Program:
             names = ", ".join(line.target for line in self.lines)
             raise ValueError(f"{self.function.__name__}: {target!r} is made in {len(numbers)} lines; there are {names}")
         return numbers[0]
+
+
+def _unpacked(line) -> tuple[str, ...]:
+    """The letters of `B, T, D = x.shape`."""
+    node = line.node
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Attribute):
+        if node.value.attr == "shape":
+            return tuple(n.id for n in node.targets[0].elts if isinstance(n, ast.Name))
+    return ()
 
 
 def _target(node) -> str:

@@ -22,6 +22,8 @@ class Place:
     def __init__(self, env, own, line, axes, is_result, outputs):
         self.env, self.own, self.line, self.axes = env, own, line, axes
         self.is_result, self.outputs = is_result, outputs
+        self.line_words: dict = {}
+        self.unpacked: list = []
 
     def value(self, node):
         """What an expression is worth here, for the first case; None where it cannot be computed."""
@@ -41,7 +43,7 @@ class Place:
 
     def axis(self, axis, value) -> str:
         """An axis of a value, in words."""
-        return axis_words(axis, np.shape(value), self.env, self.axes)
+        return axis_words(axis, np.shape(value), self.env, self.axes, self.unpacked)
 
 
 def _constant(value):
@@ -321,7 +323,7 @@ def axes_orders(node, at):
         made = _p.fill(_p.pattern("X.reshape(Y.shape)"), {"X": x, "Y": node})
         yield made, "a reshape stands where axes should move", ask, 1.1
         inverse = tuple(np.argsort(order))
-        names = letters(np.shape(value), at.env) if value is not None else [""] * len(order)
+        names = letters(np.shape(value), at.env, at.unpacked) if value is not None else [""] * len(order)
         orders = itertools.permutations(range(len(order))) if len(order) <= 4 else _near(order)
         for other in orders:
             if other == order:

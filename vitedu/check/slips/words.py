@@ -8,6 +8,8 @@ import numpy as np
 
 __all__ = ["AXES", "axis_words", "letters", "listed", "shown", "two_numbers"]
 
+SMALL, WHOLE = 8, 36  # numbers of an array that are shown: of floats, and of whole numbers or booleans
+
 # What the letters of NOTATION.md count.
 AXES = {
     "B": "the images", "h": "the heads", "T": "the tokens", "N": "the patches", "D": "the features",
@@ -17,8 +19,15 @@ AXES = {
 }  # fmt: skip
 
 
-def letters(shape, env) -> list[str]:
-    """The letter of each axis, found by its size among the whole numbers in `env`; "" where none or several fit."""
+def letters(shape, env, unpacked=()) -> list[str]:
+    """The letter of each axis; "" where it cannot be told.
+
+    unpacked: the letters of every `B, T, D = x.shape` of the answer; otherwise an axis is known by its size among the
+    whole numbers in `env`.
+    """
+    for names in unpacked:
+        if len(names) == len(shape) and all(env.get(n) == size for n, size in zip(names, shape, strict=True)):
+            return list(names)
     sizes: dict[int, list[str]] = {}
     for name, value in env.items():
         if name.isidentifier() and len(name) <= 2 and isinstance(value, (int, np.integer)) and value is not True:
@@ -26,13 +35,13 @@ def letters(shape, env) -> list[str]:
     return [sizes[n][0] if len(sizes.get(n, ())) == 1 else "" for n in shape]
 
 
-def axis_words(axis, shape, env, axes) -> str:
+def axis_words(axis, shape, env, axes, unpacked=()) -> str:
     """`the tokens (axis -2)`, or `axis -2`; for several axes, and for None, the same."""
-    if axis is None:
+    if axis is None or (isinstance(axis, tuple) and len(axis) == len(shape)):
         return "everything"
     if isinstance(axis, tuple):
-        return " and ".join(axis_words(a, shape, env, axes) for a in axis)
-    names = letters(shape, env)
+        return listed(axis_words(a, shape, env, axes, unpacked) for a in axis)
+    names = letters(shape, env, unpacked)
     letter = names[axis] if -len(shape) <= axis < len(shape) else ""
     called = axes.get(letter) or AXES.get(letter)
     return f"{called} (axis {axis})" if called else f"axis {axis}"
@@ -56,12 +65,12 @@ def two_numbers(a, b) -> tuple[str, str]:
     return left, right
 
 
-def shown(arg) -> str:
-    """A small array in full, a large one as its shape, also inside a list; anything else as Python writes it."""
+def shown(arg, small: bool = False) -> str:
+    """An array's shape, also inside a list; in full if it is small and whole, or if all are; the rest as Python writes."""
     if isinstance(arg, (list, tuple)) and any(isinstance(a, np.ndarray) for a in arg):
-        return f"[{', '.join(map(shown, arg))}]"
+        return f"[{', '.join(shown(a, small) for a in arg)}]"
     if isinstance(arg, np.ndarray):
-        if arg.ndim and arg.size <= (8 if arg.dtype.kind == "f" else 36):
+        if arg.ndim and (arg.size <= SMALL if arg.dtype.kind == "f" and small else arg.dtype.kind in "iub" and arg.size <= WHOLE):
             return f"{np.array2string(arg, precision=4, separator=', ', max_line_width=10**6)}".replace("\n", "")
         return str(arg.shape)
     short = reprlib.Repr()
