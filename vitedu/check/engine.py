@@ -190,8 +190,8 @@ class Check:
         if changed:
             name = f"{listed([f'`{n}`' for n in changed])} {'was' if len(changed) == 1 else 'were'} changed"
             hint = (
-                "Whoever calls the function may still need what was passed in. Which line writes into it (`+=`, `x[...] "
-                "=`, `out=`), and what would make a new array?"
+                "Whoever calls the function may still need what was passed in. Which line writes into it (`+=`, "
+                "`x[...] =`, `out=`), and what would make a new array?"
             )
             return Verdict(False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name, rungs=(name, hint))
         return Verdict(True, f"{message}.")

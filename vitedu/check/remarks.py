@@ -110,7 +110,11 @@ def _factor(cases, tolerance):
                     return f"it is the right one times {words.format(name)}; the rest is right"
     if max(ratios) - min(ratios) <= tolerance * abs(ratios[0]) and len(cases) > 1:
         return f"it is the right one times {ratios[0]:.6g}, in every case; the rest is right"
-    return f"it is the right one times a number, {listed([f'{c:.4g}' for c in ratios])} in turn" if len(cases) > 1 else None
+    return (
+        f"it is the right one times a number, {listed([f'{c:.4g}' for c in ratios])} in turn"
+        if len(cases) > 1
+        else None
+    )
 
 
 def _shift(cases, tolerance):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake, quiet
 from vitedu_numpy.layers.attention import attention as np_attention
 from vitedu_numpy.layers.attention import attention_backward as np_attention_backward
 from vitedu_numpy.layers.softmax import softmax as np_softmax
 from vitedu_numpy.layers.softmax import softmax_backward as np_softmax_backward
-
-from vitedu.check.engine import Check, Mistake, quiet
 
 __all__ = ["attention", "attention_backward", "masked_attention", "softmax", "softmax_backward"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake, quiet
 from vitedu_numpy.layers.conv import conv2d as _np_conv2d
 from vitedu_numpy.layers.groupnorm import groupnorm as _np_groupnorm
-
-from vitedu.check.engine import Check, Mistake, quiet
 
 __all__ = ["groupnorm", "preact_unit"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.layers.layernorm import layernorm as _np_layernorm
-
 from vitedu.check.engine import Check, Mistake
+from vitedu_numpy.layers.layernorm import layernorm as _np_layernorm
 
 __all__ = ["block", "block_backward", "post_norm_block_backward"]
 

@@ -7,11 +7,10 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vitedu.check.engine import Check, Mistake, quiet
 from vitedu_numpy.layers.conv import conv2d as _np_conv2d
 from vitedu_numpy.layers.conv import conv2d_backward as _np_conv2d_backward
 from vitedu_numpy.layers.conv import standardize as _np_standardize
-
-from vitedu.check.engine import Check, Mistake, quiet
 
 __all__ = ["conv2d", "conv2d_backward", "receptive_field", "standardize"]
 

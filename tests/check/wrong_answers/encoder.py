@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.patches import ClassToken as _ClassToken
 from vitedu_numpy.layers.patches import PositionEmbedding as _PositionEmbedding
 from vitedu_numpy.layers.patches import patchify as _patchify
 from vitedu_numpy.layers.patches import unpatchify as _unpatchify
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = [
     "class_token",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.transfer.shots import choose_shots as _choose_shots
-
 from vitedu.check.engine import Check, Mistake, quiet
+from vitedu_numpy.transfer.shots import choose_shots as _choose_shots
 
 __all__ = [
     "few_shots", "leave_one_out", "plus_minus_targets", "ridge_dual", "ridge_primal", "standard_error", "whiten",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.attention import MultiHeadAttention
 from vitedu_numpy.layers.attention import attention as np_attention
 from vitedu_numpy.layers.attention import attention_backward as np_attention_backward
 from vitedu_numpy.layers.attention import merge_heads as np_merge
 from vitedu_numpy.layers.attention import split_heads as np_split
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["merge_heads", "multi_head_attention", "multi_head_attention_backward", "split_heads"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.layernorm import layernorm as _np_layernorm
 from vitedu_numpy.layers.layernorm import layernorm_backward as _np_layernorm_backward
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["layernorm", "layernorm_backward"]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.gradcheck import numerical_gradient as _np_numerical_gradient
 from vitedu_numpy.layers.linear import linear as _np_linear
 from vitedu_numpy.layers.linear import linear_backward as _np_linear_backward
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["central_difference", "linear", "linear_backward", "tied_linear_backward"]
 

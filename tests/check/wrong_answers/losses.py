@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake, same_mistake
 from vitedu_numpy.layers.linear import linear as np_linear
 from vitedu_numpy.layers.linear import linear_backward as np_linear_backward
 from vitedu_numpy.training.losses import one_hot as np_one_hot
 from vitedu_numpy.training.losses import sigmoid_cross_entropy as np_sigmoid_cross_entropy
 from vitedu_numpy.training.losses import softmax_cross_entropy as np_softmax_cross_entropy
 from vitedu_numpy.training.losses import softmax_cross_entropy_backward as np_softmax_cross_entropy_backward
-
-from vitedu.check.engine import Check, Mistake, same_mistake
 
 __all__ = ["cross_entropy", "cross_entropy_backward", "gap_head_backward", "label_smoothing", "sigmoid_cross_entropy"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.models.masked import mean_color_target as _np_mean_color_target
-
 from vitedu.check.engine import Check, Mistake
+from vitedu_numpy.models.masked import mean_color_target as _np_mean_color_target
 
 __all__ = ["mean_color"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.dropout import dropout as _np_dropout
 from vitedu_numpy.layers.gelu import gelu as _np_gelu
 from vitedu_numpy.layers.gelu import gelu_backward as _np_gelu_backward
@@ -11,8 +12,6 @@ from vitedu_numpy.layers.gelu import gelu_tanh as _np_gelu_tanh
 from vitedu_numpy.layers.gelu import gelu_tanh_backward as _np_gelu_tanh_backward
 from vitedu_numpy.layers.gelu import normal_cdf as _cdf
 from vitedu_numpy.layers.linear import linear as _np_linear
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["dropout", "gelu", "gelu_backward", "mlp"]
 

@@ -6,13 +6,12 @@ from math import cos, pi, sin
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake, quiet
 from vitedu_numpy.module import Module, Parameter
 from vitedu_numpy.schedule import learning_rate as np_learning_rate
 from vitedu_numpy.training.optim import SGD as NpSGD
 from vitedu_numpy.training.optim import Adam as NpAdam
 from vitedu_numpy.training.optim import clip_by_global_norm as np_clip_by_global_norm
-
-from vitedu.check.engine import Check, Mistake, quiet
 
 __all__ = ["adam_step", "clip", "learning_rate", "sgd_step"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.linear import linear as _np_linear
 from vitedu_numpy.layers.linear import linear_backward as _np_linear_backward
 from vitedu_numpy.layers.patches import patchify as _np_patchify
 from vitedu_numpy.layers.patches import unpatchify as _np_unpatchify
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["patch_embedding", "patch_embedding_backward", "patchify", "unpatchify"]
 

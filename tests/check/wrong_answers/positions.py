@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.positions import grid_positions as _grid_positions
 from vitedu_numpy.layers.positions import relative_scores as _relative_scores
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["grid_positions", "relative_scores"]
 

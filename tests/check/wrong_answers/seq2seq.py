@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake, quiet
 from vitedu_numpy.layers.attention import attention as np_attention
 from vitedu_numpy.layers.attention import merge_heads as np_merge
 from vitedu_numpy.layers.attention import split_heads as np_split
@@ -13,8 +14,6 @@ from vitedu_numpy.layers.symbols import embed_backward as np_embed_backward
 from vitedu_numpy.layers.symbols import padding_mask as np_padding
 from vitedu_numpy.layers.symbols import sinusoid as np_sinusoid
 from vitedu_numpy.training.sequence_loss import token_cross_entropy as np_token_cross_entropy
-
-from vitedu.check.engine import Check, Mistake, quiet
 
 __all__ = ["cross_attention", "decoder_mask", "embed_backward", "path_lengths", "sinusoid", "token_cross_entropy"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy import ViT, ViTConfig, make_block
-
 from vitedu.check.engine import Check, Mistake
+from vitedu_numpy import ViT, ViTConfig, make_block
 
 __all__ = ["block_parameters", "linear_parameters", "num_tokens", "vit_parameters"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.layers.attention import attention as _attention
 from vitedu_numpy.layers.spacetime import from_space as _from_space
 from vitedu_numpy.layers.spacetime import from_time as _from_time
@@ -12,8 +13,6 @@ from vitedu_numpy.layers.spacetime import to_time as _to_time
 from vitedu_numpy.layers.tubelets import tubeletify as _tubeletify
 from vitedu_numpy.weights.inflate import average_filters as _average_filters
 from vitedu_numpy.weights.inflate import central_filters as _central_filters
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["asked_pairs", "inflated_filters", "space_positions_backward", "time_attention", "tubelets"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.weights.resize import interpolation_matrix as _interpolation_matrix
 from vitedu_numpy.weights.resize import resize_positions as _np_resize_positions
-
-from vitedu.check.engine import Check, Mistake
 
 __all__ = ["official_key_kernel", "official_patches", "official_qkv", "resized_positions"]
 

@@ -48,18 +48,14 @@ softmax.slip(
     "exp can still overflow when a row is spread out. After the shift, no number may be above 0.",
     shifted="x - x.mean(axis=-1, keepdims=True)",
 )
-softmax.slip(
-    "everything is divided by one total, instead of each row by its own", _ROW_SUMS, result="softmax(x, None)"
-)
+softmax.slip("everything is divided by one total, instead of each row by its own", _ROW_SUMS, result="softmax(x, None)")
 softmax.slip(
     "everything is divided by one total, instead of each row by its own, and no maximum is subtracted",
     _ROW_SUMS,
     result="np.exp(x) / np.exp(x).sum()",
 )
 softmax.slip("the sign is turned: exp(-x)", "The largest score should get the largest weight.", result="softmax(-x)")
-softmax.slip(
-    "each row's maximum is subtracted, but all rows are divided by one total", _ROW_SUMS, result="e / e.sum()"
-)
+softmax.slip("each row's maximum is subtracted, but all rows are divided by one total", _ROW_SUMS, result="e / e.sum()")
 softmax.slip(
     "divided by the largest number, not by the sum",
     "The largest entry came out as 1. The weights of a row should sum to 1.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from vitedu_numpy.layers.conv import conv2d as _np_conv2d
 from vitedu_numpy.layers.groupnorm import groupnorm as _np_groupnorm
 
@@ -139,7 +137,10 @@ def preact_unit(x, stride, norm1, conv1, norm2, conv2, norm3, conv3, conv_proj):
 COVERS = "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?"
 preact_unit.slip("the shortcut is not added", "What makes the unit a residual one?", result="y3")
 preact_unit.slip(
-    "the stride is on the first convolution (1x1), as in the first ResNet", COVERS, y1="conv1(h, stride)", y2="conv2(h2)"
+    "the stride is on the first convolution (1x1), as in the first ResNet",
+    COVERS,
+    y1="conv1(h, stride)",
+    y2="conv2(h2)",
 )
 preact_unit.slip("the stride is on the last convolution (1x1)", COVERS, y2="conv2(h2)", y3="conv3(h3, stride)")
 preact_unit.slip(
@@ -173,7 +174,11 @@ preact_unit.slip(
     h="norm1(rectify(x))", h2="norm2(rectify(y1))", h3="norm3(rectify(y2))",
 )  # fmt: skip
 preact_unit.slip(
-    "there are no rectifiers", "Something between two linear layers must bend.", h="norm1(x)", h2="norm2(y1)", h3="norm3(y2)"
+    "there are no rectifiers",
+    "Something between two linear layers must bend.",
+    h="norm1(x)",
+    h2="norm2(y1)",
+    h3="norm3(y2)",
 )
 for _line, _which, _is in (("h", "first", "norm1(x)"), ("h2", "second", "norm2(y1)"), ("h3", "last", "norm3(y2)")):
     preact_unit.slip(

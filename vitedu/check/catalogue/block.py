@@ -63,14 +63,10 @@ block.slip(
     found="norm1(attention(z))",
     added="norm2(mlp(z_mid))",
 )
-block.slip(
-    "neither norm is used", "What does attention read in Eq. 2?", found="attention(z)", added="mlp(z_mid)"
-)
+block.slip("neither norm is used", "What does attention read in Eq. 2?", found="attention(z)", added="mlp(z_mid)")
 block.slip("attention reads z without its norm", "What does attention read in Eq. 2?", found="attention(z)")
 block.slip("the MLP reads z' without its norm", "What does the MLP read in Eq. 3?", added="mlp(z_mid)")
-block.slip(
-    "norm1 is used twice, norm2 never", "The two norms have parameters of their own.", added="mlp(norm1(z_mid))"
-)
+block.slip("norm1 is used twice, norm2 never", "The two norms have parameters of their own.", added="mlp(norm1(z_mid))")
 block.slip(
     "norm1 and norm2 are in each other's place",
     "Which norm belongs to attention?",
@@ -86,9 +82,7 @@ block.slip(
 block.slip(
     "the residual connection around attention is missing", "Eq. 2 ends with a sum. What is added?", z_mid="found"
 )
-block.slip(
-    "the residual connection around the MLP is missing", "Eq. 3 ends with a sum. What is added?", result="added"
-)
+block.slip("the residual connection around the MLP is missing", "Eq. 3 ends with a sum. What is added?", result="added")
 block.slip(
     "the second residual connection starts at z, so what attention found is lost",
     "What does Eq. 3 add: z or z'?",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..slips.exercise import exercise
@@ -73,10 +71,14 @@ conv2d.slip(
     padded="_pad(x, (padding, 0), (padding, 0))",
 )
 conv2d.slip(
-    "only rows are padded, not columns", "An image has a height and a width.", padded="_pad(x, (padding, padding), (0, 0))"
+    "only rows are padded, not columns",
+    "An image has a height and a width.",
+    padded="_pad(x, (padding, padding), (0, 0))",
 )
 conv2d.slip(
-    "only columns are padded, not rows", "An image has a height and a width.", padded="_pad(x, (0, 0), (padding, padding))"
+    "only columns are padded, not rows",
+    "An image has a height and a width.",
+    padded="_pad(x, (0, 0), (padding, padding))",
 )
 for _mode, _words in (("edge", "its nearest pixels"), ("reflect", "its mirror image")):
     conv2d.slip(
@@ -85,7 +87,9 @@ for _mode, _words in (("edge", "its nearest pixels"), ("reflect", "its mirror im
         padded=f"_pad(x, (padding, padding), (padding, padding), '{_mode}')",
     )
 conv2d.slip(
-    "the stride is not used", "The second window starts `stride` pixels after the first one.", view="windows(padded, (kh, kw), 1, 1)"
+    "the stride is not used",
+    "The second window starts `stride` pixels after the first one.",
+    view="windows(padded, (kh, kw), 1, 1)",
 )
 conv2d.slip(
     "only the first channel is read",
@@ -141,7 +145,8 @@ for _part, _words in (("[:, :, :-1]", "down"), ("[:, :, :, :-1]", "across"), ("[
 conv2d.slip(
     "the windows are taken at places 0, 1, 2, ... with the size of the output made for the stride",
     "The second window starts `stride` pixels after the first one.",
-    view="windows(padded, (kh, kw), 1, 1)[:, :, :(H + 2 * padding - kh) // stride + 1, :(W + 2 * padding - kw) // stride + 1]",
+    view="windows(padded, (kh, kw), 1, 1)[:, :, :(H + 2 * padding - kh) // stride + 1, :(W + 2 * padding - kw) // "
+    "stride + 1]",
 )
 
 
@@ -310,7 +315,9 @@ receptive_field.slip(
     result="sum(kernels)",
 )
 receptive_field.slip(
-    "the kernels are multiplied", "Two layers of 3 x 3 see 5 x 5 pixels, since their windows overlap.", result="math.prod(kernels)"
+    "the kernels are multiplied",
+    "Two layers of 3 x 3 see 5 x 5 pixels, since their windows overlap.",
+    result="math.prod(kernels)",
 )
 receptive_field.slip(
     "a layer's own stride counts for its own window",
@@ -334,7 +341,7 @@ receptive_field.slip(
 )
 receptive_field.slip(
     "the layers are walked in the wrong direction",
-    "(side - 1) stride + kernel starts at one pixel of the output, adding (kernel - 1) times a product of strides at the "
-    "image. At which end did you start?",
+    "(side - 1) stride + kernel starts at one pixel of the output, adding (kernel - 1) times a product of strides at "
+    "the image. At which end did you start?",
     result="_walked_back(kernels, strides)",
 )

@@ -240,9 +240,7 @@ _COUNTS = "Which axis of (B, T, D) counts the tokens?"
 pool.slip(
     "the class token is read in both cases", 'With "gap" there is no class token: what is token 0 then?', gap="token"
 )
-pool.slip(
-    "the mean is taken in both cases", 'With "token", Eq. 4 reads one token.', token="encoded.mean(axis=1)"
-)
+pool.slip("the mean is taken in both cases", 'With "token", Eq. 4 reads one token.', token="encoded.mean(axis=1)")
 pool.slip(
     '"token" and "gap" are in each other\'s place',
     "Which of the two names says `average`?",

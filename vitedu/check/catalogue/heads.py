@@ -36,7 +36,8 @@ def split_heads(x, heads):
 _EVERY_TOKEN = "Every head sees every token; what it sees of a token is a part of the D features."
 split_heads.slip(
     "one reshape straight to (B, h, T, Dh), which mixes tokens and features",
-    "reshape never moves a number, it only cuts the same row of numbers elsewhere. First cut D alone, then move an axis.",
+    "reshape never moves a number, it only cuts the same row of numbers elsewhere. First cut D alone, then move "
+    "an axis.",
     result="x.reshape(B, heads, T, Dh)",
 )
 split_heads.slip(
@@ -182,7 +183,8 @@ multi_head_attention.slip(
 multi_head_attention.slip(
     "the features are dealt out to the heads one by one, and collected again in the same way",
     "Head 0 should read the first Dh features, side by side.",
-    q="parts[0].reshape(B, T, Dh, heads).transpose(0, 3, 1, 2)", k="parts[1].reshape(B, T, Dh, heads).transpose(0, 3, 1, 2)",
+    q="parts[0].reshape(B, T, Dh, heads).transpose(0, 3, 1, 2)",
+    k="parts[1].reshape(B, T, Dh, heads).transpose(0, 3, 1, 2)",
     v="parts[2].reshape(B, T, Dh, heads).transpose(0, 3, 1, 2)", merged="y.transpose(0, 2, 3, 1).reshape(B, T, D)",
 )  # fmt: skip
 multi_head_attention.slip(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..slips.exercise import exercise
 from ..slips.steps import linear, rectify
 from .bit import COVERS, UNIT_SIZES, conv_layer, norm_layer
@@ -60,9 +58,7 @@ same_padding.slip(
     "A window of one pixel at stride 2 leaves pixels out.  Can there be less than no padding?",
     total="(outputs - 1) * stride + kernel - size",
 )
-same_padding.slip(
-    "all of it comes at the end", "The total is shared between the two sides.", before="0"
-)
+same_padding.slip("all of it comes at the end", "The total is shared between the two sides.", before="0")
 same_padding.slip(
     "an odd total is halved on both sides, and a pixel is lost",
     "Do your two numbers add up to the total?",
@@ -245,7 +241,9 @@ def hybrid_tokens(image_hw, blocks, patch_size):
 
 
 hybrid_tokens.slip(
-    "the class token is not counted", "Which token is no pixel of the map?", result="(h // patch_size) * (w // patch_size)"
+    "the class token is not counted",
+    "Which token is no pixel of the map?",
+    result="(h // patch_size) * (w // patch_size)",
 )
 hybrid_tokens.slip("the root is taken to halve the image once", "The root is a convolution and a max-pool.", root="2")
 hybrid_tokens.slip(
@@ -328,7 +326,9 @@ postact_unit.slip(
 postact_unit.slip(
     "the last rectifier is missing", "Post-activation: what stands on the stream after the sum?", result="shortcut + y"
 )
-postact_unit.slip("the last rectifier stands before the sum", _TAKE, y="rectify(norm3(conv3(h2)))", result="shortcut + y")
+postact_unit.slip(
+    "the last rectifier stands before the sum", _TAKE, y="rectify(norm3(conv3(h2)))", result="shortcut + y"
+)
 postact_unit.slip(
     "the branch is rectified before the sum, and once more after it", _TAKE, y="rectify(norm3(conv3(h2)))"
 )

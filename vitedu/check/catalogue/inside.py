@@ -66,7 +66,9 @@ attention_distance.slip(
     patches="A",
 )
 attention_distance.slip(
-    "the last token is left out in place of the class token", "Where does the class token stand?", patches="A[:, :-1, :-1]"
+    "the last token is left out in place of the class token",
+    "Where does the class token stand?",
+    patches="A[:, :-1, :-1]",
 )
 attention_distance.slip(
     "the weights on patches are divided by their sum",

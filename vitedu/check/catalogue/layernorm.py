@@ -114,9 +114,12 @@ layernorm_backward.slip(
     dx="(dxhat - from_mean - from_variance) / root * weight",
 )
 for _words, _how, _why in (
-    ("not summed: one gradient per token is left", "{}", "weight has shape (D,), and every token of every image used it."),
-    ("summed over the tokens but not over the batch", "{}.sum(axis=1)", "weight has shape (D,), and every image used it."),
-    ("summed over the batch but not over the tokens", "{}.sum(axis=0)", "weight has shape (D,), and every token used it."),
+    ("not summed: one gradient per token is left", "{}",
+     "weight has shape (D,), and every token of every image used it."),
+    ("summed over the tokens but not over the batch", "{}.sum(axis=1)",
+     "weight has shape (D,), and every image used it."),
+    ("summed over the batch but not over the tokens", "{}.sum(axis=0)",
+     "weight has shape (D,), and every token used it."),
     ("means over the tokens instead of sums", "{}.mean(axis=(0, 1))", "Each use of a parameter adds its gradient. Does "
      "anything divide?"),
 ):  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..slips.exercise import exercise
-from ..slips.steps import bias_gradient, swap, weight_gradient
+from ..slips.steps import bias_gradient, weight_gradient
 
 __all__ = ["central_difference", "linear", "linear_backward", "tied_linear_backward"]
 
@@ -179,7 +179,9 @@ central_difference.slip(
     "a backward difference: f(x) is the first value, not f(x + h)", _BOTH, above="f(x)", result="(above - below) / h"
 )
 central_difference.slip(
-    "the difference is divided by h", "How far apart are the two places at which f is read?", result="(above - below) / h"
+    "the difference is divided by h",
+    "How far apart are the two places at which f is read?",
+    result="(above - below) / h",
 )
 central_difference.slip(
     "`/ 2 * h` divides by 2 and then multiplies by h",

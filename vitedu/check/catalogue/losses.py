@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..slips.exercise import exercise
-from ..slips.steps import bias_gradient, log_softmax, one_hot, picked, sigmoid, softmax, weight_gradient
+from ..slips.steps import bias_gradient, log_softmax, one_hot, picked, softmax, weight_gradient
 
 __all__ = ["cross_entropy", "cross_entropy_backward", "gap_head_backward", "label_smoothing", "sigmoid_cross_entropy"]
 
@@ -104,18 +104,27 @@ cross_entropy.slip(
     result="losses.sum() / x.size",
 )
 cross_entropy.slip(
-    "the sign is wrong", "The log of a probability is negative, and the loss is to be positive.", losses="picked(logp, labels)"
+    "the sign is wrong",
+    "The log of a probability is negative, and the loss is to be positive.",
+    losses="picked(logp, labels)",
 )
 for _line in (
     "np.log(np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True))", "x - np.log(np.exp(x).sum(axis=-1, keepdims=True))",
 ):  # fmt: skip
     cross_entropy.slip(*_OVERFLOW, logp=_line)
 _UNSAFE = "np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)"
-for _name, _p in ((_OVERFLOW, f"({_UNSAFE})"), (("the log is taken of a probability that rounded to 0", _ROUNDED), "softmax(x)")):
+for _name, _p in (
+    (_OVERFLOW, f"({_UNSAFE})"),
+    (("the log is taken of a probability that rounded to 0", _ROUNDED), "softmax(x)"),
+):
     cross_entropy.slip(*_name, weight=0.82, losses=f"-(one_hot(labels, K) * np.log({_p})).sum(axis=1)")
 cross_entropy.slip("the log is taken of a probability that rounded to 0", _ROUNDED, logp="np.log(softmax(x))")
 for _eps in ("1e-12", "1e-10", "1e-9", "1e-8", "1e-7", "1e-6", "1e-15", "1e-16", "1e-20", "1e-30", "1e-300"):
-    for _how in ("np.log(softmax(x) + {})", "np.log(np.maximum(softmax(x), {}))", "np.log(np.clip(softmax(x), {0}, 1 - {0}))"):
+    for _how in (
+        "np.log(softmax(x) + {})",
+        "np.log(np.maximum(softmax(x), {}))",
+        "np.log(np.clip(softmax(x), {0}, 1 - {0}))",
+    ):
         cross_entropy.slip(
             "a small number keeps the log away from 0: right until the probability is smaller than it", _ROUNDED,
             logp=_how.format(_eps),
@@ -233,7 +242,9 @@ sigmoid_cross_entropy.slip(
     result="losses.mean() / K",
 )
 sigmoid_cross_entropy.slip(
-    "everything is summed, also over the images", "Twice as many images should not double the loss.", result="losses.sum()"
+    "everything is summed, also over the images",
+    "Twice as many images should not double the loss.",
+    result="losses.sum()",
 )
 sigmoid_cross_entropy.slip(
     "the mean runs over the classes and the sum over the images",
@@ -252,13 +263,15 @@ for _line in (
         losses=_line,
     )
 for _eps in ("1e-12", "1e-10", "1e-9", "1e-8", "1e-7", "1e-15", "1e-16"):
-    for _s in (f"np.log(sigmoid(x) + {_eps}), np.log(1 - sigmoid(x) + {_eps})",
-               f"np.log(np.clip(sigmoid(x), {_eps}, 1 - {_eps})), np.log(1 - np.clip(sigmoid(x), {_eps}, 1 - {_eps}))"):  # fmt: skip
-        _yes, _no = _s.split(", np.log(1")
+    _clipped = f"np.clip(sigmoid(x), {_eps}, 1 - {_eps})"
+    for _yes, _no in (
+        (f"np.log(sigmoid(x) + {_eps})", f"np.log(1 - sigmoid(x) + {_eps})"),
+        (f"np.log({_clipped})", f"np.log(1 - {_clipped})"),
+    ):
         sigmoid_cross_entropy.slip(
             "a small number keeps the log away from 0: right until the probability is smaller than it",
             "Write log(1 + exp(x)) so that the exponent is never positive, and no probability is needed.",
-            losses=f"-(t * {_yes} + (1 - t) * np.log(1{_no}).sum(axis=1)",
+            losses=f"-(t * {_yes} + (1 - t) * {_no}).sum(axis=1)",
         )
 sigmoid_cross_entropy.slip(
     "the absent classes cost nothing: the term with 1 - targets is missing",
@@ -322,12 +335,8 @@ gap_head_backward.slip(
     "The head read the mean: which tokens had a part in it?",
     dencoded="np.concatenate([dpooled[:, None], np.zeros((B, T - 1, D))], axis=1)",
 )
-gap_head_backward.slip(
-    "dencoded is divided by the number of images, not of tokens", _MEAN_AXIS, share="dpooled / B"
-)
-gap_head_backward.slip(
-    "dencoded is divided by the width, not by the number of tokens", _MEAN_AXIS, share="dpooled / D"
-)
+gap_head_backward.slip("dencoded is divided by the number of images, not of tokens", _MEAN_AXIS, share="dpooled / B")
+gap_head_backward.slip("dencoded is divided by the width, not by the number of tokens", _MEAN_AXIS, share="dpooled / D")
 for _line in ("share", "share[:, None]"):
     gap_head_backward.slip(
         "dencoded has lost its token axis",

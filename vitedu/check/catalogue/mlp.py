@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.layers.gelu import gelu_tanh_backward as tanh_backward
-from vitedu_numpy.layers.gelu import gelu_tanh as tanh_forward
-
 from ..slips.exercise import exercise
 from ..slips.steps import bell, normal_cdf
 from ..slips.steps import gelu as gelu_of
@@ -46,9 +43,7 @@ gelu.slip(
     gate="sigmoid(x)",
 )
 gelu.slip("this is ReLU", "GELU has no kink, and is a little below 0 for x below 0.", result="rectify(x)")
-gelu.slip(
-    "this is Phi(x) alone, not multiplied by x", "Phi is the gate. What goes through it?", result="gate"
-)
+gelu.slip("this is Phi(x) alone, not multiplied by x", "Phi is the gate. What goes through it?", result="gate")
 
 
 def _gelu_backward_cases(rng):
@@ -71,7 +66,9 @@ gelu_backward.slip(
     "In the product rule the factor that is not differentiated stays.",
     slope="gate + density",
 )
-gelu_backward.slip("the two terms are subtracted", "The slope of Phi is phi, with which sign?", slope="gate - x * density")
+gelu_backward.slip(
+    "the two terms are subtracted", "The slope of Phi is phi, with which sign?", slope="gate - x * density"
+)
 gelu_backward.slip(
     "dy is not used", "The chain rule: what comes from above is multiplied by the slope.", result="slope"
 )

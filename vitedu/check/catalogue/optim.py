@@ -51,9 +51,7 @@ sgd_step.slip(
 )
 _INSIDE = "Then a change of the learning rate reaches w only slowly. Where does lr stand in the formula?"
 sgd_step.slip("the learning rate is inside v", _INSIDE, v_new="momentum * v + lr * g", w_new="w - v_new")
-sgd_step.slip(
-    "the learning rate and the minus are inside v", _INSIDE, v_new="momentum * v - lr * g", w_new="w + v_new"
-)
+sgd_step.slip("the learning rate and the minus are inside v", _INSIDE, v_new="momentum * v - lr * g", w_new="w + v_new")
 sgd_step.slip(
     "v gathers the negative gradient, so that w is moved by + lr v",
     "The result in w is the same, but the v that is handed on is not. Which sign has g in the formula for v?",
@@ -96,7 +94,8 @@ def adam_step(w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
 adam_step.slip(
     "the weight decay is coupled: it is added to the gradient",
     "Then m and v see it, and it is divided by sqrt(v) like the rest. Decoupled decay never touches m and v.",
-    m_new="beta1 * m + (1 - beta1) * (g + weight_decay * w)", v_new="beta2 * v + (1 - beta2) * (g + weight_decay * w)**2",
+    m_new="beta1 * m + (1 - beta1) * (g + weight_decay * w)",
+    v_new="beta2 * v + (1 - beta2) * (g + weight_decay * w)**2",
     decayed="w",
 )  # fmt: skip
 adam_step.slip(
@@ -229,9 +228,7 @@ learning_rate.slip(
 )
 learning_rate.slip("the warm-up counts from 1: (step + 1) / warmup", _FIRST, rising="(step + 1) / max(warmup_steps, 1)")
 learning_rate.slip("the cosine runs over all steps, warm-up included", _STARTS, p="step / total_steps")
-learning_rate.slip(
-    "the cosine runs over all steps, warm-up included", _STARTS, part="min(step / total_steps, 1.0)"
-)
+learning_rate.slip("the cosine runs over all steps, warm-up included", _STARTS, part="min(step / total_steps, 1.0)")
 learning_rate.slip(
     "the cosine starts after the warm-up but its length is the total", _LENGTH, p="(step - warmup_steps) / total_steps"
 )
@@ -275,9 +272,7 @@ for _line, _name, _why in (
 ):  # fmt: skip
     learning_rate.slip(_name, _why, decay=_line.format(p="held"))
     learning_rate.slip(_name, _why, falling=_line.format(p="part"))
-learning_rate.slip(
-    "warmup_steps = 0 divides by zero", _ZERO, warm="min(1.0, step / warmup_steps)"
-)
+learning_rate.slip("warmup_steps = 0 divides by zero", _ZERO, warm="min(1.0, step / warmup_steps)")
 learning_rate.slip("warmup_steps = 0 divides by zero", _ZERO, rising="step / warmup_steps")
 learning_rate.slip(
     "warmup_steps = 0 divides by zero at step 0",
@@ -286,7 +281,10 @@ learning_rate.slip(
     rising="0.0",
 )
 learning_rate.slip(
-    "without a warm-up the rate stays 0 at step 0", _ZERO, in_warmup="step <= warmup_steps", rising="step / max(warmup_steps, 1)"
+    "without a warm-up the rate stays 0 at step 0",
+    _ZERO,
+    in_warmup="step <= warmup_steps",
+    rising="step / max(warmup_steps, 1)",
 )
 
 

@@ -39,9 +39,7 @@ patchify.slip(
     "The shape is right, the order of the numbers is not.  What should the first P P numbers of a patch be?",
     moved="grid.transpose(0, 2, 4, 3, 5, 1)",
 )
-patchify.slip(
-    "the sequence runs down the columns of the grid", _NEIGHBOUR, moved="grid.transpose(0, 4, 2, 1, 3, 5)"
-)
+patchify.slip("the sequence runs down the columns of the grid", _NEIGHBOUR, moved="grid.transpose(0, 4, 2, 1, 3, 5)")
 patchify.slip(
     "every patch is transposed: its pixels are read column by column",
     _INSIDE,

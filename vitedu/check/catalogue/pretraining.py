@@ -94,7 +94,8 @@ def update_gradient(gradients, counts):
 
 for _name, _why, _line in (
     ("the mean of the means: an image in a small micro-batch counts for more",
-     "Each gradient is a mean over its own count. Which share of all images is that?", "np.ones((world, n)) / (world * n)"),
+     "Each gradient is a mean over its own count. Which share of all images is that?",
+     "np.ones((world, n)) / (world * n)"),
     ("right within each process, but then the processes are averaged as equals",
      "A process that could read fewer images should count for less. Over whom is the count?", "counts / own / world"),
     ("the processes count for their shares, but their micro-batches as equals",

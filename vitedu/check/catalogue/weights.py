@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.weights.resize import interpolation_matrix
-from vitedu_numpy.weights.resize import resize_positions as _resized
 
 from ..slips.exercise import exercise
 
@@ -67,7 +66,9 @@ official_qkv.slip(
     result="np.concatenate([q, k, v], axis=1)",
 )
 official_qkv.slip(
-    "joined as (in, out) and not transposed, (D, 3D)", "Ours are (out, in).", result="np.concatenate([q.T, k.T, v.T], axis=1)"
+    "joined as (in, out) and not transposed, (D, 3D)",
+    "Ours are (out, in).",
+    result="np.concatenate([q.T, k.T, v.T], axis=1)",
 )
 
 

@@ -1,4 +1,4 @@
-"""All slips of a right answer: every kind at every step, every rule at every node, and each at all its places at once."""
+"""All slips of a right answer: every kind at every step, every rule at every node, each also at all its places."""
 
 from __future__ import annotations
 

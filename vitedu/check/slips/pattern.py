@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import ast
-from functools import lru_cache
+from functools import cache
 
 __all__ = ["fill", "match", "pattern", "replaced", "source"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def pattern(text: str) -> ast.expr:
     """The expression that `text` spells."""
     return ast.parse(text, mode="eval").body

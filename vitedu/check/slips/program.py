@@ -72,7 +72,9 @@ class Program:
         env = {**{name: free[name] for name in self.read if name in free}, **STEPS}
         env.update(zip(self.arguments, args, strict=False))
         for name, parameter in inspect.signature(self.function).parameters.items():
-            if name not in env or (parameter.default is not parameter.empty and self.arguments.index(name) >= len(args)):
+            if name not in env or (
+                parameter.default is not parameter.empty and self.arguments.index(name) >= len(args)
+            ):
                 env[name] = parameter.default
         return env
 
@@ -107,7 +109,11 @@ class Program:
 def _unpacked(line) -> tuple[str, ...]:
     """The letters of `B, T, D = x.shape`."""
     node = line.node
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Attribute):
+    if (
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Tuple)
+        and isinstance(node.value, ast.Attribute)
+    ):
         if node.value.attr == "shape":
             return tuple(n.id for n in node.targets[0].elts if isinstance(n, ast.Name))
     return ()

@@ -140,13 +140,21 @@ def reductions(node, at):
         yield method("sum"), f"`{text}` is summed, not averaged", "Does anything divide here?", 1.1
         yield method("max"), f"the largest of `{text}` is taken, not the mean", "The mean of which numbers?", 1.3
         yield (
-            _p.fill(_p.pattern("X / (N - 1)"), {"X": method("sum"), "N": _p.pattern(f"{text}.size")})
-            if axis is None
-            else _p.fill(
-                _p.pattern("X / (N - 1)"),
-                {"X": method("sum"), "N": _p.pattern(f"np.prod([{text}.shape[i] for i in np.atleast_1d({axis!r})])")},
-            )
-        ), "divided by one less than the number of terms", "How many terms does the mean have?", 1.4
+            (
+                _p.fill(_p.pattern("X / (N - 1)"), {"X": method("sum"), "N": _p.pattern(f"{text}.size")})
+                if axis is None
+                else _p.fill(
+                    _p.pattern("X / (N - 1)"),
+                    {
+                        "X": method("sum"),
+                        "N": _p.pattern(f"np.prod([{text}.shape[i] for i in np.atleast_1d({axis!r})])"),
+                    },
+                )
+            ),
+            "divided by one less than the number of terms",
+            "How many terms does the mean have?",
+            1.4,
+        )
         yield method("min"), f"the smallest of `{text}` is taken, not the mean", "The mean of which numbers?", 1.8
     elif name == "max":
         yield method("mean"), f"the mean of `{text}` is taken, not its maximum", "Which number must bound all?", 1.2
@@ -375,7 +383,10 @@ def reshapes(node, at):
         if a != b and _literal(node.args[i]) != -1 and _literal(node.args[j]) != -1:
             weight = 1.4 if j == i + 1 else 1.8
             yield (
-                ast.Call(node.func, args, []), f"`{a}` and `{b}` are in each other's place in the reshape", ask, weight
+                ast.Call(node.func, args, []),
+                f"`{a}` and `{b}` are in each other's place in the reshape",
+                ask,
+                weight,
             )
     yield node.func.value, "the reshape is left out", ask, 1.2
 
@@ -458,7 +469,12 @@ def indices(node, at):
                     if j != i:
                         others = [ast.Slice()] * j + [item]
                         which = at.axis(j, value)
-                        yield made(others), f"entry {number} is read along {which} of `{_p.source(node.value)}`", ask, 1.3
+                        yield (
+                            made(others),
+                            f"entry {number} is read along {which} of `{_p.source(node.value)}`",
+                            ask,
+                            1.3,
+                        )
         elif isinstance(item, ast.Slice):
             lower, upper, step = item.lower, item.upper, item.step
             if step is not None:
@@ -469,12 +485,22 @@ def indices(node, at):
             if lower is not None and upper is None:
                 n = _literal(lower)
                 if isinstance(n, int):
-                    yield put(i, ast.Slice(None, _constant(-n))), f"the last are left out, not the first: `{text}`", ask, 1.2
+                    yield (
+                        put(i, ast.Slice(None, _constant(-n))),
+                        f"the last are left out, not the first: `{text}`",
+                        ask,
+                        1.2,
+                    )
                 yield put(i, ast.Slice()), f"nothing is left out in `{text}`", ask, 1.2
             elif upper is not None and lower is None:
                 n = _literal(upper)
                 if isinstance(n, int) and n < 0:
-                    yield put(i, ast.Slice(_constant(-n), None)), f"the first are left out, not the last: `{text}`", ask, 1.2
+                    yield (
+                        put(i, ast.Slice(_constant(-n), None)),
+                        f"the first are left out, not the last: `{text}`",
+                        ask,
+                        1.2,
+                    )
                 yield put(i, ast.Slice()), f"nothing is left out in `{text}`", ask, 1.2
                 yield put(i, ast.Slice(upper, None)), f"the others are taken in `{text}`", ask, 1.5
             elif upper is not None and lower is not None:

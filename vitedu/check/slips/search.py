@@ -23,7 +23,7 @@ SINGLES, PAIRS = 0.8, 1.0  # seconds
 
 @dataclass(frozen=True)
 class Explanation:
-    """Slips that give the student's numbers.  sure: False where the numbers are NaN, zeros, or there was only a crash."""
+    """Slips that give the student's numbers.  sure: False where there are only NaN, zeros, or a crash."""
 
     slips: tuple
     sure: bool = True

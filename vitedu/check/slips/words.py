@@ -54,7 +54,7 @@ def listed(parts, word="and") -> str:
 
 
 def two_numbers(a, b) -> tuple[str, str]:
-    """Both with the same number of digits, four or as many as it takes to tell them apart; whole numbers as they are."""
+    """Both with equally many digits, four or as many as it takes to tell them apart; whole numbers as they are."""
     a, b = float(a), float(b)
     if a.is_integer() and b.is_integer() and max(abs(a), abs(b)) < 1e15:
         return str(int(a)), str(int(b))
@@ -66,11 +66,13 @@ def two_numbers(a, b) -> tuple[str, str]:
 
 
 def shown(arg, small: bool = False) -> str:
-    """An array's shape, also inside a list; in full if it is small and whole, or if all are; the rest as Python writes."""
+    """An array's shape, also inside a list; in full if it is small; anything else as Python writes it."""
     if isinstance(arg, (list, tuple)) and any(isinstance(a, np.ndarray) for a in arg):
         return f"[{', '.join(shown(a, small) for a in arg)}]"
     if isinstance(arg, np.ndarray):
-        if arg.ndim and (arg.size <= SMALL if arg.dtype.kind == "f" and small else arg.dtype.kind in "iub" and arg.size <= WHOLE):
+        if arg.ndim and (
+            arg.size <= SMALL if arg.dtype.kind == "f" and small else arg.dtype.kind in "iub" and arg.size <= WHOLE
+        ):
             return f"{np.array2string(arg, precision=4, separator=', ', max_line_width=10**6)}".replace("\n", "")
         return str(arg.shape)
     short = reprlib.Repr()
