@@ -122,9 +122,7 @@ RIGHT = [
     ("gelu_backward", gelu_autograd),
     ("mlp", mlp_einsum),
     ("mlp", mlp_float32),
-    ("dropout", dropout_in_place),
     ("dropout", lambda x, keep, rate: np.where(keep, x / (1 - rate), 0)),
-    ("block", block_in_place),
     ("block_backward", block_backward_spelled_out),
     ("post_norm_block_backward", post_norm_backward_spelled_out),
 ]
@@ -299,7 +297,7 @@ def gradient_last_residual_from_dz_out(dz_out, norm1, attention, norm2, mlp):
 
 AGAIN = [
     ("layernorm", rows(std_plus_eps), "added to the standard deviation"),
-    ("layernorm", rows(unbiased), "D - 1"),
+    ("layernorm", rows(unbiased), "unbiased"),
     ("layernorm", rows(without_eps), "eps is not used"),
     ("layernorm", rows(root_mean_square), "RMS norm"),
     ("layernorm", batch_norm, "batch"),

@@ -231,7 +231,11 @@ AGAIN = [
     ("standardize", lambda w, eps: per_filter(w, lambda f: f / (f.std() + eps)), "added to the standard deviation"),
     ("standardize", lambda w, eps: per_filter(w, lambda f: f / f.std()), "eps is not used"),
     ("standardize", lambda w, eps: normal(w, eps, (1, 2, 3), ddof=1), "unbiased"),
-    ("standardize", lambda w, eps: per_filter(w, lambda f: f / math.sqrt((f * f).sum() + eps)), "not divided by R"),
+    (
+        "standardize",
+        lambda w, eps: per_filter(w, lambda f: f / math.sqrt((f * f).sum() + eps)),
+        "not divided by their number",
+    ),
     ("standardize", lambda w, eps: per_filter(w, lambda f: f / (f.var() + eps)), "without the root"),
     ("standardize", lambda w, eps: np.array([f / math.sqrt(f.var() + eps) for f in w]), "mean is not subtracted"),
     ("standardize", lambda w, eps: per_filter(w, lambda f: f), "only the mean"),

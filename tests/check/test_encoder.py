@@ -74,7 +74,6 @@ RIGHT = [
     ("class_token", class_token_torch),
     ("class_token_backward", class_token_backward_by_loops),
     ("class_token_backward", class_token_backward_autograd),
-    ("embed", embed_in_place),
     ("pool", pool_by_loops),
     ("position_embedding_backward", lambda dz: (dz.copy(), np.einsum("btd->td", dz.astype(np.float32)))),
     ("shuffle_patches", shuffle_by_loops),

@@ -230,7 +230,7 @@ AGAIN = [
         "a reshape alone",
     ),
     ("feature_tokens", lambda *args: tokens_by_loops(*args, columns_first=True), "down the columns"),
-    ("feature_tokens", lambda f, weight, bias: tokens_by_loops(f, weight, 0 * bias), "bias is not added"),
+    ("feature_tokens", lambda f, weight, bias: tokens_by_loops(f, weight, 0 * bias), "the bias `bias` is not added"),
     ("feature_tokens", lambda *args: np.array([t.T for t in tokens_by_loops(*args)]), "before the tokens"),
     ("feature_tokens", tokens_still_a_map, "still a map"),
     ("feature_tokens", lambda f, weight, bias: (f.mean((2, 3)) @ weight.T + bias)[:, None], "averaged"),

@@ -218,7 +218,7 @@ AGAIN = [
     ("cross_attention", lambda z, m, *w: cross_torch(m, m, *w), "z is not used"),
     ("cross_attention", lambda *a: cross_einsum(*a, order=(1, 0)), "k and v have changed places"),
     ("cross_attention", lambda *a: cross_einsum(*a, axis=-2), "over the tokens that ask"),
-    ("cross_attention", lambda *a: cross_einsum(*a, power=0), "scale is missing"),
+    ("cross_attention", lambda *a: cross_einsum(*a, power=0), "the division by the root of `Dh` is missing"),
     ("cross_attention", scaled_attention(lambda D, h, S: D**-0.5), "from the width D"),
     ("cross_attention", scaled_attention(lambda D, h, S: S**-0.5), "number of source tokens"),
     ("cross_attention", lambda *a: cross_einsum(*a[:-1], 1), "one head of width D"),

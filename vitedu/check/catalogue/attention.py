@@ -146,6 +146,16 @@ attention.slip(
     scores="q @ swap(k) / np.sqrt(h * Dh)",
 )
 attention.slip(
+    "the keys are averaged, not the values",
+    "Keys say how well a token fits the question. What does the answer consist of?",
+    result="A @ k",
+)
+attention.slip(
+    "the queries are compared with the values, not with the keys",
+    "Of the three letters in Eq. 6, one should not appear in the scores.",
+    scores="q @ swap(v) / np.sqrt(Dh)",
+)
+attention.slip(
     "softmax's pair (A, cache) is used as if it were A",
     "`softmax` of vitedu_numpy returns two things. Take the first.",
     A="np.stack([softmax(scores)] * 2)",

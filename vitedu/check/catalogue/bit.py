@@ -22,7 +22,7 @@ def _maps(rng, B, C, H, W, groups):
 
 
 def _groupnorm_cases(rng):
-    sizes = [((2, 6, 3, 5), 3, 1e-5), ((3, 8, 2, 3), 2, 1e-5), ((2, 12, 4, 1), 4, 0.1)]
+    sizes = [((2, 6, 4, 5), 3, 1e-5), ((3, 8, 3, 5), 2, 1e-5), ((2, 12, 5, 1), 4, 0.1)]
     return [
         (_maps(rng, *shape, groups), rng.normal(1, 0.5, shape[1]), rng.normal(0, 1, shape[1]), groups, eps)
         for shape, groups, eps in sizes

@@ -33,8 +33,6 @@ def _places(gh, gw, P):
 
 @exercise(cases=_distance_cases, outputs={"distance": "(h,)"}, level=2, minutes=20)
 def attention_distance(A, gh, gw, P):
-    h = A.shape[0]
-    N = gh * gw
     places = _places(gh, gw, P)  # the places
     ways = places[:, None] - places  # the ways between them
     lengths = np.sqrt((ways**2).sum(axis=-1))  # the distances

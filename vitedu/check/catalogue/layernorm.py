@@ -31,6 +31,11 @@ def layernorm(x, weight, bias, eps):
 
 
 layernorm.slip(
+    "mean and variance run over the batch (axis 0), as in batch norm",
+    "May the result for one image depend on which other images are in the batch?",
+    xhat="standardise(x, 0, eps)",
+)
+layernorm.slip(
     "weight and bias are not used", "The normalised token still gets its learned scale and offset.", result="xhat"
 )
 layernorm.slip("weight is not used", "Which parameter have you not touched?", result="xhat + bias")

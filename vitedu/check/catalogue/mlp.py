@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu_numpy.layers.gelu import gelu_tanh as tanh_forward
+from vitedu_numpy.layers.gelu import gelu_tanh_backward as tanh_backward
+
 from ..slips.exercise import exercise
 from ..slips.steps import bell, normal_cdf
 from ..slips.steps import gelu as gelu_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.weights.resize import interpolation_matrix
+from vitedu_numpy.weights.resize import resize_positions as _resized
 
 from ..slips.exercise import exercise
 

@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from . import pattern as _p
 from .kinds import KINDS
 from .program import Program, compiled
@@ -54,21 +56,33 @@ class Slip:
 
     def answer(self, *args):
         """The wrong function itself, as a student would have written it.  Raises what the wrong lines raise."""
-        made = self.program.run(self.changes, self.program.start(args))
+        with np.errstate(all="ignore"):  # some overflow on purpose
+            made = self.program.run(self.changes, self.program.start(args))
         if isinstance(made, Exception):
             raise made
         return made
 
 
 def own_slip(program, name, hint, smaller, weight, lines: dict[str, str]) -> Slip:
-    """A slip that no rule makes: variable -> what is written instead."""
+    """A slip that no rule makes: variable -> what is written instead.  Raises ValueError for a name that nothing has."""
     edits = []
     for target, text in lines.items():
         number = program.line_of(target)
         statement = ast.parse(f"{target} = {text}").body[0]
-        program.read |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+        names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+        unknown = {n for n in names - program.known if not any(_makes(inner, n) for inner in ast.walk(statement))}
+        if unknown:
+            raise ValueError(f"{program.function.__name__}, slip {name!r}: nothing is called {', '.join(unknown)}")
+        program.read |= names
         edits.append((number, None, ast.copy_location(statement, program.lines[number].node)))
     return Slip(name, hint, smaller, "", weight, tuple(edits), program)
+
+
+def _makes(node, name) -> bool:
+    """Whether a comprehension or a lambda inside the statement brings the name."""
+    return (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)) or (
+        isinstance(node, ast.arg) and node.arg == name
+    )
 
 
 def slips_of(program: Program, env: list[dict], axes: dict, outputs) -> list[Slip]:

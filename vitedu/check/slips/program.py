@@ -7,6 +7,7 @@ computed from its first changed line on.
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import io
 import textwrap
@@ -63,6 +64,8 @@ class Program:
             self.lines.append(Line(node, compiled(node), _target(node), words))
         read = {n.id for line in self.lines for n in ast.walk(line.node) if isinstance(n, ast.Name)}
         self.read = read | set(self.arguments)
+        made = {n.id for line in self.lines for n in ast.walk(line.node) if isinstance(n, ast.Name)}
+        self.known = made | set(self.arguments) | set(STEPS) | set(function.__globals__) | set(dir(builtins))
         self.unpacked = [names for names in map(_unpacked, self.lines) if names]
 
     def start(self, args) -> dict:
