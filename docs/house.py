@@ -98,6 +98,7 @@ MAY_IMPORT_LATE = {
     "vitedu.experiments": {"vitedu.show"},
     "vitedu.commands": {
         "tyro",
+        "vitedu.check",
         "vitedu.data",
         "vitedu.engine",
         "vitedu.evaluation",

@@ -8,6 +8,12 @@ import pytest
 from vitedu.check import CHECKS
 
 
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    """Tests leave no trace in the home of whoever runs them."""
+    monkeypatch.setenv("VITEDU_PROGRESS", "off")
+
+
 @pytest.fixture
 def assert_right():
     """assert_right(name, answer): the check takes this answer."""

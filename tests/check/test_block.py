@@ -98,6 +98,10 @@ def block_in_place(z, norm1, attention, norm2, mlp):
     return z
 
 
+def block_on_a_copy(z, *parts):
+    return block_in_place(z.copy(), *parts)
+
+
 def block_backward_spelled_out(dz_out, norm1, attention, norm2, mlp):
     around, through = dz_out, norm2(mlp(dz_out))
     return around + through + norm1(attention(around)) + norm1(attention(through))
@@ -110,6 +114,7 @@ def post_norm_backward_spelled_out(dz_out, norm1, attention, norm2, mlp):
 
 
 RIGHT = [
+    ("block", block_on_a_copy),
     ("layernorm", layernorm_by_loops),
     ("layernorm", layernorm_fast_variance),
     ("layernorm", layernorm_float32),
@@ -352,3 +357,13 @@ AGAIN = [
 @pytest.mark.parametrize(("name", "answer", "words"), AGAIN)
 def test_mistakes_in_other_words(name, answer, words, assert_named):
     assert_named(name, answer, words)
+
+
+# ---- right numbers, but something was written into -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "argument"), [("dropout", dropout_in_place, "x"), ("block", block_in_place, "z")]
+)
+def test_a_changed_argument_is_named(name, answer, argument, assert_named):
+    assert_named(name, answer, f"`{argument}` was changed")

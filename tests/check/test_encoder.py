@@ -25,7 +25,8 @@ def class_token_torch(x, x_class):
     return torch.cat([x_class.expand(len(x), 1, -1), x], dim=1)
 
 
-def embed_in_place(x, x_class, E_pos):
+def embed_on_a_copy(x, x_class, E_pos):
+    x = x.copy()
     x += E_pos[1:]
     return np.insert(x, 0, x_class + E_pos[0], axis=1)
 
@@ -69,6 +70,7 @@ def positions_by_loops(E_pos, order):
 
 
 RIGHT = [
+    ("embed", embed_on_a_copy),
     ("class_token", class_token_by_loops),
     ("class_token", class_token_filled_in),
     ("class_token", class_token_torch),

@@ -7,6 +7,7 @@ the steps of its right answer.  NumPy only: no PyTorch needed.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import traceback
 import warnings
@@ -129,7 +130,7 @@ class Check:
             changed += self._changed(args, after)
             if isinstance(result, TookTooLong):
                 return self._stopped(answer, args, result, None)
-        wanted = [as_results(self.reference(*guarded_copy(args)), len(self.outputs)) for args in cases]
+        wanted = [as_results(self.reference(*_fresh(args)), len(self.outputs)) for args in cases]
         wrong = [i for i, g in enumerate(got) if isinstance(g, Exception) or not self._right(g, wanted[i])]
         if not wrong:
             return self._right_numbers(len(cases), raw, list(dict.fromkeys(changed)))
@@ -168,7 +169,7 @@ class Check:
     def _matches(self, mistake, cases, got) -> bool:
         for args, g in zip(cases, got, strict=True):
             try:
-                made = as_results(mistake.answer(*guarded_copy(args)), len(self.outputs))
+                made = as_results(mistake.answer(*_fresh(args)), len(self.outputs))
             except Exception as error:
                 # Some mistakes only show as a crash on odd sizes; what comes after it says nothing more.
                 return type(error) is type(g) and str(error) == str(g)
@@ -259,10 +260,8 @@ class Check:
         return sizes_of(cases[i], _argument_names(self.reference, len(cases[i])))
 
 
-def guarded_copy(args):
+def _fresh(args):
     """A copy for every run: a mistake of the catalogue may write into its arguments too."""
-    import copy
-
     return copy.deepcopy(args)
 
 

@@ -267,12 +267,12 @@ def standardize(weight, eps):
 
 
 for _axes, _name, _why in (
-    (None, "one mean and one variance serve the whole tensor", "Each filter is standardised by itself.  How many means "
-     "should there be?"),
+    (None, "one mean and one variance serve the whole tensor",
+     "Each filter is standardised by itself.  How many means should there be?"),
     (0, "mean and variance run over the filters (axis 0)", "Which axes hold the numbers of one filter?"),
     (1, "mean and variance run over the channels only", "Which axes hold the numbers of one filter?"),
-    ((0, 2, 3), "mean and variance are those of an input channel, over all filters", "Which of the four axes counts the "
-     "filters?"),
+    ((0, 2, 3), "mean and variance are those of an input channel, over all filters",
+     "Which of the four axes counts the filters?"),
 ):  # fmt: skip
     standardize.slip(_name, _why, result=f"standardise(weight, {_axes}, eps)")
 standardize.slip(

@@ -64,7 +64,7 @@ class Slip:
 
 
 def own_slip(program, name, hint, smaller, weight, lines: dict[str, str]) -> Slip:
-    """A slip that no rule makes: variable -> what is written instead.  Raises ValueError for a name that nothing has."""
+    """A slip that no rule makes: variable -> what is written instead.  Raises ValueError for an unknown name."""
     edits = []
     for target, text in lines.items():
         number = program.line_of(target)

@@ -252,7 +252,7 @@ class _Look:
             changed |= not _is_equal(made, before[number + 1].get(target))
             try:
                 values.append((np.round(np.asarray(made, dtype=np.float64), 9).tobytes(), np.shape(made)))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 values.append(id(slip))
         stops = isinstance(values[self.decisive], str)
         return (id(slip.program), tuple(sorted(slip.changes)), tuple(values)) if changed and not stops else None
