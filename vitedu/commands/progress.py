@@ -1,9 +1,8 @@
 """`vitedu progress`: which exercises are done.  Reads the one local file that checks write; nothing is sent."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
-import importlib
-import pkgutil
 import re
+import sys
 
 __all__ = ["progress"]
 
@@ -51,9 +50,11 @@ def _line(check, entry) -> str:
 
 def _exercises():
     """(notebook, check) for every check; the notebook's name stands in the first lines of its file of the catalogue."""
-    catalogue = importlib.import_module("vitedu.check.catalogue")
-    for module in pkgutil.iter_modules(catalogue.__path__):
-        topic = importlib.import_module(f"{catalogue.__name__}.{module.name}")
+    from .. import check
+
+    prefix = f"{check.__name__}.catalogue."
+    for module in sorted(name for name in sys.modules if name.startswith(prefix)):  # `check` has loaded them all
+        topic = sys.modules[module]
         named = re.search(r"notebooks/(\w+)\.ipynb", topic.__doc__ or "")
         for name in topic.__all__:
-            yield named.group(1) if named else module.name, getattr(topic, name)
+            yield named.group(1) if named else module.removeprefix(prefix), getattr(topic, name)

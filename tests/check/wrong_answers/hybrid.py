@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from bit import UNIT_SIZES, conv_layer, mistakes_of_a_unit, norm_layer, relu, same
 
 from vitedu.check.engine import Check, Mistake
 from vitedu_numpy.config import HybridConfig
 from vitedu_numpy.layers.linear import linear as _np_linear
 from vitedu_numpy.layers.padding import same_padding as _np_same_padding
+
+from .bit import UNIT_SIZES, conv_layer, mistakes_of_a_unit, norm_layer, relu, same
 
 __all__ = ["feature_tokens", "hybrid_tokens", "postact_unit", "same_padding", "seen_pixels"]
 

@@ -41,14 +41,16 @@ def conv2d(x, weight, stride, padding):
     O, C, kh, kw = weight.shape
     padded = _pad(x, (padding, padding), (padding, padding))  # the padded images
     view = windows(padded, (kh, kw), stride, stride)  # the windows
-    return np.einsum("bcpqij,ocij->bopq", view, weight)  # the sums
+    filters = weight  # the filters
+    sums = np.einsum("bcpqij,ocij->bopq", view, filters)  # the sums
+    return sums
 
 
 _TWO = "The window moves along two axes."
 conv2d.slip(
     "the kernel is flipped, as in a mathematician's convolution",
     "Which number of the window does the first number of the filter meet?",
-    result="np.einsum('bcpqij,ocij->bopq', view, weight[:, :, ::-1, ::-1])",
+    filters="weight[:, :, ::-1, ::-1]",
 )
 conv2d.slip(
     "the padding is forgotten",
@@ -94,47 +96,47 @@ conv2d.slip(
 conv2d.slip(
     "only the first channel is read",
     "A filter has one slice for each channel, and adds up what they find.",
-    result="np.einsum('bcpqij,ocij->bopq', view[:, :1], weight[:, :1])",
+    sums="np.einsum('bcpqij,ocij->bopq', view[:, :1], filters[:, :1])",
 )
 conv2d.slip(
     "the channels are averaged instead of added up",
     "y is a sum over c, i and j.  Does anything divide?",
-    result="np.einsum('bcpqij,ocij->bopq', view, weight) / C",
+    result="sums / C",
 )
 conv2d.slip(
     "the window is averaged instead of added up",
     "y is a sum over c, i and j.  Does anything divide?",
-    result="np.einsum('bcpqij,ocij->bopq', view, weight) / (C * kh * kw)",
+    result="sums / (C * kh * kw)",
 )
 conv2d.slip(
     "all channels are read by the first slice of the filter",
     "weight[o, c] belongs to channel c.",
-    result="np.einsum('bcpqij,ocij->bopq', view, np.repeat(weight[:, :1], C, axis=1))",
+    filters="np.repeat(weight[:, :1], C, axis=1)",
 )
 conv2d.slip(
     "weight is read as (C, O, kh, kw): the first two axes are exchanged",
     "Which of the axes of weight counts the outputs?",
-    result="np.einsum('bcpqij,coij->bopq', view, weight.reshape(C, O, kh, kw))",
+    filters="weight.reshape(C, O, kh, kw).swapaxes(0, 1)",
 )
 conv2d.slip(
     "windows are laid flat as (kh, kw, C), filters as (C, kh, kw)",
     "In a matrix product, number n of the row meets number n of the column.  Are they of the same channel?",
-    result="np.einsum('bcpqij,oijc->bopq', view, weight.reshape(O, kh, kw, C))",
+    filters="weight.reshape(O, kh, kw, C).transpose(0, 3, 1, 2)",
 )
 conv2d.slip(
     "weight is read as (kh, kw, C, O), the layout of TensorFlow, by a reshape",
     "Which of the axes of weight counts the outputs?",
-    result="np.einsum('bcpqij,ijco->bopq', view, weight.reshape(kh, kw, C, O))",
+    filters="weight.reshape(kh, kw, C, O).transpose(3, 2, 0, 1)",
 )
 conv2d.slip(
     "rows and columns of the filter are exchanged",
     "weight[o, c, i, j]: which of i and j goes down?",
-    result="np.einsum('bcpqij,ocij->bopq', view, weight.reshape(O, C, kw, kh).swapaxes(2, 3))",
+    filters="weight.reshape(O, C, kw, kh).swapaxes(2, 3)",
 )
 conv2d.slip(
     "the outputs stand last, (B, Ho, Wo, O)",
     "y is an image again: where do the channels of an image stand?",
-    result="np.einsum('bcpqij,ocij->bpqo', view, weight)",
+    result="sums.transpose(0, 2, 3, 1)",
 )
 for _part, _words in (("[:, :, :-1]", "down"), ("[:, :, :, :-1]", "across"), ("[:, :, :-1, :-1]", "down and across")):
     conv2d.slip(

@@ -73,7 +73,7 @@ class Exercise(Check):
 
     def _named(self, cases, got, wanted, wrong, seed):
         slips = self.slips
-        found = explain(self.tables(seed), slips, got, wanted, self.tolerance)
+        found = explain(self.tables(seed), slips, got, wanted, self.tolerance, self.outputs)
         if found is None:
             return None
         several = len(found.slips) > 1

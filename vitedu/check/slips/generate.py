@@ -95,7 +95,7 @@ def slips_of(program: Program, env: list[dict], axes: dict, outputs) -> list[Sli
         for node in _nodes(line.node):
             is_result = is_last and isinstance(line.node, ast.Assign) and node is line.node.value
             place = Place(env[number], own, line, axes, is_result, outputs)
-            place.line_words, place.unpacked = words, program.unpacked
+            place.line_words, place.unpacked, place.arguments = words, program.unpacked, program.arguments
             rules = (*RULES, *RESULT_RULES) if is_result else RULES
             for rule in rules:
                 for new, name, hint, weight in rule(node, place):

@@ -23,6 +23,7 @@ class Place:
         self.env, self.own, self.line, self.axes = env, own, line, axes
         self.is_result, self.outputs = is_result, outputs
         self.line_words: dict = {}
+        self.arguments: list = []
         self.unpacked: list = []
 
     def value(self, node):
@@ -271,6 +272,17 @@ def numbers(node, at):
         yield _constant(1), f"there is 1 where {node.value} belongs", ask, 1.85
 
 
+def sizes(node, at):
+    """A whole number that has a name, one off or doubled."""
+    mine = at.value(node) if isinstance(node, ast.Name) and node.id in at.own else None
+    if not isinstance(mine, (int, np.integer)) or isinstance(mine, bool):
+        return
+    ask = "Count by hand in the smallest case: how many are there?"
+    for text, weight in (("X - 1", 1.7), ("X + 1", 1.75), ("2 * X", 1.8)):
+        wrong = text.replace("X", node.id)
+        yield _p.fill(_p.pattern(text), {"X": node}), f"`{wrong}` stands where `{node.id}` belongs", ask, weight
+
+
 def complements(node, at):
     """1 - x for x, and the other way round; X + 1 and X - 1 without it."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and _literal(node.left) in (1, 1.0):
@@ -332,7 +344,10 @@ def axes_orders(node, at):
         yield made, "a reshape stands where axes should move", ask, 1.1
         inverse = tuple(np.argsort(order))
         names = letters(np.shape(value), at.env, at.unpacked) if value is not None else [""] * len(order)
-        orders = itertools.permutations(range(len(order))) if len(order) <= 4 else _near(order)
+        orders = _near(order)
+        if len(order) <= 6:  # all; of five axes and more the first one stays
+            first = [] if len(order) <= 4 else [0]
+            orders = [(*first, *rest) for rest in itertools.permutations(range(len(first), len(order)))]
         for other in orders:
             if other == order:
                 continue
@@ -538,6 +553,13 @@ def results(node, at):
                     elts = [node.elts[j] if k == i else e for k, e in enumerate(node.elts)]
                     yield ast.Tuple(elts, ast.Load()), f"{names[j]} is returned in place of {names[i]} too", ask, 1.6
     if len(at.outputs) == 1 and isinstance(node, ast.expr):
+        value = at.value(node)
+        for text, words in (("X / 2", "halved"), ("2 * X", "doubled"), ("-X", "turned in its sign")):
+            yield _p.fill(_p.pattern(text), {"X": node}), f"the answer is {words}", "Which factors are there?", 1.6
+        for name in at.arguments:
+            if isinstance(value, np.ndarray) and np.shape(at.env.get(name)) == value.shape and value.ndim:
+                made = ast.BinOp(ast.Name(name, ast.Load()), ast.Add(), node)
+                yield made, f"`{name}` is added to the answer", "Which terms does the formula have?", 1.4
         for name in at.own:
             if isinstance(at.env.get(name), np.ndarray) and at.env[name].ndim:
                 words = at.line_words.get(name)
@@ -556,7 +578,7 @@ def accumulations(node, at):
 
 
 RULES = (
-    reductions, softmax_axes, normalised_axes, other_variables, calls, numbers, complements, comparisons, inversions,
-    axes_orders, reshapes, parts, indices, accumulations,
+    reductions, softmax_axes, normalised_axes, other_variables, calls, numbers, sizes, complements, comparisons,
+    inversions, axes_orders, reshapes, parts, indices, accumulations,
 )  # fmt: skip
 RESULT_RULES = (results,)

@@ -52,8 +52,10 @@ class Tables:
         return made if isinstance(made, Exception) else as_results(made, self.count)
 
 
-def explain(tables: Tables, slips, got, wanted, tolerance, budget=(SINGLES, PAIRS)) -> Explanation | None:
-    """got, wanted: for every case a list of results, or the error that was raised."""
+def explain(
+    tables: Tables, slips, got, wanted, tolerance, outputs=(), budget=(SINGLES, PAIRS)
+) -> Explanation | None:  # fmt: skip
+    """got, wanted: for every case a list of results, or the error that was raised; outputs: the results' names."""
     began = time.process_time()
     finite = [i for i, g in enumerate(got) if not isinstance(g, Exception) and _is_finite(g)]
     wrong = [i for i in range(len(got)) if isinstance(got[i], Exception) or not same(got[i], wanted[i], tolerance)]
@@ -61,7 +63,7 @@ def explain(tables: Tables, slips, got, wanted, tolerance, budget=(SINGLES, PAIR
     if not ordinary:
         return _from_special_cases(tables, slips, got, wanted, wrong, tolerance, began + sum(budget))
     decisive = max(ordinary, key=lambda i: (sum(np.ndim(w) for w in wanted[i]), -sum(np.size(w) for w in wanted[i])))
-    look = _Look(tables, got, wanted, tolerance, decisive, finite)
+    look = _Look(tables, got, wanted, tolerance, decisive, finite, outputs)
     singles = look.singles(slips, began + budget[0])
     weak = all(is_weak(got[i]) for i in ordinary)
     if singles:
@@ -113,7 +115,8 @@ def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
         return None
     some_right = bool(look.finite)
     partly = any(not isinstance(got[i], Exception) and not is_weak(got[i]) for i in wrong)
-    sure = some_right and not crashed and (partly or len(found) == 1)
+    expected = found[0].weight <= 1.0  # somebody has thought of it; a match of NaN with NaN alone says little
+    sure = some_right and not crashed and expected and (partly or len(found) == 1)
     near = [s for s in found[1:] if s.weight <= found[0].weight + 0.15 and s.sentence != found[0].sentence]
     return Explanation((found[0],), sure, () if sure else tuple(near[:2]))
 
@@ -121,7 +124,8 @@ def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
 class _Look:
     """One student's answer beside the slips."""
 
-    def __init__(self, tables, got, wanted, tolerance, decisive, finite):
+    def __init__(self, tables, got, wanted, tolerance, decisive, finite, outputs=()):
+        self.outputs = outputs
         self.tables, self.got, self.wanted, self.tolerance = tables, got, wanted, tolerance
         self.decisive, self.finite = decisive, finite
         self.made: dict = {}  # slip -> its results on the decisive case
@@ -140,7 +144,8 @@ class _Look:
         """The same crash, word for word, or NaN and infinity in the same places."""
         made, got = self.tables.run(slip, case), self.got[case]
         if isinstance(got, Exception) or isinstance(made, Exception):
-            return type(made) is type(got) and str(made) == str(got)
+            by_zero = isinstance(got, ZeroDivisionError)  # said in other words for whole numbers
+            return type(made) is type(got) and (by_zero or str(made) == str(got))
         return same(got, made, self.tolerance)
 
     def singles(self, slips, until):
@@ -172,12 +177,14 @@ class _Look:
                 continue
             spoils = sum(not close(target[r], made[r], self.tolerance) for r in range(len(right)) if r not in wrong)
             for r in fit:
-                candidates[r].append((slip.weight + 0.7 * spoils - 0.4 * (len(fit) - 1), len(candidates[r]), slip))
-        chosen = []
+                weight = slip.weight + 0.7 * spoils - 0.4 * (len(fit) - 1)
+                candidates[r].append((weight, len(candidates[r]), slip, spoils))
+        chosen, names = [], list(self.outputs)
         for r in wrong:
-            for _, _, slip in sorted(candidates[r]):
+            for _, _, slip, spoils in sorted(candidates[r], key=lambda c: c[:2]):
                 if all(self._fits_result(slip, i, r) for i in self.finite if i != self.decisive):
-                    if slip not in chosen:
+                    slip = replace(slip, where="", name=f"for {names[r]} alone, {slip.sentence}") if spoils else slip
+                    if slip.sentence not in [c.sentence for c in chosen]:
                         chosen.append(slip)
                     break
             else:
