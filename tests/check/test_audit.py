@@ -32,7 +32,7 @@ HARMLESS = [
     ("", r"entry -1 is read", "the last entry of two or three"),
     ("", r"order of the heads is turned around", "turned round and back again"),
     ("groupnorm", r"in each other's place in the reshape", "the same cut of the same row of numbers in memory"),
-    ("mean_color", r"each other's place in the reshape|there is 2 where 1|rounded down", "the same cut; floored anyway"),
+    ("mean_color", r"other's place in the reshape|there is 2 where 1|rounded down", "the same cut, floored anyway"),
     ("tubelets", r"in each other's place in the reshape", "the same cut of the same row of numbers in memory"),
     ("space_positions_backward", r"in each other's place|over the slices", "both axes are summed in the end"),
     ("official_qkv", r"in each other's place in the reshape", "D = h Dh"),

@@ -46,7 +46,7 @@ def calls(code: types.CodeType, scope: dict, seen: set) -> set[str]:
 
 
 def answer_names(check) -> set[str]:
-    """What the right answer is made of: for an exercise that is written in steps, the steps that are more than NumPy."""
+    """What the right answer is made of: of an exercise that is written in steps, those that are more than NumPy."""
     reference = check.reference
     if isinstance(check, Exercise):
         return {name for name in steps.__all__ if name not in WORDS} & set(check.programs[0].read)

@@ -162,7 +162,7 @@ class Check:
         if found is None:
             return None
         crashed = any(isinstance(got[i], Exception) for i in wrong)
-        weak = all(isinstance(got[i], Exception) or is_weak(got[i]) for i in wrong)
+        weak = all(isinstance(got[i], Exception) or is_weak(got[i], wanted[i], self.tolerance) for i in wrong)
         some_right = len(wrong) < len(got)
         return Named((found.name,), (found.hint,), sure=not crashed and (not weak or some_right))
 

@@ -42,7 +42,8 @@ def same(got, made, tolerance: float) -> bool:
     return len(got) == len(made) and all(close(g, m, tolerance) for g, m in zip(got, made, strict=True))
 
 
-def is_weak(got) -> bool:
-    """Nothing but zeros, NaN or infinity: many different mistakes end there."""
-    numbers = [g for g in got if isinstance(g, np.ndarray)]
+def is_weak(got, wanted, tolerance: float) -> bool:
+    """Nothing but zeros, NaN or infinity in the results that are wrong: many different mistakes end there."""
+    wrong = [g for i, g in enumerate(got) if i >= len(wanted) or not close(g, wanted[i], tolerance)]
+    numbers = [g for g in wrong if isinstance(g, np.ndarray)]
     return all(not g.size or not np.isfinite(g).any() or not g[np.isfinite(g)].any() for g in numbers)

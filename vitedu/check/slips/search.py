@@ -65,7 +65,7 @@ def explain(
     decisive = max(ordinary, key=lambda i: (sum(np.ndim(w) for w in wanted[i]), -sum(np.size(w) for w in wanted[i])))
     look = _Look(tables, got, wanted, tolerance, decisive, finite, outputs)
     singles = look.singles(slips, began + budget[0])
-    weak = all(is_weak(got[i]) for i in ordinary)
+    weak = all(is_weak(got[i], wanted[i], tolerance) for i in ordinary)
     if singles:
         return _best(look, singles, got, wrong, weak)
     each = look.one_for_each_result(slips)
@@ -114,7 +114,7 @@ def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
     if not found:
         return None
     some_right = bool(look.finite)
-    partly = any(not isinstance(got[i], Exception) and not is_weak(got[i]) for i in wrong)
+    partly = any(not isinstance(got[i], Exception) and not is_weak(got[i], wanted[i], tolerance) for i in wrong)
     expected = found[0].weight <= 1.0  # somebody has thought of it; a match of NaN with NaN alone says little
     sure = some_right and not crashed and expected and (partly or len(found) == 1)
     near = [s for s in found[1:] if s.weight <= found[0].weight + 0.15 and s.sentence != found[0].sentence]
