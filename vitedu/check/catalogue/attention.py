@@ -255,11 +255,11 @@ def attention_backward(dy, q, k, v):
     S = k.shape[2]
     scores = q @ swap(k) / np.sqrt(Dh)  # the scores
     A = softmax_of(scores)  # the weights
-    dv = swap(A) @ dy  # dv
     dA = dy @ swap(v)  # dA
     dscores = softmax_backward_of(dA, A) / np.sqrt(Dh)  # dscores
     dq = dscores @ k  # dq
     dk = swap(dscores) @ q  # dk
+    dv = swap(A) @ dy  # dv
     return dq, dk, dv
 
 

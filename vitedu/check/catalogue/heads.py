@@ -226,11 +226,11 @@ def multi_head_attention_backward(dout, z, qkv_weight, qkv_bias, out_weight, out
     merged = merge_of(A @ v)  # the merged heads
     dmerged = dout @ out_weight  # the gradient of the merged heads
     dy = split_of(dmerged, heads)  # the gradient of the heads
-    dv = swap(A) @ dy  # dv
     dA = dy @ swap(v)  # dA
     dscores = softmax_backward_of(dA, A) / np.sqrt(Dh)  # dscores
     dq = dscores @ k  # dq
     dk = swap(dscores) @ q  # dk
+    dv = swap(A) @ dy  # dv
     dqkv = np.concatenate([merge_of(dq), merge_of(dk), merge_of(dv)], axis=-1)  # the gradients put together
     dz = dqkv @ qkv_weight  # dz
     dqkv_weight = weight_gradient(dqkv, z)  # dqkv_weight

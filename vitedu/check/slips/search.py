@@ -177,7 +177,8 @@ class _Look:
                 continue
             spoils = sum(not close(target[r], made[r], self.tolerance) for r in range(len(right)) if r not in wrong)
             for r in fit:
-                weight = slip.weight + 0.7 * spoils - 0.4 * (len(fit) - 1)
+                also = sum(r not in fit and not close(right[r], made[r], self.tolerance) for r in wrong)
+                weight = slip.weight + 0.7 * spoils + 0.3 * also - 0.4 * (len(fit) - 1)
                 candidates[r].append((weight, len(candidates[r]), slip, spoils))
         chosen, names = [], list(self.outputs)
         for r in wrong:
@@ -200,7 +201,7 @@ class _Look:
     def pairs(self, slips, until):
         """Two slips in different lines, or at different nodes of one; the likeliest first."""
         target, right = self.got[self.decisive], self.wanted[self.decisive]
-        distinct = self._distinct(slips)
+        distinct, twins = self._distinct(slips)
         wrong = None
         if len(target) == len(right) > 1:
             wrong = {r for r in range(len(right)) if not close(target[r], right[r], self.tolerance)}
@@ -212,6 +213,8 @@ class _Look:
         for total in range(1, 2 * n):
             for i in range(max(0, total - n + 1), (total + 1) // 2):
                 one, two = distinct[i], distinct[total - i]
+                if one.first != two.first and (id(one) in twins or id(two) in twins):
+                    continue  # the slip of the whole line stands for it
                 both = _together(one, two)
                 if both is None:
                     continue
@@ -236,14 +239,20 @@ class _Look:
         return {r for r in range(len(right)) if not close(right[r], made[r], self.tolerance)}
 
     def _distinct(self, slips):
-        """Of slips that change the same lines to the same values, the likeliest; none that changes nothing."""
-        seen, kept = set(), []
+        """Of slips that change the same lines to the same values, the likeliest; none that changes nothing.
+
+        A slip at a node stays beside one that writes the whole line anew, since a second one may follow in its line.
+        """
+        seen, kept, twins = set(), [], set()
         for slip in sorted(slips, key=lambda s: s.weight):
-            mark = self._mark(slip)
-            if mark is not None and mark not in seen:
-                seen.add(mark)
-                kept.append(slip)
-        return kept
+            mark, whole = self._mark(slip), slip.edits[0][1] is None
+            if mark is None or (mark, whole) in seen or (whole and (mark, False) in seen):
+                continue
+            if (mark, True) in seen:
+                twins.add(id(slip))
+            seen.add((mark, whole))
+            kept.append(slip)
+        return kept, twins
 
     def _mark(self, slip):
         """The value of the first changed line in every case; None where it stops or is the right one."""
