@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,3 +251,20 @@ def test_a_while_is_refused():
 
     with pytest.raises(ValueError, match="has a `while`"):
         exercise(cases=lambda rng: [(1,)], outputs={"y": "()"})(endless)
+
+
+def test_the_exercise_of_contributing_is_a_whole_one(tmp_path, monkeypatch):
+    """Under 30 lines; the example is run as it stands there."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "@exercise(" in block)
+    assert example.count("\n") < 30
+    (tmp_path / "example_of_contributing.py").write_text(
+        "import numpy as np\n\nfrom vitedu.check.slips.exercise import exercise\n\n" + example
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    made = importlib.import_module("example_of_contributing").inflated_filters
+    assert len({slip.sentence for slip in made.slips}) >= 30
+    assert made.verdict(lambda E, Pf: np.concatenate([E / Pf] * Pf, axis=1)).ok
+    assert made.verdict(lambda E, Pf: np.repeat(E, Pf, axis=1)).remarks == ()
+    wrong = made.verdict(lambda E, Pf: np.tile(E / np.sqrt(Pf), (1, Pf)))
+    assert wrong.mistake == "in the share of one frame, divided by the root of `Pf`, not by `Pf`"

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vitedu.accounting.compute import count
 from vitedu.accounting.formulas import macs_by_part
 from vitedu.data.procedural import Stream
 from vitedu.experiments import fitting, get_experiment, list_experiments, recorded, recorded_names
-from vitedu.experiments.data_size import RATES, SEEN, UNSEEN
+from vitedu.experiments.cifar_size import pictures, small
+from vitedu.experiments.data_size import RATES, SEEN, UNSEEN, transfer
 from vitedu.experiments.experiment import plain
 from vitedu.experiments.fitting import as_batch, as_bytes, features, fit_stream, scores
 from vitedu.experiments.locality import VIEWS, drop_patches, permute, shuffle_patches
@@ -52,16 +54,53 @@ def test_data_size_compares_equals():
     assert not set(SEEN) & set(UNSEEN)
 
 
+@pytest.fixture(scope="module")
+def small_cifar(tmp_path_factory):
+    """CIFAR-10's layout: ten folders of pictures of 32 x 32 pixels, whose brightness tells their class and number."""
+    folder = tmp_path_factory.mktemp("cifar")
+    for split, number in (("train", 5), ("test", 3)):
+        for label in range(10):
+            (folder / split / f"class{label}").mkdir(parents=True)
+            for i in range(number):
+                picture = Image.new("RGB", (32, 32), (20 * label, 40 * i, 100))
+                picture.save(folder / split / f"class{label}" / f"{i}.png")
+    return str(folder)
+
+
 @pytest.mark.parametrize("name", list_experiments())
-def test_every_experiment_runs(name):
+def test_every_experiment_runs(name, small_cifar, monkeypatch):
     """Two updates: first and last condition give every metric, finite."""
     experiment = get_experiment(name)
+    monkeypatch.setenv("VITEDU_CIFAR10", small_cifar)
     budget = replace(experiment.fast, steps=2, batch_size=4, images=60)
     for condition in experiment.conditions[:: max(len(experiment.conditions) - 1, 1)]:
+        budget = replace(budget, images=5) if name.startswith("cifar") else budget  # as many as are held out
         (found,) = experiment.measure(condition.settings, 30, [0], budget, "cpu")
         assert set(found.values) == set(experiment.metrics)
         assert all(np.isfinite(value) for value in found.values.values())
         assert found.steps in (1, 2)
+
+
+def test_pictures_are_parts_of_a_data_set(small_cifar, monkeypatch):
+    """No picture is in two parts, every one is in a part; the order is the seed's; means of 2 x 2 pixels."""
+    monkeypatch.delenv("VITEDU_CIFAR10", raising=False)
+    with pytest.raises(ValueError, match="VITEDU_CIFAR10 is not set; it must name a folder of CIFAR-10"):
+        pictures("train")
+    monkeypatch.setenv("VITEDU_CIFAR10", small_cifar)
+    train, tune, test = map(pictures, ("train", "tune", "test"))
+    assert (len(train.labels), len(tune.labels), len(test.labels)) == (45, 5, 30)
+    seen = {tuple(p[:, 0, 0]) for part in (train, tune) for p in part.pixels}
+    assert seen == {(20 * label, 40 * i, 100) for label in range(10) for i in range(5)}
+    images, factors = train.draw(np.arange(45))
+    np.testing.assert_array_equal(np.rint((images[:, 0, 0, 0] + 1) * 127.5), 20 * factors["label"])
+    np.testing.assert_array_equal(train.draw(np.arange(7))[0], images[:7])  # the first n, whatever n is
+    assert (replace(train, seed=1).draw(np.arange(45))[1]["label"] != factors["label"]).any()
+    with pytest.raises(ValueError, match="image 45 is not there; this part of the data has 45 images"):
+        train.draw(np.arange(46))
+    checks = (np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8)[None, :, :, None]
+    assert (small(checks) == 128).all()  # 127.5, rounded to even
+    with pytest.raises(ValueError, match="images are 30 x 30; expected sides that are multiples of 16 pixels"):
+        small(np.zeros((1, 30, 30, 3), np.uint8))
 
 
 @pytest.mark.parametrize("kind", ["ViT", "BiT"])
@@ -131,6 +170,15 @@ def test_features_are_what_the_head_reads():
         torch.testing.assert_close(features(model, images), record["pre_logits"], rtol=1e-4, atol=1e-5, msg=name)
 
 
+def test_a_dead_model_is_at_chance():
+    """Huge weight decay leaves a ViT whose features are the same for all images: one answer, one class in twelve."""
+    model = build(small_models(len(SEEN))["ViT"], 0).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.zero_()
+    assert transfer(model, UNSEEN, "test", 50) == pytest.approx(1 / 12)
+
+
 def test_permutations_lose_nothing(rng):
     """The same pixels elsewhere: fixed for all images, or for each its own; squares stay whole."""
     x = rng.standard_normal((5, 3, 16, 16)).astype(np.float32)
@@ -162,6 +210,7 @@ def test_recorded_results(name):
     """They belong to the experiment as it is declared now, and say how much of it was carried out."""
     results, experiment = recorded(name), get_experiment(name)
     assert results.about["experiment"] == name
+    assert results.about["version"] == experiment.version, "measured by another `measure` than today's"
     assert results.about["command"].startswith("vitedu experiment ")
     assert not results.about["fast"]
     assert results.about["finished"] == len({(r.condition, r.n, r.seed) for r in results.rows})

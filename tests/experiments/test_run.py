@@ -16,7 +16,7 @@ from small_experiments import MODEL, SMALL
 
 from vitedu.experiments import Budget, Condition, Experiment, Measured, Panel, read_results, run_experiment
 from vitedu.experiments.experiment import plain
-from vitedu.experiments.results import COLUMNS
+from vitedu.experiments.results import COLUMNS, Results, Row, format_results
 
 
 def quiet(*_):
@@ -61,6 +61,33 @@ def test_the_table(whole):
     mean, error = found.mean("training loss", "rate 0.01", 30)
     assert mean == pytest.approx(sum(losses.values()) / 2)
     assert error == pytest.approx(abs(losses[0] - losses[1]) / 2)  # the standard error of two values
+
+
+def test_a_table_to_read():
+    """One line for each of what there is more of; a mean with its standard error; how many seeds, where some lack."""
+
+    def rows(conditions, sizes, metrics=("accuracy", "loss"), seeds=(0, 1)):
+        return [
+            Row("e", c, n, seed, metric, 0.5 + 0.2 * seed, 1, 0.0)
+            for c in conditions for n in sizes for seed in seeds for metric in metrics
+        ]  # fmt: skip
+
+    def table(rows):
+        return format_results(Results(rows, {"finished": 2, "cells": 3})).splitlines()
+
+    shown = "0.600 ± 0.100"  # of 0.5 and 0.7
+    assert table(rows("AB", [8])) == [
+        "| metric | A | B |",
+        "| --- | --- | --- |",
+        f"| accuracy | {shown} | {shown} |",
+        f"| loss | {shown} | {shown} |",
+        "",
+        "2 of 3 cells, seeds 0, 1",
+    ]
+    assert table(rows("ABC", [8]))[2:5] == [f"| {c} | {shown} | {shown} |" for c in "ABC"]
+    assert table(rows("A", [30, 8]))[2:4] == [f"| {n} | A | {shown} | {shown} |" for n in (8, 30)]
+    lacking = rows("A", [8]) + rows("B", [8], seeds=(0,)) + rows("C", [8], metrics=("loss",))
+    assert table(lacking)[3:5] == ["| B | 0.500 (1) | 0.500 (1) |", f"| C | - | {shown} |"]
 
 
 def test_killed_and_restarted_it_gives_the_same(whole, tmp_path, rng):

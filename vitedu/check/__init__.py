@@ -17,6 +17,7 @@ from .catalogue.hybrid import *  # noqa: F403
 from .catalogue.inside import *  # noqa: F403
 from .catalogue.layernorm import *  # noqa: F403
 from .catalogue.linear import *  # noqa: F403
+from .catalogue.locality import *  # noqa: F403
 from .catalogue.losses import *  # noqa: F403
 from .catalogue.masked import *  # noqa: F403
 from .catalogue.mlp import *  # noqa: F403

@@ -5,6 +5,7 @@ file with an `Experiment` in it, and a line in the list below.
 """
 
 from .ablations import ABLATIONS
+from .cifar_size import CIFAR_SIZE, CIFAR_SIZE_RATES
 from .data_size import DATA_SIZE, DATA_SIZE_RATES
 from .experiment import Budget, Condition, Experiment, Measured, Panel
 from .locality import LOCALITY
@@ -16,7 +17,7 @@ __all__ = [
     "list_experiments", "read_results", "recorded", "recorded_names", "run_experiment",
 ]  # fmt: skip
 
-_EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, LOCALITY, *ABLATIONS)}
+_EXPERIMENTS = {e.name: e for e in (DATA_SIZE, DATA_SIZE_RATES, CIFAR_SIZE, CIFAR_SIZE_RATES, LOCALITY, *ABLATIONS)}
 
 
 def list_experiments() -> list[str]:

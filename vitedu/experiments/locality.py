@@ -1,5 +1,7 @@
 """What convolution takes for granted, tested directly: that neighbours matter, and that places do not.
 
+Taught in notebooks/18_locality.ipynb.
+
 Three models of one cost are trained on digits as they are drawn, on digits whose patches or pixels are permuted by one
 fixed permutation, and on digits in one half of the canvas.  The first is then shown shifted digits, and digits of which
 patches are dropped or shuffled (Naseer et al. 2021, arXiv:2105.10497).

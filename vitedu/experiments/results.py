@@ -107,8 +107,8 @@ def recorded(name: str) -> Results:
 def format_results(results: Results) -> str:
     """A table in Markdown: mean ± standard error over seeds of every metric, and of how many cells.
 
-    One number of images: a row for each metric, a column for each condition; several: a row for each condition and
-    number of images, a column for each metric.
+    One number of images: a row for each metric and a column for each condition, or the other way round, so that the
+    table is long rather than wide.  Several: a row for each condition and number of images, a column for each metric.
     """
     rows = results.rows
     metrics, conditions, sizes, seeds = (
@@ -123,12 +123,15 @@ def format_results(results: Results) -> str:
         spread = f" ± {error:.3f}" if count > 1 else ""
         return f"{mean:.3f}{spread}" + (f" ({count})" if count < len(seeds) else "")
 
-    if len(sizes) == 1:
-        lines = [["metric", *conditions]]
-        lines += [[metric, *(shown(metric, c, sizes[0]) for c in conditions)] for metric in metrics]
-    else:
+    if len(sizes) > 1:
         lines = [["n", "condition", *metrics]]
         lines += [[str(n), c, *(shown(m, c, n) for m in metrics)] for n in sorted(sizes) for c in conditions]
+    elif len(conditions) > len(metrics):
+        lines = [["condition", *metrics]]
+        lines += [[c, *(shown(m, c, sizes[0]) for m in metrics)] for c in conditions]
+    else:
+        lines = [["metric", *conditions]]
+        lines += [[metric, *(shown(metric, c, sizes[0]) for c in conditions)] for metric in metrics]
     lines.insert(1, ["---"] * len(lines[0]))
     about = results.about
     cells = f"{about['finished']} of {about['cells']} cells, seeds {', '.join(map(str, seeds))}"

@@ -183,6 +183,7 @@ def _collect(experiment, cells, done, out, fast, budget, command) -> Results:
     ]  # fmt: skip
     about = {
         "experiment": experiment.name,
+        "version": experiment.version,
         "files": experiment.name + "-fast" * fast,
         "question": experiment.question,
         "prediction": experiment.prediction,

@@ -10,12 +10,13 @@ from .figures import save_figure
 __all__ = ["draw_panel", "save_experiment"]
 
 
-def draw_panel(ax, rows, metrics, x="n", ylabel="accuracy", title="", xlabel=""):
+def draw_panel(ax, rows, metrics, x="n", ylabel="accuracy", title="", xlabel="", live=False):
     """Means, with a line for each condition; see `vitedu.experiments.Panel` for `x`.  Returns the axes.
 
     rows: with the fields condition, n, seed, metric, value.  Bars are one standard error of the mean to either side;
-    one seed has none.  With x "condition" there is a line for each metric.  Raises ValueError for another x, or where
-    there is no row of these metrics.
+    one seed has none.  With x "condition" there is a line for each metric.  live: these are rows of a run of one's own,
+    laid over recorded ones: open markers of the same colours, with ", live" behind their names.  Raises ValueError for
+    another x, or where there is no row of these metrics.
     """
     at = {(row.condition, row.n, row.seed): row.value for row in rows if row.metric == x}
     known = ("n", "metric", "condition", "number")
@@ -38,13 +39,15 @@ def draw_panel(ax, rows, metrics, x="n", ylabel="accuracy", title="", xlabel="")
                 continue
             apart = k - (len(lines) - 1) / 2  # a little, so that bars do not hide each other
             where = place * 1.03**apart if joined else places.index(place) + 0.1 * apart
-            ax.plot([where] * len(values), values, marker, color=colour, alpha=0.25, ms=5, zorder=2)
+            if not live:
+                ax.plot([where] * len(values), values, marker, color=colour, alpha=0.25, ms=5, zorder=2)
             mean, count = math.fsum(values) / len(values), len(values)
             spread = math.fsum((v - mean) ** 2 for v in values)
             xs.append(where)
             means.append(mean)
-            errors.append(math.sqrt(spread / (count - 1) / count) if count > 1 else 0.0)
-        ax.errorbar(xs, means, errors, fmt=marker + joined, color=colour, capsize=3, ms=6, label=line, zorder=3)
+            errors.append(math.sqrt(spread / (count - 1) / count) if count > 1 else math.nan)
+        look = {"mfc": "none", "label": f"{line}, live"} if live else {"label": line}
+        ax.errorbar(xs, means, errors, fmt=marker + joined, color=colour, capsize=3, ms=6, zorder=3, **look)
     if joined:
         ax.set_xscale("log")
         ax.set_xlabel({"n": "training images", "number": xlabel}.get(x, x))
