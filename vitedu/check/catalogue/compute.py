@@ -36,6 +36,7 @@ unit_parameters = Check(
     reference=_real_unit,
     cases=lambda rng: [(12, 3, 1), (12, 3, 2), (6, 5, 1), (7, 2, 2), (20, 5, 1)],
     outputs={"count": "(a whole number)"},
+    whole=True,
     tolerance=_EXACT,
     mistakes=[
         Mistake(
@@ -117,6 +118,7 @@ attention_macs = Check(
     reference=lambda config: _attention(config),
     cases=_vit_cases,
     outputs={"macs": "(a whole number)"},
+    whole=True,
     tolerance=_EXACT,
     mistakes=[
         Mistake(
@@ -199,6 +201,7 @@ vit_macs = Check(
     reference=lambda config: _vit(config),
     cases=_vit_cases,
     outputs={"macs": "(a whole number)"},
+    whole=True,
     tolerance=_EXACT,
     mistakes=[
         Mistake(
@@ -302,6 +305,7 @@ conv_macs = Check(
     reference=_conv,
     cases=lambda rng: [(6, 9, 5, 7, 3, 1), (7, 12, 3, 4, 7, 2), (5, 8, 11, 2, 1, 1), (9, 7, 6, 10, 3, 2)],
     outputs={"macs": "(a whole number)"},
+    whole=True,
     tolerance=_EXACT,
     mistakes=[
         Mistake(
@@ -415,6 +419,7 @@ block_activations = Check(
     reference=lambda tokens, width, heads, mlp_dim: _kept(tokens, width, heads, mlp_dim),
     cases=lambda rng: [(5, 12, 3, 17), (7, 20, 5, 33), (11, 14, 2, 9), (197, 768, 12, 3072)],
     outputs={"numbers": "(a whole number)"},
+    whole=True,
     tolerance=_EXACT,
     mistakes=[
         Mistake(
