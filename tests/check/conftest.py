@@ -51,6 +51,18 @@ def unknown():
 
 
 @pytest.fixture
+def said():
+    """said(name, answer): what the check says of a wrong answer, whether it has a name for it or not."""
+
+    def put(name, answer):
+        verdict = CHECKS[name].verdict(answer)
+        assert not verdict.ok
+        return verdict.message
+
+    return put
+
+
+@pytest.fixture
 def in_float32():
     """in_float32(answer): the same answer, given its arrays in single precision."""
 

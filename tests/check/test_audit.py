@@ -25,8 +25,6 @@ HARMLESS = [
     ("", r"runs over (axis 0|the images \(axis 0\)) only", "there is only that axis"),
     ("", r"stands there twice", "squares of 0 and 1"),
     ("", r"`\w+`, [\w ']+, is returned", "another name of the same value"),
-    ("", r"`(patch_size|tubelet_length|num_patches|slices|width|mlp_dim|outputs|order|streams)`.* stands where",
-     "another name of the same value"),
     ("", r"^`\w+` stands where `\w+` belongs$", "in a line that only reads sizes, which are the same there"),
     ("", r"^there is \d where \d belongs$", "in a line that names sizes nobody needs"),
     ("", r"entry -1 is read", "the last entry of two or three"),
@@ -49,13 +47,34 @@ HARMLESS = [
     ("path_lengths", r"", "one round more or less than the longest way"),
     ("token_cross_entropy", r"small number|clipped|rounded to 0|divided by the size", "no probability is that small"),
     ("time_attention", r"", "a size that nothing depends on"),
+    ("exaflops", r"[-+] 1`", "one of thousands of millions"),
+    ("learning_rate", r"warmup_steps [-+] 1|2 \* warmup_steps", "only of the first step of the warm-up, where p is 0"),
     ("logit_lens", r"eps", "the exercise gives no eps: nothing there is quiet enough for it to count"),
 ]  # fmt: skip
+
+DIVIDED = (  # one more or less is lost in a whole division
+    "split_heads", "multi_head_attention", "multi_head_attention_backward", "hybrid_tokens", "mean_color", "patchify",
+    "unpatchify", "micro_batch_positions", "cross_attention", "sinusoid", "num_tokens", "asked_pairs", "groupnorm",
+    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d",
+)  # fmt: skip
 
 exercises = [pytest.param(c, id=name) for name, c in CHECKS.items() if isinstance(c, Exercise)]
 
 
+def is_alias(exercise, slip) -> bool:
+    """Whether one variable was taken for another that has the same value in every case."""
+    found = re.search(r"`(\w+)`(?: \([^)]*\))? stands where `(\w+)`", slip.name)
+    if not found:
+        return False
+    ends = [before[-2] for before in exercise.tables().before[id(slip.program)]]
+    return all(np.array_equal(env.get(found[1]), env.get(found[2])) for env in ends)
+
+
 def harmless(exercise, slip) -> bool:
+    if is_alias(exercise, slip):
+        return True
+    if exercise.name in DIVIDED and re.search(r"`\w+ [-+] 1` stands where", slip.name):
+        return True
     return any(name in ("", exercise.name) and re.search(words, slip.sentence) for name, words, _ in HARMLESS)
 
 

@@ -161,7 +161,7 @@ def test_mistakes_in_other_words(name, answer, words, assert_named):
 
 
 def test_one_off_in_a_large_count_is_wrong(unknown):
-    message = unknown("vit_macs", lambda c: vit_from_parameters(c) + 1)
+    message = unknown("vit_macs", lambda c: vit_from_parameters(c) + c.depth**5 + 7)
     assert "macs is" in message
     assert "numbers differ" in message
 

@@ -280,10 +280,10 @@ def test_one_wrong_gradient_of_five_is_named(unknown):
     assert "dqkv_bias[0] of dqkv_bias (3D,) = (36,)" in message
 
 
-def test_a_crash_says_where(unknown):
+def test_a_crash_says_where(said):
     def my_heads(z, qkv_weight, *rest):
         return z @ qkv_weight
 
-    message = unknown("multi_head_attention", my_heads)
+    message = said("multi_head_attention", my_heads)
     assert "it stopped at `return z @ qkv_weight` with ValueError: matmul" in message
     assert "(2, 5, 12), (36, 12), (36,), (12, 12), (12,), 3" in message

@@ -222,7 +222,7 @@ def test_an_unknown_wrong_answer_shows_the_first_element_that_differs(unknown):
 
 
 def test_a_wrong_shape_is_read_out_in_letters(unknown):
-    message = unknown("linear", lambda x, weight, bias: x)
+    message = unknown("linear", lambda x, weight, bias: np.sin(x))
     assert "y has shape (7, 3); expected (7, 5), which reads (..., O)." in message
 
 
@@ -236,6 +236,6 @@ def test_a_crash_shows_the_line_and_the_shapes(unknown):
 
 
 def test_the_function_to_differentiate_is_not_shown_as_an_address(unknown):
-    message = unknown("central_difference", lambda f, x, h: x)
+    message = unknown("central_difference", lambda f, x, h: np.sin(x))
     assert "0x" not in message
-    assert "f, (5,), 0.1" in message
+    assert "f, [1.4128, 1.1066, 1.2295, 1.0436, 1.4351], 0.1" in message  # small enough to be done by hand

@@ -282,6 +282,6 @@ def _joined(named: Named) -> str:
 
 
 def _inputs(args) -> str:
-    arrays = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-    small = all(a.size <= SMALL for a in arrays)
+    flat = [b for a in args for b in (a if isinstance(a, (list, tuple)) else [a])]
+    small = all(a.size <= SMALL for a in flat if isinstance(a, np.ndarray) and a.dtype.kind == "f")
     return f"The arguments were (shapes of arrays): {', '.join(shown(a, small) for a in args)}"

@@ -15,6 +15,7 @@ def as_results(results, count: int) -> list:
 
 def _as_array(x):
     x = x.detach().cpu() if hasattr(x, "detach") else x  # a PyTorch tensor
+    x = float(x) if isinstance(x, int) and abs(x) < 1e300 else x  # NumPy's whole numbers end at 2^63
     try:
         array = np.asarray(x)
     except ValueError:
