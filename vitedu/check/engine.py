@@ -20,7 +20,7 @@ from .ladder import remember
 from .remarks import first_difference, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
 from .slips.compare import as_results, is_weak, same
-from .slips.words import SMALL, listed, shown
+from .slips.words import SMALL, argument_words, listed
 
 __all__ = ["Check", "Mistake", "Verdict", "quiet", "same_mistake"]
 
@@ -284,4 +284,4 @@ def _joined(named: Named) -> str:
 def _inputs(args) -> str:
     flat = [b for a in args for b in (a if isinstance(a, (list, tuple)) else [a])]
     small = all(a.size <= SMALL for a in flat if isinstance(a, np.ndarray) and a.dtype.kind == "f")
-    return f"The arguments were (shapes of arrays): {', '.join(shown(a, small) for a in args)}"
+    return f"The arguments were (shapes of arrays): {', '.join(argument_words(a, small) for a in args)}"

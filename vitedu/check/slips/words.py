@@ -6,7 +6,7 @@ import reprlib
 
 import numpy as np
 
-__all__ = ["AXES", "axis_words", "letters", "listed", "shown", "two_numbers"]
+__all__ = ["AXES", "argument_words", "axis_words", "letters", "listed", "two_numbers"]
 
 SMALL, WHOLE = 8, 36  # numbers of an array that are shown: of floats, and of whole numbers or booleans
 
@@ -65,10 +65,10 @@ def two_numbers(a, b) -> tuple[str, str]:
     return left, right
 
 
-def shown(arg, small: bool = False) -> str:
+def argument_words(arg, small: bool = False) -> str:
     """An array's shape, also inside a list; in full if it is small; anything else as Python writes it."""
     if isinstance(arg, (list, tuple)) and any(isinstance(a, np.ndarray) for a in arg):
-        return f"[{', '.join(shown(a, small) for a in arg)}]"
+        return f"[{', '.join(argument_words(a, small) for a in arg)}]"
     if isinstance(arg, np.ndarray):
         if arg.ndim and (
             arg.size <= SMALL if arg.dtype.kind == "f" and small else arg.dtype.kind in "iub" and arg.size <= WHOLE
