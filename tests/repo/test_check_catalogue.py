@@ -20,7 +20,7 @@ from vitedu.check.slips import steps
 from vitedu.check.slips.exercise import Exercise
 
 # Steps whose names are words that a student knows anyway.
-WORDS = {"np", "math", "softmax", "sigmoid", "linear", "gelu", "rows", "windows"}
+WORDS = {"np", "math", "softmax", "sigmoid", "linear", "gelu", "rows"}
 
 ROOT = Path(__file__).resolve().parents[2]
 

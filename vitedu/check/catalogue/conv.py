@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..slips.exercise import exercise
-from ..slips.steps import standardise, windows
+from ..slips.steps import sliding_windows, standardise
 
 __all__ = ["conv2d", "conv2d_backward", "receptive_field", "standardize"]
 
@@ -40,7 +40,7 @@ def conv2d(x, weight, stride, padding):
     B, C, H, W = x.shape
     O, C, kh, kw = weight.shape
     padded = _pad(x, (padding, padding), (padding, padding))  # the padded images
-    view = windows(padded, (kh, kw), stride, stride)  # the windows
+    view = sliding_windows(padded, (kh, kw), stride, stride)  # the windows
     filters = weight  # the filters
     sums = np.einsum("bcpqij,ocij->bopq", view, filters)  # the sums
     return sums
@@ -91,7 +91,7 @@ for _mode, _words in (("edge", "its nearest pixels"), ("reflect", "its mirror im
 conv2d.slip(
     "the stride is not used",
     "The second window starts `stride` pixels after the first one.",
-    view="windows(padded, (kh, kw), 1, 1)",
+    view="sliding_windows(padded, (kh, kw), 1, 1)",
 )
 conv2d.slip(
     "only the first channel is read",
@@ -142,13 +142,13 @@ for _part, _words in (("[:, :, :-1]", "down"), ("[:, :, :, :-1]", "across"), ("[
     conv2d.slip(
         f"one window is missing {_words}: the + 1 of the output's size is forgotten",
         "How many windows of 3 fit into 5 pixels?",
-        view=f"windows(padded, (kh, kw), stride, stride){_part}",
+        view=f"sliding_windows(padded, (kh, kw), stride, stride){_part}",
     )
 conv2d.slip(
     "the windows are taken at places 0, 1, 2, ... with the size of the output made for the stride",
     "The second window starts `stride` pixels after the first one.",
-    view="windows(padded, (kh, kw), 1, 1)[:, :, :(H + 2 * padding - kh) // stride + 1, :(W + 2 * padding - kw) // "
-    "stride + 1]",
+    view="sliding_windows(padded, (kh, kw), 1, 1)[:, :, :(H + 2 * padding - kh) // stride + 1, "
+    ":(W + 2 * padding - kw) // stride + 1]",
 )
 
 
@@ -178,7 +178,7 @@ def conv2d_backward(dy, x, weight, stride, padding):
     B, C, H, W = x.shape
     O, C, kh, kw = weight.shape
     padded = _pad(x, (padding, padding), (padding, padding))  # the padded images
-    view = windows(padded, (kh, kw), stride, stride)  # the windows
+    view = sliding_windows(padded, (kh, kw), stride, stride)  # the windows
     dweight = np.einsum("bopq,bcpqij->ocij", dy, view)  # dweight
     sent = np.einsum("bopq,ocij->bcpqij", dy, weight)  # what each window sends back
     dpadded = _spread(sent, padded.shape, stride)  # the gradient of the padded images
@@ -241,8 +241,8 @@ conv2d_backward.slip(
 conv2d_backward.slip(
     "dweight is made from windows of an image without the zeros above and to the left",
     "Forward cut its windows from the padded image.",
-    dweight="np.einsum('bopq,bcpqij->ocij', dy, windows(_pad(x, (0, 2 * padding), (0, 2 * padding)), (kh, kw), stride, "
-    "stride))",
+    dweight="np.einsum('bopq,bcpqij->ocij', dy, sliding_windows(_pad(x, (0, 2 * padding), (0, 2 * padding)), (kh, kw), "
+    "stride, stride))",
 )
 
 

@@ -380,14 +380,14 @@ KINDS = [
         },
     ),
     _kind(
-        "windows(X, S, D, A)",
+        "sliding_windows(X, S, D, A)",
         "The window moves along two axes, and the next one starts `stride` pixels further.",
         "How many windows of 3 fit into a row of 7 at stride 2? Which pixels does the second one see?",
         {
-            "windows(X, S, 1, 1)": "the stride is not used",
-            "windows(X, S, D, 1)": "the stride is used on the way down, but not across",
-            "windows(X, S, 1, A)": "the stride is used across, but not on the way down",
-            "windows(X, S, 1, 1)[:, :, D - 1 :: D, A - 1 :: A]": "the first window starts at stride - 1, not at 0",
+            "sliding_windows(X, S, 1, 1)": "the stride is not used",
+            "sliding_windows(X, S, D, 1)": "the stride is used on the way down, but not across",
+            "sliding_windows(X, S, 1, A)": "the stride is used across, but not on the way down",
+            "sliding_windows(X, S, 1, 1)[:, :, D - 1 :: D, A - 1 :: A]": "the first window starts at stride - 1",
         },
     ),
     # ---- roots, logarithms, powers -----------------------------------------------------------------------------------

@@ -13,9 +13,30 @@ import numpy as np
 from vitedu_numpy.layers.gelu import normal_cdf
 
 __all__ = [
-    "bell", "bias_gradient", "gelu", "gelu_tanh", "linear", "log_softmax", "math", "merge_heads", "normal_cdf", "np",
-    "one_hot", "patchify", "picked", "rectify", "rows", "sigmoid", "softmax", "softmax_backward", "split_heads",
-    "standardise", "swap", "unpatchify", "weight_gradient", "windows",
+    "bell",
+    "bias_gradient",
+    "gelu",
+    "gelu_tanh",
+    "linear",
+    "log_softmax",
+    "math",
+    "merge_heads",
+    "normal_cdf",
+    "np",
+    "one_hot",
+    "patchify",
+    "picked",
+    "rectify",
+    "rows",
+    "sigmoid",
+    "sliding_windows",
+    "softmax",
+    "softmax_backward",
+    "split_heads",
+    "standardise",
+    "swap",
+    "unpatchify",
+    "weight_gradient",
 ]  # fmt: skip
 
 
@@ -125,7 +146,7 @@ def unpatchify(patches, shape, P, axes=(0, 3, 1, 4, 2, 5)):
     return patches.reshape(B, H // P, W // P, C, P, P).transpose(axes).reshape(shape)
 
 
-def windows(x, size, down, across):
+def sliding_windows(x, size, down, across):
     """All windows of `size` = (kh, kw), every `down`-th and `across`-th: (B, C, Ho, Wo, kh, kw)"""
     view = np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3))
     return view[:, :, ::down, ::across]
