@@ -104,6 +104,7 @@ MAY_IMPORT_LATE = {
     "vitedu.commands": {
         "tyro",
         "vitedu.accounting",
+        "vitedu.check",
         "vitedu.data",
         "vitedu.engine",
         "vitedu.evaluation",

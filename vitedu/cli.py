@@ -28,6 +28,7 @@ HELP = """vitedu COMMAND ...
   evaluate FROM --data DATA [--out FOLDER]            accuracy with a standard error; --table FOLDER: one table of many
   plan [RECIPE] ...                    memory, time and cost of a run before it is paid for
   experiment [NAME] [--fast] [--out FOLDER]           questions about inductive bias, asked of small models
+  progress                             which exercises of the notebooks are done, and how long the others take
   prepare ...                          shrink a data set once, so that it is read faster ever after
 
 RECIPE is a name, or a file of your own: mine.toml, mine.json, a run's folder or its recipe.json; or mine.py, which is
@@ -143,6 +144,12 @@ def _finetune(arguments):
     from .commands.finetune import finetune
 
     return finetune(arguments)
+
+
+def _progress(arguments):
+    from .commands.progress import progress
+
+    return progress(arguments)
 
 
 def _probe(arguments):
@@ -300,6 +307,7 @@ _COMMANDS = {
     "plan": _plan,
     "prepare": _prepare,
     "experiment": _experiment,
+    "progress": _progress,
 }
 
 if __name__ == "__main__":

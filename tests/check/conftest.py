@@ -8,6 +8,12 @@ import pytest
 from vitedu.check import CHECKS
 
 
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    """Tests leave no trace in the home of whoever runs them."""
+    monkeypatch.setenv("VITEDU_PROGRESS", "off")
+
+
 @pytest.fixture
 def assert_right():
     """assert_right(name, answer): the check takes this answer."""
@@ -39,6 +45,18 @@ def unknown():
     def put(name, answer):
         verdict = CHECKS[name].verdict(answer)
         assert (verdict.ok, verdict.todo, verdict.mistake) == (False, False, None), verdict.message
+        return verdict.message
+
+    return put
+
+
+@pytest.fixture
+def said():
+    """said(name, answer): what the check says of a wrong answer, whether it has a name for it or not."""
+
+    def put(name, answer):
+        verdict = CHECKS[name].verdict(answer)
+        assert not verdict.ok
         return verdict.message
 
     return put

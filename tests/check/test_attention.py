@@ -170,26 +170,30 @@ AGAIN = [
     ("softmax_backward", lambda dA, A: A - np.square(A), "without dA"),
     ("softmax_backward", lambda dA, A: np.multiply(dA, A), "nothing subtracted"),
     ("softmax_backward", lambda dA, A: A * (np.einsum("...i,...i->...", A, dA)[..., None] - dA), "sign"),
-    ("softmax_backward", lambda dA, A: A * dA - A * np.expand_dims((A * dA).sum(0), 0), "first axis"),
-    ("softmax_backward", lambda dA, A: A * dA - A * np.vdot(A, dA), "one sum over everything"),
-    ("softmax_backward", lambda dA, A: A * dA - A * dA.sum(-1)[..., None], "over dA alone"),
+    ("softmax_backward", lambda dA, A: A * dA - A * np.expand_dims((A * dA).sum(0), 0), "runs over axis 0"),
+    ("softmax_backward", lambda dA, A: A * dA - A * np.vdot(A, dA), "runs over everything"),
+    (
+        "softmax_backward",
+        lambda dA, A: A * dA - A * dA.sum(-1)[..., None],
+        "in the sum over each row, the factor `A` is missing",
+    ),
     ("softmax_backward", lambda dA, A: A * dA - np.vecdot(A, dA)[..., None], "not multiplied by A"),
-    ("softmax_backward", lambda dA, A: dA - np.vecdot(A, dA)[..., None], "factor A in front"),
-    ("attention", wrong_attention(power=0), "the scale is missing"),
-    ("attention", wrong_attention(power=-1), "divided by Dh"),
-    ("attention", wrong_attention(power=0.5), "multiplied by sqrt"),
+    ("softmax_backward", lambda dA, A: dA - np.vecdot(A, dA)[..., None], "in the gradient, the factor `A` is missing"),
+    ("attention", wrong_attention(power=0), "the division by the root of `Dh` is missing"),
+    ("attention", wrong_attention(power=-1), "divided by `Dh`, not by its square root"),
+    ("attention", wrong_attention(power=0.5), "multiplied by the root of `Dh`"),
     ("attention", wrong_attention(size=lambda q: q.shape[1] * q.shape[3]), "width D"),
     ("attention", wrong_attention(dim=2), "tokens that ask"),
     ("attention", wrong_attention(dim=1), "over the heads"),
-    ("attention", wrong_attention(dim=0), "over the batch"),
+    ("attention", wrong_attention(dim=0), "over the images"),
     ("attention", wrong_attention(dim=None), "softmax is missing"),
     ("attention", wrong_attention(use="k"), "keys are averaged"),
     ("attention", lambda q, k, v: attention_loops(q, v, v), "compared with the values"),
-    ("attention", lambda q, k, v: attention(q, k, v)[1][3], "weights A are returned"),
+    ("attention", lambda q, k, v: attention(q, k, v)[1][3], "`A`, the weights, is returned"),
     ("attention", lambda q, k, v: softmax(q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1])) @ v, "pair"),
     ("attention", lambda q, k, v: softmax_rows(k @ q.swapaxes(2, 3)) @ v, "changed places"),
     ("attention", lambda q, k, v: softmax_rows(q @ k) @ v, "not transposed"),
-    ("attention", lambda q, k, v: softmax_rows(q @ np.transpose(k)) @ v, "four axes"),
+    ("attention", lambda q, k, v: softmax_rows(q @ np.transpose(k)) @ v, "turns around all axes of `k`"),
     ("masked_attention", lambda q, k, v, mask: attention_torch(q, k, v, ~mask), "inverted"),
     ("masked_attention", lambda q, k, v, mask: softmax_rows(np.where(mask, -1e9, scores_of(q, k))) @ v, "inverted"),
     (
@@ -214,9 +218,9 @@ AGAIN = [
     ("attention_backward", wrong_backward(lambda dA, A: dA * (A - A * A)), "diagonal"),
     ("attention_backward", wrong_backward(lambda dA, A: A * dA), "nothing subtracted"),
     ("attention_backward", wrong_backward(lambda dA, A: -softmax_backward_jacobian(dA, A)), "sign"),
-    ("attention_backward", reordered(1, 0, 2), "dq and dk have changed places"),
-    ("attention_backward", reordered(0, 2, 1), "dk and dv have changed places"),
-    ("attention_backward", reordered(2, 1, 0), "dv, dk, dq"),
+    ("attention_backward", reordered(1, 0, 2), "dq and dk are in each other's place"),
+    ("attention_backward", reordered(0, 2, 1), "dk and dv are in each other's place"),
+    ("attention_backward", reordered(2, 1, 0), "dq and dv are in each other's place"),
     (
         "attention_backward",
         lambda dy, q, k, v: (*backward_in_order(dy, q, k, v)[:2], softmax_rows(scores_of(q, k)) @ dy),
@@ -241,10 +245,10 @@ def test_unknown_wrong_numbers_name_the_first_that_differs(unknown):
     assert "y[0, 0, 0, 0] of y (B, h, T, Dh) = (2, 3, 5, 4)" in message
 
 
-def test_an_unknown_wrong_answer_does_not_warn_of_the_catalogues_overflow(unknown):
+def test_an_unknown_wrong_answer_does_not_warn_of_the_catalogues_overflow(said):
     """Warnings are errors here: looking through the catalogue must be silent."""
-    unknown("softmax", lambda x: 0 * x)
-    unknown("masked_attention", lambda q, k, v, mask: 0 * q)
+    said("softmax", lambda x: 0 * x)
+    said("masked_attention", lambda q, k, v, mask: 0 * q)
 
 
 def test_a_pair_is_no_array(unknown):

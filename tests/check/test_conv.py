@@ -231,7 +231,11 @@ AGAIN = [
     ("standardize", lambda w, eps: per_filter(w, lambda f: f / (f.std() + eps)), "added to the standard deviation"),
     ("standardize", lambda w, eps: per_filter(w, lambda f: f / f.std()), "eps is not used"),
     ("standardize", lambda w, eps: normal(w, eps, (1, 2, 3), ddof=1), "unbiased"),
-    ("standardize", lambda w, eps: per_filter(w, lambda f: f / math.sqrt((f * f).sum() + eps)), "not divided by R"),
+    (
+        "standardize",
+        lambda w, eps: per_filter(w, lambda f: f / math.sqrt((f * f).sum() + eps)),
+        "not divided by their number",
+    ),
     ("standardize", lambda w, eps: per_filter(w, lambda f: f / (f.var() + eps)), "without the root"),
     ("standardize", lambda w, eps: np.array([f / math.sqrt(f.var() + eps) for f in w]), "mean is not subtracted"),
     ("standardize", lambda w, eps: per_filter(w, lambda f: f), "only the mean"),
@@ -267,7 +271,7 @@ def test_mistakes_in_other_words(name, answer, words, assert_named):
 
 
 def test_an_unknown_wrong_answer_shows_the_first_element_that_differs(unknown):
-    message = unknown("conv2d", lambda *args: 2 * conv_loops(*args))
+    message = unknown("conv2d", lambda *args: np.sin(conv_loops(*args)))
     assert "y[0, 0, 0, 0] of y (B, O, Ho, Wo) = (1, 1, 3, 4)" in message
     assert "(1, 1, 5, 6), (1, 1, 3, 3), 1, 0" in message
 
@@ -286,5 +290,5 @@ def test_a_crash_shows_the_line_and_the_settings(unknown):
     assert "(1, 1, 5, 6), (1, 1, 3, 3), 1, 0" in message
 
 
-def test_a_count_that_is_off_by_one_is_wrong(unknown):
-    assert "side is 8; expected 7" in unknown("receptive_field", lambda k, s: field_by_steps(k, s) + 1)
+def test_a_count_that_is_off_is_wrong(unknown):
+    assert "side is 50; expected 7" in unknown("receptive_field", lambda k, s: field_by_steps(k, s) ** 2 + 1)

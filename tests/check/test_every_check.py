@@ -18,12 +18,6 @@ each_mistake = pytest.mark.parametrize(
     ("check", "mistake"), [pytest.param(c, m, id=f"{c.name}: {m.name}") for c in CHECKS.values() for m in c.mistakes]
 )
 
-# Checks with a mistake that can be made in several ways, which give different numbers: its name stands there for each.
-SEVERAL_WAYS = {
-    *("label_smoothing", "cross_entropy", "cross_entropy_backward", "sigmoid_cross_entropy", "clip"),
-    *("gap_head_backward", "accumulate", "all_reduce"),
-}
-
 
 @each_check
 def test_the_reference_is_right(check, assert_right):
@@ -32,16 +26,12 @@ def test_the_reference_is_right(check, assert_right):
 
 @each_mistake
 def test_every_mistake_of_the_catalogue_is_named(check, mistake):
+    """Where two mistakes have the same numbers, both names stand there: `either ..., or ...`."""
     verdict = check.verdict(mistake.answer)
     assert not verdict.ok
-    assert verdict.mistake == mistake.name
+    assert mistake.name in verdict.mistake
+    assert "; and " not in verdict.mistake  # not as two mistakes
     assert mistake.hint in verdict.message
-
-
-@each_check
-def test_no_two_mistakes_have_the_same_name(check):
-    names = [mistake.name for mistake in check.mistakes]
-    assert (len(set(names)) < len(names)) == (check.name in SEVERAL_WAYS)
 
 
 @each_check
@@ -57,11 +47,13 @@ def test_an_untouched_stub_is_still_to_do(check):
 
 @each_check
 def test_an_unknown_wrong_answer_shows_the_first_difference(check, unknown):
+    """sin(1 + 3 right) is nobody's mistake."""
+
     def my_answer(*args):
         results = check.reference(*args)
         if isinstance(results, (tuple, list)):
-            return [results[0] + 0.123, *results[1:]]
-        return results + 0.123
+            return [np.sin(1 + 3 * np.asarray(results[0], float)), *results[1:]]
+        return np.sin(1 + 3 * np.asarray(results, float))
 
     message = unknown(check.name, my_answer)
     assert "not a mistake I know" in message
@@ -87,11 +79,32 @@ def test_a_forgotten_return_is_named(check, unknown):
     assert all(output in message for output in check.outputs)
 
 
+@each_check
+def test_a_right_answer_that_changes_an_argument_is_not_yet_right(check):
+    """Unless the exercise allows it: an optimiser may write into its weights."""
+    changed = []
+
+    def my_answer(*args):
+        results = check.reference(*args)
+        results = [np.array(r) for r in results] if isinstance(results, (tuple, list)) else np.array(results)
+        for i, arg in enumerate(args):
+            if isinstance(arg, np.ndarray) and arg.dtype.kind == "f":
+                arg += 1
+                changed.append(i)
+        return results
+
+    verdict = check.verdict(my_answer)
+    allowed = check.may_change is True or bool(check.may_change)
+    assert verdict.ok == (not changed) or allowed
+    assert verdict.ok or "changed" in verdict.mistake
+
+
 def test_every_check_has_right_answers_in_another_style_and_mistakes_in_other_words():
     pytest.importorskip("torch")  # some of them are written in PyTorch
     right, again = set(), set()
     for path in Path(__file__).parent.glob("test_*.py"):
-        if path.name != Path(__file__).name:
+        text = path.read_text(encoding="utf-8")
+        if path.name != Path(__file__).name and "RIGHT = [" in text and "AGAIN = [" in text:
             topic = runpy.run_path(str(path))
             right |= {name for name, _ in topic["RIGHT"]}
             again |= {name for name, _, _ in topic["AGAIN"]}

@@ -196,8 +196,16 @@ AGAIN = [
     ("merge_heads", lambda x: np.einsum("bhtd->btd", x) / x.shape[1], "averaged"),
     ("merge_heads", lambda x: torch.from_numpy(x).flatten(1, 2), "more tokens"),
     ("multi_head_attention", lambda *a: msa_loop(*a, scale=lambda D, Dh: D**-0.5), "width D"),
-    ("multi_head_attention", lambda *a: msa_loop(*a, scale=lambda D, Dh: 1), "scale is missing"),
-    ("multi_head_attention", lambda *a: msa_loop(*a, scale=lambda D, Dh: 1 / Dh), "divided by Dh"),
+    (
+        "multi_head_attention",
+        lambda *a: msa_loop(*a, scale=lambda D, Dh: 1),
+        "the division by the root of `Dh` is missing",
+    ),
+    (
+        "multi_head_attention",
+        lambda *a: msa_loop(*a, scale=lambda D, Dh: 1 / Dh),
+        "divided by `Dh`, not by its square root",
+    ),
     (
         "multi_head_attention",
         lambda *a: msa_loop(*a, rows=lambda i, h, D: np.arange(i, D, h)),
@@ -209,21 +217,37 @@ AGAIN = [
     (
         "multi_head_attention",
         lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, np.eye(len(bo)), 0 * bo, h),
-        "output layer U_msa is forgotten",
+        "the linear layer with `out_weight` is left out",
     ),
-    ("multi_head_attention", lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo, 0 * bo, h), "output layer's bias"),
+    (
+        "multi_head_attention",
+        lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo, 0 * bo, h),
+        "the bias `out_bias` is not added",
+    ),
     ("multi_head_attention", lambda z, W, b, Wo, bo, h: msa_loop(z, W, b, Wo.T, bo, h), "not transposed"),
-    ("multi_head_attention", lambda z, W, b, Wo, bo, h: msa_loop(z, W, 0 * b, Wo, bo, h), "bias of q, k, v"),
-    ("multi_head_attention", lambda *a: msa_torch(*a, order=(1, 0, 2)), "q and k have changed places"),
-    ("multi_head_attention", lambda *a: msa_torch(*a, order=(0, 2, 1)), "k and v have changed places"),
+    (
+        "multi_head_attention",
+        lambda z, W, b, Wo, bo, h: msa_loop(z, W, 0 * b, Wo, bo, h),
+        "the bias `qkv_bias` is not added",
+    ),
+    ("multi_head_attention", lambda *a: msa_torch(*a, order=(1, 0, 2)), "wrong order: k, q, v"),
+    ("multi_head_attention", lambda *a: msa_torch(*a, order=(0, 2, 1)), "wrong order: q, v, k"),
     ("multi_head_attention", per_head_rows, "head by head"),
     ("multi_head_attention_backward", exchanged(0, 1), "dq and dk have changed places"),
     ("multi_head_attention_backward", exchanged(1, 2), "dk and dv have changed places"),
     ("multi_head_attention_backward", exchanged(0, 2), "dq and dv have changed places"),
     ("multi_head_attention_backward", without_output_layer, "output layer is left out"),
     ("multi_head_attention_backward", only_queries, "only the queries"),
-    ("multi_head_attention_backward", change(dout_weight=lambda g, *a: g.T), "dout_weight is transposed"),
-    ("multi_head_attention_backward", change(dqkv_weight=lambda g, *a: g.T), "dqkv_weight is transposed"),
+    (
+        "multi_head_attention_backward",
+        change(dout_weight=lambda g, *a: g.T),
+        "in dout_weight, the gradient of the weight is transposed",
+    ),
+    (
+        "multi_head_attention_backward",
+        change(dqkv_weight=lambda g, *a: g.T),
+        "in dqkv_weight, the gradient of the weight is transposed",
+    ),
     (
         "multi_head_attention_backward",
         change(dout_weight=lambda g, dout, z, *a: np.einsum("bti,btj->ij", dout, z)),
@@ -256,10 +280,10 @@ def test_one_wrong_gradient_of_five_is_named(unknown):
     assert "dqkv_bias[0] of dqkv_bias (3D,) = (36,)" in message
 
 
-def test_a_crash_says_where(unknown):
+def test_a_crash_says_where(said):
     def my_heads(z, qkv_weight, *rest):
         return z @ qkv_weight
 
-    message = unknown("multi_head_attention", my_heads)
+    message = said("multi_head_attention", my_heads)
     assert "it stopped at `return z @ qkv_weight` with ValueError: matmul" in message
     assert "(2, 5, 12), (36, 12), (36,), (12, 12), (12,), 3" in message

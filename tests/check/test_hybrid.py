@@ -230,7 +230,7 @@ AGAIN = [
         "a reshape alone",
     ),
     ("feature_tokens", lambda *args: tokens_by_loops(*args, columns_first=True), "down the columns"),
-    ("feature_tokens", lambda f, weight, bias: tokens_by_loops(f, weight, 0 * bias), "bias is not added"),
+    ("feature_tokens", lambda f, weight, bias: tokens_by_loops(f, weight, 0 * bias), "the bias `bias` is not added"),
     ("feature_tokens", lambda *args: np.array([t.T for t in tokens_by_loops(*args)]), "before the tokens"),
     ("feature_tokens", tokens_still_a_map, "still a map"),
     ("feature_tokens", lambda f, weight, bias: (f.mean((2, 3)) @ weight.T + bias)[:, None], "averaged"),
@@ -269,18 +269,18 @@ def test_mistakes_in_other_words(name, answer, words, assert_named):
 # ---- what the check says of other answers ----------------------------------------------------------------------------
 
 
-def test_a_padding_that_is_off_by_one_is_wrong(unknown):
+def test_a_padding_that_is_off_is_wrong(unknown):
     def my_same_padding(size, kernel, stride):
         before, after = padding_by_windows(size, kernel, stride)
-        return before + 1, after
+        return before**2 + 7, after
 
     message = unknown("same_padding", my_same_padding)
-    assert "before is 1; expected 0" in message
+    assert "before is 7; expected 0" in message
     assert "8, 3, 2" in message
 
 
 def test_layers_and_a_missing_projection_are_shown(unknown):
-    message = unknown("postact_unit", lambda x, *layers: x)
+    message = unknown("postact_unit", lambda x, *layers: np.sin(x))
     assert "<layer conv1>, <layer norm1>" in message
     assert message.endswith("<layer norm3>, None, None")
 

@@ -169,13 +169,17 @@ AGAIN = [
     ("linear_backward", means, "dweight and dbias are averaged"),
     ("linear_backward", per_image, "every entry of the axes in front"),
     ("linear_backward", lambda dy, x, w: (dy @ w.T, 0, 0), "dx is made with the transpose"),
-    ("linear_backward", lambda dy, x, w: (dy @ w, dy @ x, 0), "dy is not transposed in dweight"),
+    ("linear_backward", lambda dy, x, w: (dy @ w, dy @ x, 0), "`dy` is not transposed in the gradient of the weight"),
     (
         "linear_backward",
         lambda dy, x, w: (dy @ w, np.einsum("ri,ro->io", *map(np.vstack, folded(x, dy))), per_image(dy, x, w)[2]),
-        "dweight is transposed",
+        "in dweight, the gradient of the weight is transposed",
     ),
-    ("linear_backward", lambda dy, x, w: (*backward_by_loops(dy, x, w)[:2], dy), "dbias is not summed"),
+    (
+        "linear_backward",
+        lambda dy, x, w: (*backward_by_loops(dy, x, w)[:2], dy),
+        "the gradient of the bias is not summed",
+    ),
     ("linear_backward", lambda dy, x, w: (*backward_by_loops(dy, x, w)[:2], dy.sum(0)), "over the first axis only"),
     ("central_difference", one_sided, "a forward difference"),
     ("central_difference", moving_along, "stays h too low"),
@@ -218,7 +222,7 @@ def test_an_unknown_wrong_answer_shows_the_first_element_that_differs(unknown):
 
 
 def test_a_wrong_shape_is_read_out_in_letters(unknown):
-    message = unknown("linear", lambda x, weight, bias: x)
+    message = unknown("linear", lambda x, weight, bias: np.sin(x))
     assert "y has shape (7, 3); expected (7, 5), which reads (..., O)." in message
 
 
@@ -232,6 +236,6 @@ def test_a_crash_shows_the_line_and_the_shapes(unknown):
 
 
 def test_the_function_to_differentiate_is_not_shown_as_an_address(unknown):
-    message = unknown("central_difference", lambda f, x, h: x)
+    message = unknown("central_difference", lambda f, x, h: np.sin(x))
     assert "0x" not in message
-    assert "f, (5,), 0.1" in message
+    assert "f, [1.4128, 1.1066, 1.2295, 1.0436, 1.4351], 0.1" in message  # small enough to be done by hand

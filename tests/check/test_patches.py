@@ -39,15 +39,8 @@ def embed_backward(dx, images, weight, P):
 # ---- right answers in other styles -----------------------------------------------------------------------------------
 
 
-def with_changed_inputs(images, patch_size):
-    result = cut(images, patch_size)
-    images[...] = 0
-    return result
-
-
 RIGHT = [
     ("patchify", cut),
-    ("patchify", with_changed_inputs),
     ("unpatchify", paste),
     ("patch_embedding", embed),
     ("patch_embedding_backward", embed_backward),
@@ -131,8 +124,8 @@ AGAIN = [
         lambda p, shape, P: paste(p, shape, P, lambda row, C, P: row.reshape(C, P, P).swapaxes(1, 2)),
         "put back transposed",
     ),
-    ("patch_embedding", lambda x, w, b, P: np.dot(cut(x, P), w.T), "bias is not added"),
-    ("patch_embedding", lambda x, w, b, P: cut(x, P) @ w + b, "without its transpose"),
+    ("patch_embedding", lambda x, w, b, P: np.dot(cut(x, P), w.T), "the bias `bias` is not added"),
+    ("patch_embedding", lambda x, w, b, P: cut(x, P) @ w + b, "`weight` is not transposed"),
     (
         "patch_embedding",
         lambda x, w, b, P: cut(x, P) @ w.reshape(w.shape[1], w.shape[0]) + b,
@@ -150,7 +143,7 @@ AGAIN = [
     (
         "patch_embedding_backward",
         lambda dx, x, w, P: (*embed_backward(dx, x, w, P)[:2], dx.sum(axis=0)),
-        "kept apart for every token",
+        "summed over the first axis only",
     ),
 ]
 

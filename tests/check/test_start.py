@@ -30,7 +30,6 @@ def tokens_by_loop(height, width, patch_size):
 
 RIGHT = [
     ("num_tokens", tokens_by_loop),
-    ("num_tokens", lambda H, W, P: H * W / P**2 + 1),  # a float that is a whole number
     ("num_tokens", lambda H, W, P: np.int64(H // P * (W // P) + 1)),
     ("linear_parameters", lambda I, O: (I + 1) * O),
     ("linear_parameters", lambda I, O: np.zeros((O, I)).size + np.zeros(O).size),

@@ -60,7 +60,7 @@ def ring(parts):
 
 RIGHT = [
     ("decay_groups", by_group),
-    ("decay_groups", lambda names, shapes: [names[i][-6:] == "weight" and len(s) == 2 for i, s in enumerate(shapes)]),
+    ("decay_groups", lambda names, shapes: [names[i][-6:] == "weight" and len(s) >= 2 for i, s in enumerate(shapes)]),
     ("chain_backward", autograd_chain),
     ("chain_backward", lambda *args: tuple(g.float() for g in autograd_chain(*args))),
     ("reused_weight_backward", autograd_reused),

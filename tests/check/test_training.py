@@ -287,14 +287,14 @@ def test_unknown_mistake_shows_the_first_wrong_number(unknown):
 
 
 def test_unknown_mistake_in_a_list_of_arrays(unknown):
-    message = unknown("clip", lambda gradients, max_norm: [g + 1 for g in gradients])
+    message = unknown("clip", lambda gradients, max_norm: [np.sin(5 * g) for g in gradients])
     assert "[(3, 5), (3,), (4, 2)], 1.0" in message
 
 
-def test_crash_is_readable(unknown):
+def test_crash_is_readable(said):
     def my_gap(dlogits, encoded, weight):
         return dlogits @ weight.T, None, None
 
-    message = unknown("gap_head_backward", my_gap)
+    message = said("gap_head_backward", my_gap)
     assert "it stopped at `return dlogits @ weight.T, None, None` with ValueError" in message
     assert "(2, 7), (2, 5, 3), (7, 3)" in message

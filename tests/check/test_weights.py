@@ -129,10 +129,10 @@ def test_mistakes_in_other_words(name, answer, words, assert_named):
     assert_named(name, answer, words)
 
 
-def test_a_crash_shows_the_line_and_the_shapes(unknown):
+def test_a_crash_shows_the_line_and_the_shapes(said):
     def my_resized_positions(E_pos, old_grid, new_grid):
         return E_pos.reshape(*old_grid, -1)
 
-    message = unknown("resized_positions", my_resized_positions)
+    message = said("resized_positions", my_resized_positions)
     assert "it stopped at `return E_pos.reshape(*old_grid, -1)` with ValueError" in message
     assert "(7, 5), (2, 3), (5, 7)" in message

@@ -1,6 +1,7 @@
 """Exercises that say what is wrong: `from vitedu import check; check.attention(my_attention)`.
 
-Every name below is a `Check`: call it on your function.  Works without PyTorch.
+Every name below is a `Check`: call it on your function; `check.hint()` then gives one hint after the other.  Works
+without PyTorch.
 """
 
 from .catalogue.ablations import *  # noqa: F403
@@ -34,6 +35,7 @@ from .catalogue.torch_twin import *  # noqa: F403
 from .catalogue.video import *  # noqa: F403
 from .catalogue.weights import *  # noqa: F403
 from .engine import Check, Mistake, Verdict
+from .ladder import hint
 
 CHECKS = {name: value for name, value in list(globals().items()) if isinstance(value, Check)}
-__all__ = ["CHECKS", "Check", "Mistake", "Verdict", *CHECKS]
+__all__ = ["CHECKS", "Check", "Mistake", "Verdict", "hint", *CHECKS]

@@ -1,21 +1,30 @@
 """Compare a student's answer with the right one, and say *what* is wrong.  Used in every notebook's exercises.
 
-A `Check` holds the right answer, random cases of odd and unequal sizes, and a catalogue of the mistakes that people
-make, each written as the wrong code itself.  A wrong answer is compared with every entry; the one that gives the same
-numbers names the mistake.  NumPy only: no PyTorch needed.
+A `Check` holds the right answer, random cases of odd and unequal sizes, and the mistakes that people make, each written
+as the wrong code itself.  An `Exercise` (`slips/exercise.py`) is a check whose mistakes are made by the engine, from
+the steps of its right answer.  NumPy only: no PyTorch needed.
 """
 
 from __future__ import annotations
 
 import copy
-import reprlib
+import inspect
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from .ladder import remember
+from .remarks import first_difference, remarks, sizes_of
+from .running import TookTooLong, changed_arguments, guarded
+from .slips.compare import as_results, is_weak, same
+from .slips.words import SMALL, argument_words, listed
+
 __all__ = ["Check", "Mistake", "Verdict", "quiet", "same_mistake"]
+
+PRINTED = 2000  # characters of what an answer prints that are shown
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,31 @@ def same_mistake(name: str, hint: str, *answers: Callable) -> list[Mistake]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found.  `ok`: right; `todo`: the stub is untouched; `mistake`: the catalogue entry that matches."""
+    """What a check found.
+
+    ok: right; todo: the stub is untouched; mistake: the name of what was recognised; sure: False where the evidence is
+    thin (only NaN, only zeros, only a crash); remarks: what can be said without a name; rungs: the ladder of hints.
+    """
 
     ok: bool
     message: str
     todo: bool = False
     mistake: str | None = None
+    sure: bool = True
+    remarks: tuple[str, ...] = ()
+    rungs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an answer was recognised as: names to choose from, or to be taken together; hints; rungs of the ladder."""
+
+    names: tuple[str, ...]
+    hints: tuple[str, ...]
+    together: bool = False
+    sure: bool = True
+    besides: bool = False
+    rungs: tuple[str, ...] = ()
 
 
 class Check:
@@ -58,127 +86,202 @@ class Check:
     name: what the exercise is called; reference: the right function; cases: rng -> list of argument tuples; outputs:
     name and axes of every result, e.g. {"dq": "(B, h, T, Dh)"}; mistakes: the catalogue.  An answer is right where it
     is within `tolerance` of the reference, relative to the largest entry: far above float32 rounding, far below
-    mistakes.
+    mistakes.  may_change: arguments that the answer may write into, by name, or True for all of them; whole: the
+    results are counts, and 11.0 is none; level (1 easy, 2, 3 a stretch) and minutes: what to expect.
     """
 
-    def __init__(self, name, reference, cases, outputs: dict[str, str], mistakes=(), tolerance=1e-4, seed=0):
+    def __init__(
+        self, name, reference, cases, outputs: dict[str, str], mistakes=(), tolerance=1e-4, seed=0,
+        *, may_change=(), whole=False, level=2, minutes=10,
+    ):  # fmt: skip
         self.name, self.reference, self.cases = name, reference, cases
         self.outputs, self.mistakes, self.tolerance, self.seed = outputs, tuple(mistakes), tolerance, seed
+        self.may_change, self.whole, self.level, self.minutes = may_change, whole, level, minutes
 
     def __call__(self, answer) -> None:
-        print(self.verdict(answer).message)
+        printed: list[str] = []
+        verdict = self.verdict(answer, printed=printed)
+        if printed:
+            print(printed[0][:PRINTED], end="" if printed[0][:PRINTED].endswith("\n") else "\n")
+        print(verdict.message)
+        remember(self, verdict)
 
     def __repr__(self) -> str:
-        return f"<check {self.name}: {len(self.mistakes)} known mistakes>"
+        return f"<check {self.name}: level {self.level}, about {self.minutes} minutes>"
 
-    def verdict(self, answer) -> Verdict:
-        """Run `answer` on every case.  Raises TypeError if `answer` is not a function."""
+    def verdict(self, answer, seed: int | None = None, printed: list | None = None) -> Verdict:
+        """Run `answer` on every case.  Raises TypeError if `answer` is not a function.
+
+        seed: of other cases than the usual; printed: a list that receives what the answer printed in the first case.
+        """
         if not callable(answer):
             raise TypeError(f"answer={answer!r} is not a function; pass the function itself, without calling it")
-        cases = self.cases(np.random.default_rng(self.seed))
-        got = []
+        cases = self.cases(np.random.default_rng(self.seed if seed is None else seed))
+        raw, got, changed = [], [], []
         for args in cases:
             try:
-                got.append(self._results(answer, args))
+                result, after, text = guarded(answer, args)
             except NotImplementedError:
                 return Verdict(False, f"{self.name}: still to do.", todo=True)
-            except Exception as error:
-                # Some mistakes only show as a crash on odd sizes: look for one that crashes on the same case.
-                return self._crash(answer, cases, got, error)
-        wanted = [self._results(self.reference, args) for args in cases]
-        wrong = [i for i in range(len(cases)) if self._difference(got[i], wanted[i]) is not None]
+            if printed is not None and not raw and text:
+                printed.append(text)
+            raw.append(result)
+            got.append(result if isinstance(result, Exception) else as_results(result, len(self.outputs)))
+            changed += self._changed(args, after)
+            if isinstance(result, TookTooLong):
+                return self._stopped(answer, args, result, None)
+        wanted = [as_results(self.reference(*_fresh(args)), len(self.outputs)) for args in cases]
+        wrong = [i for i, g in enumerate(got) if isinstance(g, Exception) or not self._right(g, wanted[i])]
         if not wrong:
-            return Verdict(True, f"{self.name}: right on all {len(cases)} random cases.")
-        for mistake in self.mistakes:
-            if self._matches(mistake, cases, got):
-                return Verdict(False, f"{self.name}: not yet. {_sentence(mistake)}", mistake=mistake.name)
-        args, problem = cases[wrong[0]], self._difference(got[wrong[0]], wanted[wrong[0]])
-        return Verdict(False, f"{self.name}: not yet, and not a mistake I know.\n  {problem}\n  {_inputs(args)}")
+            return self._right_numbers(len(cases), raw, list(dict.fromkeys(changed)))
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            named = self._named(cases, got, wanted, wrong, self.seed if seed is None else seed)
+        crash = next((i for i in wrong if isinstance(got[i], Exception)), None)
+        if crash is not None and (named is None or not named.sure):
+            return self._stopped(answer, cases[crash], got[crash], named, got, wanted)
+        if named is not None:
+            return self._recognised(named, got, wanted, wrong)
+        return self._unknown(cases, got, wanted, wrong)
 
-    # ---- running and comparing -----------------------------------------------------------------------------------
+    # ---- comparing -----------------------------------------------------------------------------------------------
 
-    def _results(self, function, args) -> list:
-        """The function's results as a list of arrays; anything that is not numbers stays as it is."""
-        results = function(*copy.deepcopy(args))  # a copy: an answer may change its inputs
-        results = results if isinstance(results, (tuple, list)) and len(self.outputs) > 1 else [results]
-        return [_as_array(r) for r in results]
+    def _right(self, got, wanted) -> bool:
+        return first_difference(got, wanted, self.outputs, self.tolerance) is None
 
-    def _difference(self, got, wanted) -> str | None:
-        """The first thing in which `got` differs from `wanted`, in words; None if they agree."""
-        if len(got) != len(wanted):
-            nothing = len(got) == 1 and got[0] is None
-            given = "nothing (is a `return` missing?)" if nothing else f"{len(got)} results"
-            return f"It returned {given}; expected {len(wanted)}: {', '.join(self.outputs)}."
-        for (name, axes), g, w in zip(self.outputs.items(), got, wanted, strict=True):
-            if not isinstance(g, np.ndarray):
-                missing = "; is a `return` missing?" if g is None else ""
-                return f"{name} is {type(g).__name__}; expected an array {axes}{missing}"
-            if g.shape != w.shape:
-                return f"{name} has shape {g.shape}; expected {w.shape}, which reads {axes}."
-            bad = ~(np.abs(g - w) <= self.tolerance * max(np.abs(w).max(initial=0), 1e-12))
-            if bad.any():
-                at = tuple(int(i) for i in np.argwhere(bad)[0])
-                where = f"{name}{list(at)} of {name} {axes} = {w.shape}" if at else name
-                return f"{where} is {g[at]:.4g}; expected {w[at]:.4g}.  {bad.sum()} of {bad.size} numbers differ."
-        return None
+    def _changed(self, before, after) -> list[str]:
+        """Names of arguments that were written into, although the exercise does not allow it."""
+        if self.may_change is True:
+            return []
+        names = _argument_names(self.reference, len(before))
+        return [n for n in changed_arguments(names, before, after) if n not in self.may_change]
+
+    def _named(self, cases, got, wanted, wrong, seed) -> Named | None:
+        """The entry of the catalogue that gives the student's numbers, and stops where the student's answer stops."""
+        found = next((m for m in self.mistakes if self._matches(m, cases, got)), None)
+        if found is None:
+            return None
+        crashed = any(isinstance(got[i], Exception) for i in wrong)
+        weak = all(isinstance(got[i], Exception) or is_weak(got[i], wanted[i], self.tolerance) for i in wrong)
+        some_right = len(wrong) < len(got)
+        return Named((found.name,), (found.hint,), sure=not crashed and (not weak or some_right))
 
     def _matches(self, mistake, cases, got) -> bool:
-        """Whether this mistake gives the student's numbers on every case."""
-        try:
-            made = [self._results(mistake.answer, args) for args in cases]
-        except Exception:
-            return False
-        with np.errstate(all="ignore"):
-            return all(_same(g, m, self.tolerance) for g, m in zip(got, made, strict=True))
-
-    def _crash(self, answer, cases, got, error) -> Verdict:
-        """A mistake matches if it gives the same numbers on the cases before, and stops in the same way on this one."""
-        args = cases[len(got)]
-        for mistake in self.mistakes:
+        for args, g in zip(cases, got, strict=True):
             try:
-                self._results(mistake.answer, args)
-            except Exception as made:
-                alike = type(made) is type(error) and str(made) == str(error)
-                if alike and self._matches(mistake, cases[: len(got)], got):
-                    return Verdict(False, f"{self.name}: not yet. {_sentence(mistake)}", mistake=mistake.name)
+                made = as_results(mistake.answer(*_fresh(args)), len(self.outputs))
+            except Exception as error:
+                # Some mistakes only show as a crash on odd sizes; what comes after it says nothing more.
+                return type(error) is type(g) and str(error) == str(g)
+            if isinstance(g, Exception) or not same(g, made, self.tolerance):
+                return False
+        return True
+
+    # ---- what is said --------------------------------------------------------------------------------------------
+
+    def _right_numbers(self, count, raw, changed) -> Verdict:
+        message = f"{self.name}: right on all {count} random cases"
+        if self.whole:
+            single = [r for results in raw for r in (results if isinstance(results, (tuple, list)) else [results])]
+            bad = [r for r in single if np.asarray(r).dtype.kind not in "iub"]
+            if bad:
+                name = f"a whole number is expected, not {bad[0]!r}"
+                hint = "Something is counted here. Which operation left the whole numbers?"
+                return Verdict(False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name, rungs=(name, hint))
+        if changed:
+            name = f"{listed([f'`{n}`' for n in changed])} {'was' if len(changed) == 1 else 'were'} changed"
+            hint = (
+                "Whoever calls the function may still need what was passed in. Which line writes into it (`+=`, "
+                "`x[...] =`, `out=`), and what would make a new array?"
+            )
+            return Verdict(False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name, rungs=(name, hint))
+        return Verdict(True, f"{message}.")
+
+    def _recognised(self, named: Named, got, wanted, wrong) -> Verdict:
+        mistake = _joined(named)
+        lead = "This looks like" if named.sure else "This could be"
+        if named.together and len(named.names) > 1:
+            lead += f" {'two' if len(named.names) == 2 else 'several'} mistakes"
+        lines = [f"{self.name}: not yet. {lead}: {mistake}."]
+        if not named.sure:
+            lines.append("  Other mistakes end in the same numbers, so look at it as a question.")
+        if len(wrong) < len(got) and not named.besides:
+            lines.append(f"  Right on {len(got) - len(wrong)} of {len(got)} cases.")
+        lines += [f"  Hint: {hint}" for hint in dict.fromkeys(named.hints)]
+        if named.besides:
+            lines.append("  Besides, it goes wrong in special cases (large or extreme numbers).")
+        rungs = (*self._where(got, wanted, wrong), *(named.rungs or named.hints))
+        return Verdict(False, "\n".join(lines), mistake=mistake, sure=named.sure, rungs=rungs)
+
+    def _unknown(self, cases, got, wanted, wrong) -> Verdict:
+        first = wrong[0]
+        problem = first_difference(got[first], wanted[first], self.outputs, self.tolerance)
+        sizes = [self._sizes(cases, i) for i in range(len(cases))]
+        said = tuple(remarks(got, wanted, self.outputs, sizes, self.tolerance))
+        lines = [f"{self.name}: not yet, and not a mistake I know.", f"  {problem}", *(f"  {s}" for s in said)]
+        lines.append(f"  {_inputs(cases[first])}")
+        rungs = (*self._where(got, wanted, wrong), *(said or (problem,)), self._smallest(cases, wrong))
+        return Verdict(False, "\n".join(lines), remarks=said, rungs=tuple(dict.fromkeys(rungs)))
+
+    def _stopped(self, answer, args, error, named, got=(), wanted=()) -> Verdict:
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.name == getattr(answer, "__name__", "")]
         where = f" at `{lines[-1].line}`" if lines and lines[-1].line else ""
-        message = f"{self.name}: not yet, it stopped{where} with {type(error).__name__}: {error}\n  {_inputs(args)}"
-        return Verdict(False, message)
+        said = [f"{self.name}: not yet, it stopped{where} with {type(error).__name__}: {error}"]
+        if named is not None:
+            said.append(f"  This could be: {_joined(named)}.")
+            said += [f"  Hint: {hint}" for hint in dict.fromkeys(named.hints)]
+        elif got:
+            fine = [str(i + 1) for i, g in enumerate(got) if not isinstance(g, Exception) and self._right(g, wanted[i])]
+            if fine:
+                said.append(f"  Right on case {listed(fine)} of {len(got)}, where it did not stop.")
+        said.append(f"  {_inputs(args)}")
+        rungs = (f"It stops{where}.", f"{type(error).__name__} says: {error}. Print the shapes just before that line.")
+        rungs += named.hints if named else ()
+        mistake = _joined(named) if named else None
+        return Verdict(False, "\n".join(said), mistake=mistake, sure=False, rungs=rungs)
+
+    def _where(self, got, wanted, wrong) -> tuple[str, ...]:
+        """The first rung: which results are wrong, and in how many cases."""
+        g, w = got[wrong[0]], wanted[wrong[0]]
+        cases = f"in {len(wrong)} of {len(got)} cases" if len(wrong) < len(got) else "in every case"
+        if isinstance(g, Exception) or len(g) != len(w) or len(w) == 1:
+            return (f"{next(iter(self.outputs))} is not right {cases}.",)
+        names = list(self.outputs)
+        bad = [n for i, n in enumerate(names) if not same(g[i : i + 1], w[i : i + 1], self.tolerance)]
+        good = [n for n in names if n not in bad]
+        tail = f"; {listed(good)} {'is' if len(good) == 1 else 'are'} right" if good else ""
+        return (f"{listed(bad)} {'is' if len(bad) == 1 else 'are'} not right {cases}{tail}.",)
+
+    def _smallest(self, cases, wrong) -> str:
+        args = min((cases[i] for i in wrong), key=lambda a: sum(np.size(x) for x in a if isinstance(x, np.ndarray)))
+        return f"Do the smallest case that goes wrong with a pencil. {_inputs(args)}"
+
+    def _sizes(self, cases, i) -> dict:
+        return sizes_of(cases[i], _argument_names(self.reference, len(cases[i])))
 
 
-def _sentence(mistake: Mistake) -> str:
-    return f"This looks like: {mistake.name}.\n  Hint: {mistake.hint}"
+def _fresh(args):
+    """A copy for every run: a mistake of the catalogue may write into its arguments too."""
+    return copy.deepcopy(args)
+
+
+def _argument_names(function, count) -> list[str]:
+    try:
+        names = [n for n, p in inspect.signature(function).parameters.items() if p.kind is not p.VAR_POSITIONAL]
+    except (TypeError, ValueError):
+        names = []
+    return names + [f"argument {i + 1}" for i in range(len(names), count)]
+
+
+def _joined(named: Named) -> str:
+    if len(named.names) == 1:
+        return named.names[0]
+    if named.together:
+        return "; and ".join(named.names)
+    return f"either {', or '.join(named.names)}"
 
 
 def _inputs(args) -> str:
-    return f"The arguments were (shapes of arrays): {', '.join(map(_shown, args))}"
-
-
-def _shown(arg) -> str:
-    """An array's shape, also inside a list of arrays; anything else as Python writes it, cut short."""
-    if isinstance(arg, list) and any(isinstance(a, np.ndarray) for a in arg):
-        return f"[{', '.join(map(_shown, arg))}]"
-    return str(arg.shape) if isinstance(arg, np.ndarray) else reprlib.repr(arg)
-
-
-def _as_array(x):
-    x = x.detach().cpu() if hasattr(x, "detach") else x  # a PyTorch tensor
-    try:
-        array = np.asarray(x)
-    except ValueError:
-        return x
-    return array.astype(np.float64) if array.dtype.kind in "fiub" else x
-
-
-def _same(got, made, tolerance) -> bool:
-    """Equal shapes and numbers, NaN in the same places."""
-    if len(got) != len(made):
-        return False
-    for g, m in zip(got, made, strict=True):
-        if not isinstance(g, np.ndarray) or not isinstance(m, np.ndarray) or g.shape != m.shape:
-            return False
-        scale = np.abs(m[np.isfinite(m)]).max(initial=0)
-        if not np.allclose(g, m, rtol=0, atol=tolerance * max(scale, 1e-12), equal_nan=True):
-            return False
-    return True
+    flat = [b for a in args for b in (a if isinstance(a, (list, tuple)) else [a])]
+    small = all(a.size <= SMALL for a in flat if isinstance(a, np.ndarray) and a.dtype.kind == "f")
+    return f"The arguments were (shapes of arrays): {', '.join(argument_words(a, small) for a in args)}"

@@ -1,13 +1,12 @@
-"""Checks for the exercises of notebooks/09_bit.ipynb: group norm, and the residual unit of BiT."""
+"""Exercises of notebooks/09_bit.ipynb: group norm, and the residual unit of BiT."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from vitedu_numpy.layers.conv import conv2d as _np_conv2d
 from vitedu_numpy.layers.groupnorm import groupnorm as _np_groupnorm
 
-from ..engine import Check, Mistake, quiet
+from ..slips.exercise import exercise
+from ..slips.steps import rectify, standardise
 
 __all__ = ["groupnorm", "preact_unit"]
 
@@ -23,143 +22,53 @@ def _maps(rng, B, C, H, W, groups):
 
 
 def _groupnorm_cases(rng):
-    sizes = [((2, 6, 3, 5), 3, 1e-5), ((3, 8, 2, 3), 2, 1e-5), ((2, 12, 4, 1), 4, 0.1)]
+    sizes = [((2, 6, 4, 5), 3, 1e-5), ((3, 8, 3, 5), 2, 1e-5), ((2, 12, 5, 1), 4, 0.1)]
     return [
         (_maps(rng, *shape, groups), rng.normal(1, 0.5, shape[1]), rng.normal(0, 1, shape[1]), groups, eps)
         for shape, groups, eps in sizes
     ]
 
 
-def _normed(x, groups, eps, axis=(2, 3, 4), ddof=0):
-    """x cut to (B, G, C / G, H, W) and standardised along `axis`."""
+@exercise(cases=_groupnorm_cases, outputs={"y": "(B, C, H, W)"}, level=2, minutes=15)
+def groupnorm(x, weight, bias, groups, eps):
     B, C, H, W = x.shape
-    x = x.reshape(B, groups, C // groups, H, W)
-    xhat = (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(x.var(axis=axis, ddof=ddof, keepdims=True) + eps)
-    return xhat.reshape(B, C, H, W)
+    grouped = x.reshape(B, groups, C // groups, H, W)  # the groups
+    xhat = standardise(grouped, (2, 3, 4), eps).reshape(B, C, H, W)  # the normalised maps
+    return xhat * weight[:, None, None] + bias[:, None, None]  # the scale and offset
 
 
-def _per_channel(v):
-    return v[:, None, None]
-
-
-def _other_axes(axis):
-    @quiet
-    def wrong(x, weight, bias, groups, eps):
-        return _normed(x, groups, eps, axis) * _per_channel(weight) + _per_channel(bias)
-
-    return wrong
-
-
-def _dealt_out(x, weight, bias, groups, eps):
-    """Channel c belongs to group c modulo G."""
-    order = np.arange(x.shape[1]).reshape(-1, groups).T.ravel()
-    y = np.empty_like(x)
-    y[:, order] = _normed(x[:, order], groups, eps)
-    return y * _per_channel(weight) + _per_channel(bias)
-
-
-def _groups_of_size_groups(x, weight, bias, groups, eps):
-    return _normed(x, x.shape[1] // groups, eps) * _per_channel(weight) + _per_channel(bias)
-
-
-def _eps_on_std(x, weight, bias, groups, eps):
-    B, C, H, W = x.shape
-    x = x.reshape(B, groups, -1)
-    xhat = (x - x.mean(-1, keepdims=True)) / (x.std(-1, keepdims=True) + eps)
-    return xhat.reshape(B, C, H, W) * _per_channel(weight) + _per_channel(bias)
-
-
-def _mean_kept(x, weight, bias, groups, eps):
-    B, C, H, W = x.shape
-    x = x.reshape(B, groups, -1)
-    return (x / np.sqrt(x.var(-1, keepdims=True) + eps)).reshape(B, C, H, W) * _per_channel(weight) + _per_channel(bias)
-
-
-groupnorm = Check(
-    "groupnorm",
-    reference=lambda x, weight, bias, groups, eps: _np_groupnorm(x, weight, bias, groups, eps)[0],
-    cases=_groupnorm_cases,
-    outputs={"y": "(B, C, H, W)"},
-    mistakes=[
-        Mistake(
-            "mean and variance run over the batch too",
-            "May the result for one image depend on which other images are in the batch?",
-            _other_axes((0, 2, 3, 4)),
-        ),
-        Mistake(
-            "this is batch norm: one mean per channel, over the batch",
-            "May the result for one image depend on which other images are in the batch?",
-            _other_axes((0, 3, 4)),
-        ),
-        Mistake(
-            "this is instance norm: every channel has a mean and a variance of its own",
-            "How many channels share one mean?",
-            _other_axes((3, 4)),
-        ),
-        Mistake(
-            "this is layer norm: all channels of an image share one mean and one variance",
-            "How many means should there be for each image?",
-            _other_axes((1, 2, 3, 4)),
-        ),
-        Mistake(
-            "every pixel has a mean of its own, over the channels of its group",
-            "A group is some channels with all their pixels.",
-            _other_axes(2),
-        ),
-        Mistake(
-            "the channels are dealt out to the groups one by one: channel c to group c modulo G",
-            "The first group is the first C / G channels.",
-            _dealt_out,
-        ),
-        Mistake(
-            "`groups` is taken for the number of channels in a group",
-            "Is `groups` how many there are, or how large they are?",
-            _groups_of_size_groups,
-        ),
-        Mistake(
-            "the variance is the unbiased one, divided by R - 1",
-            "Nothing is estimated here: the R numbers of a group are all there are.  Divide by how many?",
-            lambda x, weight, bias, groups, eps: (
-                _normed(x, groups, eps, ddof=1) * _per_channel(weight) + _per_channel(bias)
-            ),
-        ),
-        Mistake(
-            "scale and offset come before the normalisation, which undoes part of them",
-            "Of two steps, normalise and scale, the second has the last word.  Which one is it?",
-            lambda x, weight, bias, groups, eps: _normed(x * _per_channel(weight) + _per_channel(bias), groups, eps),
-        ),
-        Mistake(
-            "weight and bias are not used",
-            "Every channel still gets its learned scale and offset.",
-            lambda x, weight, bias, groups, eps: _normed(x, groups, eps),
-        ),
-        Mistake(
-            "weight is not used",
-            "Which parameter have you not touched?",
-            lambda x, weight, bias, groups, eps: _normed(x, groups, eps) + _per_channel(bias),
-        ),
-        Mistake(
-            "bias is not used",
-            "Which parameter have you not touched?",
-            lambda x, weight, bias, groups, eps: _normed(x, groups, eps) * _per_channel(weight),
-        ),
-        Mistake(
-            "eps is added to the standard deviation, not to the variance",
-            "In the definition, does eps stand inside the root or behind it?",
-            _eps_on_std,
-        ),
-        Mistake(
-            "eps is not used",
-            "One group of every image hardly varies.  What keeps its division in bounds?",
-            lambda x, weight, bias, groups, eps: _normed(x, groups, 0) * _per_channel(weight) + _per_channel(bias),
-        ),
-        Mistake(
-            "the mean is not subtracted, only the spread is divided out",
-            "What should the mean of a normalised group be?",
-            _mean_kept,
-        ),
-    ],
+_OTHERS = "May the result for one image depend on which other images are in the batch?"
+for _axes, _name, _why in (
+    ((0, 2, 3, 4), "mean and variance run over the batch too", _OTHERS),
+    ((0, 3, 4), "this is batch norm: one mean per channel, over the batch", _OTHERS),
+    ((3, 4), "this is instance norm: every channel has a mean and a variance of its own", "How many channels share one "
+     "mean?"),
+    ((1, 2, 3, 4), "this is layer norm: all channels of an image share one mean and one variance", "How many means "
+     "should there be for each image?"),
+    (2, "every pixel has a mean of its own, over the channels of its group", "A group is some channels with all their "
+     "pixels."),
+):  # fmt: skip
+    groupnorm.slip(_name, _why, xhat=f"standardise(grouped, {_axes}, eps).reshape(B, C, H, W)")
+groupnorm.slip(
+    "the channels are dealt out to the groups one by one: channel c to group c modulo G",
+    "The first group is the first C / G channels.",
+    grouped="x.reshape(B, C // groups, groups, H, W).swapaxes(1, 2)",
+    xhat="standardise(grouped, (2, 3, 4), eps).swapaxes(1, 2).reshape(B, C, H, W)",
 )
+groupnorm.slip(
+    "`groups` is taken for the number of channels in a group",
+    "Is `groups` how many there are, or how large they are?",
+    grouped="x.reshape(B, C // groups, groups, H, W)",
+)
+groupnorm.slip(
+    "scale and offset come before the normalisation, which undoes part of them",
+    "Of two steps, normalise and scale, the second has the last word.  Which one is it?",
+    grouped="(x * weight[:, None, None] + bias[:, None, None]).reshape(B, groups, C // groups, H, W)",
+    result="xhat",
+)
+groupnorm.slip("weight and bias are not used", "Every channel still gets its learned scale and offset.", result="xhat")
+groupnorm.slip("weight is not used", "Which parameter have you not touched?", result="xhat + bias[:, None, None]")
+groupnorm.slip("bias is not used", "Which parameter have you not touched?", result="xhat * weight[:, None, None]")
 
 
 # ---- preact_unit(x, stride, norm1, conv1, norm2, conv2, norm3, conv3, conv_proj) -> out ------------------------------
@@ -171,8 +80,8 @@ class Layer:
     def __init__(self, name, function):
         self.name, self.function = name, function
 
-    def __call__(self, *args):
-        return self.function(*args)
+    def __call__(self, *args, **settings):
+        return self.function(*args, **settings)
 
     def __repr__(self):
         return f"<layer {self.name}>"
@@ -213,98 +122,65 @@ def _unit_cases(rng):
     return cases
 
 
-def relu(x):
-    return np.maximum(x, 0)
+@exercise(cases=_unit_cases, outputs={"out": "(B, C_out, H / stride, W / stride)"}, level=2, minutes=25)
+def preact_unit(x, stride, norm1, conv1, norm2, conv2, norm3, conv3, conv_proj):
+    h = rectify(norm1(x))  # what the first convolution reads
+    shortcut = conv_proj(h, stride) if conv_proj else x  # the shortcut
+    y1 = conv1(h)  # the first convolution
+    h2 = rectify(norm2(y1))  # what the second convolution reads
+    y2 = conv2(h2, stride)  # the second convolution
+    h3 = rectify(norm3(y2))  # what the third convolution reads
+    y3 = conv3(h3)  # the third convolution
+    return y3 + shortcut  # the sum
 
 
-def same(x):
-    return x
-
-
-def _unit(
-    x, stride, norm1, conv1, norm2, conv2, norm3, conv3, conv_proj,
-    *, act=(relu, relu, relu), strides=(0, 1, 0), projected="h", kept="x", swap=False, last=same, add=True,
-):  # fmt: skip
-    """The right answer, with room for a slip; `strides` says which of the three convolutions gets the stride."""
-
-    def acted(z, norm, act):
-        return norm(act(z)) if swap else act(norm(z))
-
-    s1, s2, s3 = (stride if on else 1 for on in strides)
-    h = acted(x, norm1, act[0])
-    reads = {"x": x, "h": h, "norm": norm1(x)}
-    shortcut = conv_proj(reads[projected], stride) if conv_proj else reads[kept]
-    out = conv2(acted(conv1(h, s1), norm2, act[1]), s2)
-    out = conv3(acted(out, norm3, act[2]), s3)
-    return last(out + shortcut if add else out)
-
-
-def mistakes_of_a_unit(slip):
-    """Mistakes that any residual unit invites.     slip(**changes) -> the unit computed with these changes"""
-    covers = "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?"
-    first = "the stride is on the first convolution (1x1), as in the first ResNet"
-    return (
-        Mistake("the shortcut is not added", "What makes the unit a residual one?", slip(add=False)),
-        Mistake(first, covers, slip(strides=(1, 0, 0))),
-        Mistake("the stride is on the last convolution (1x1)", covers, slip(strides=(0, 0, 1))),
-    )
-
-
-def _slip(**change):
-    return lambda *args: _unit(*args, **change)
-
-
-preact_unit = Check(
-    "preact_unit",
-    reference=_unit,
-    cases=_unit_cases,
-    outputs={"out": "(B, C_out, H / stride, W / stride)"},
-    mistakes=[
-        Mistake(
-            "the projection reads x, before norm and rectifier",
-            "In a pre-activation unit, what does every convolution of the unit read first?",
-            _slip(projected="x"),
-        ),
-        Mistake(
-            "the projection reads the normalised x, but before the rectifier",
-            "The projection and the first convolution read the same thing.",
-            _slip(projected="norm"),
-        ),
-        Mistake(
-            "the shortcut is relu(norm1(x)) also where there is no projection",
-            "Where the shape stays, the way around the unit must be free: nothing may stand on it.",
-            _slip(kept="h"),
-        ),
-        *mistakes_of_a_unit(_slip),
-        Mistake(
-            "a rectifier stands after the sum, as in the first ResNet",
-            "Pre-activation means that nothing stands on the stream after the sum.",
-            _slip(last=relu),
-        ),
-        Mistake(
-            "the rectifiers stand before the norms",
-            "In which order do norm and rectifier come?",
-            _slip(swap=True),
-        ),
-        Mistake(
-            "there are no rectifiers",
-            "Something between two linear layers must bend.",
-            _slip(act=(same, same, same)),
-        ),
-        Mistake(
-            "the first rectifier is missing",
-            "How many norms are there, and how many rectifiers?",
-            _slip(act=(same, relu, relu)),
-        ),
-        Mistake(
-            "the second rectifier is missing",
-            "How many norms are there, and how many rectifiers?",
-            _slip(act=(relu, same, relu)),
-        ),
-        Mistake(
-            "the last rectifier is missing",
-            "How many norms are there, and how many rectifiers?",
-            _slip(act=(relu, relu, same)),
-        ),
-    ],
+COVERS = "With stride 2, a 1x1 window never sees three pixels of four.  Which window covers them all?"
+preact_unit.slip("the shortcut is not added", "What makes the unit a residual one?", result="y3")
+preact_unit.slip(
+    "the stride is on the first convolution (1x1), as in the first ResNet",
+    COVERS,
+    y1="conv1(h, stride)",
+    y2="conv2(h2)",
 )
+preact_unit.slip("the stride is on the last convolution (1x1)", COVERS, y2="conv2(h2)", y3="conv3(h3, stride)")
+preact_unit.slip(
+    "the projection reads x, before norm and rectifier",
+    "In a pre-activation unit, what does every convolution of the unit read first?",
+    shortcut="conv_proj(x, stride) if conv_proj else x",
+)
+preact_unit.slip(
+    "the projection reads the normalised x, but before the rectifier",
+    "The projection and the first convolution read the same thing.",
+    shortcut="conv_proj(norm1(x), stride) if conv_proj else x",
+)
+preact_unit.slip(
+    "the shortcut is relu(norm1(x)) also where there is no projection",
+    "Where the shape stays, the way around the unit must be free: nothing may stand on it.",
+    shortcut="conv_proj(h, stride) if conv_proj else h",
+)
+preact_unit.slip(
+    "the projection is not given the stride",
+    "With stride 2, how large is the result's image, and how large is the shortcut's?",
+    shortcut="conv_proj(h) if conv_proj else x",
+)
+preact_unit.slip(
+    "a rectifier stands after the sum, as in the first ResNet",
+    "Pre-activation means that nothing stands on the stream after the sum.",
+    result="rectify(y3 + shortcut)",
+)
+preact_unit.slip(
+    "the rectifiers stand before the norms",
+    "In which order do norm and rectifier come?",
+    h="norm1(rectify(x))", h2="norm2(rectify(y1))", h3="norm3(rectify(y2))",
+)  # fmt: skip
+preact_unit.slip(
+    "there are no rectifiers",
+    "Something between two linear layers must bend.",
+    h="norm1(x)",
+    h2="norm2(y1)",
+    h3="norm3(y2)",
+)
+for _line, _which, _is in (("h", "first", "norm1(x)"), ("h2", "second", "norm2(y1)"), ("h3", "last", "norm3(y2)")):
+    preact_unit.slip(
+        f"the {_which} rectifier is missing", "How many norms are there, and how many rectifiers?", **{_line: _is}
+    )

@@ -1,12 +1,11 @@
-"""Checks for the exercises of notebooks/05_block.ipynb: the block."""
+"""Exercises of notebooks/05_block.ipynb: the block."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.layers.layernorm import layernorm as _np_layernorm
-
-from ..engine import Check, Mistake
+from ..slips.exercise import exercise
+from ..slips.steps import standardise
 
 __all__ = ["block", "block_backward", "post_norm_block_backward"]
 
@@ -35,138 +34,75 @@ def _block_cases(rng):
         mix, W, V = rng.normal(0, 1, (T, T)), rng.normal(0, 1, (D, D)), rng.normal(0, 1, (D, D))
         cases.append((
             rng.normal(0.5, 1.5, (B, T, D)),
-            _Part("norm1", lambda x, weight1=weight1: _np_layernorm(x, weight1, 0.1)[0]),
+            _Part("norm1", lambda x, weight1=weight1: standardise(x, -1, 1e-6) * weight1 + 0.1),
             _Part("attention", lambda x, mix=mix, W=W: mix @ x @ W),
-            _Part("norm2", lambda x, weight2=weight2: _np_layernorm(x, weight2, -0.2)[0]),
+            _Part("norm2", lambda x, weight2=weight2: standardise(x, -1, 1e-6) * weight2 - 0.2),
             _Part("mlp", lambda x, V=V: np.tanh(x @ V)),
         ))  # fmt: skip
     return cases
 
 
-def _block(z, norm1, attention, norm2, mlp):
-    z_mid = z + attention(norm1(z))
-    return z_mid + mlp(norm2(z_mid))
+@exercise(cases=_block_cases, outputs={"z_out": "(B, T, D)"}, level=1, minutes=10)
+def block(z, norm1, attention, norm2, mlp):
+    found = attention(norm1(z))  # the branch of attention
+    z_mid = z + found  # z'
+    added = mlp(norm2(z_mid))  # the branch of the MLP
+    return z_mid + added  # the second sum
 
 
-def _block_post_norm(z, norm1, attention, norm2, mlp):
-    z_mid = norm1(z + attention(z))
-    return norm2(z_mid + mlp(z_mid))
-
-
-def _block_norm_after_layers(z, norm1, attention, norm2, mlp):
-    z_mid = z + norm1(attention(z))
-    return z_mid + norm2(mlp(z_mid))
-
-
-def _block_without_norms(z, norm1, attention, norm2, mlp):
-    z_mid = z + attention(z)
-    return z_mid + mlp(z_mid)
-
-
-def _block_without_norm1(z, norm1, attention, norm2, mlp):
-    z_mid = z + attention(z)
-    return z_mid + mlp(norm2(z_mid))
-
-
-def _block_without_norm2(z, norm1, attention, norm2, mlp):
-    z_mid = z + attention(norm1(z))
-    return z_mid + mlp(z_mid)
-
-
-def _block_without_residuals(z, norm1, attention, norm2, mlp):
-    return mlp(norm2(attention(norm1(z))))
-
-
-def _block_without_first_residual(z, norm1, attention, norm2, mlp):
-    z_mid = attention(norm1(z))
-    return z_mid + mlp(norm2(z_mid))
-
-
-def _block_without_second_residual(z, norm1, attention, norm2, mlp):
-    return mlp(norm2(z + attention(norm1(z))))
-
-
-def _block_second_residual_from_z(z, norm1, attention, norm2, mlp):
-    return z + mlp(norm2(z + attention(norm1(z))))
-
-
-def _block_in_parallel(z, norm1, attention, norm2, mlp):
-    return z + attention(norm1(z)) + mlp(norm2(z))
-
-
-def _block_residual_from_norm(z, norm1, attention, norm2, mlp):
-    normed = norm1(z)
-    z_mid = normed + attention(normed)
-    normed = norm2(z_mid)
-    return normed + mlp(normed)
-
-
-def _block_mlp_first(z, norm1, attention, norm2, mlp):
-    z_mid = z + mlp(norm2(z))
-    return z_mid + attention(norm1(z_mid))
-
-
-block = Check(
-    "block",
-    reference=_block,
-    cases=_block_cases,
-    outputs={"z_out": "(B, T, D)"},
-    mistakes=[
-        Mistake(
-            "this is the post-norm block: the norms stand behind the sums",
-            "In Eq. 2, what does LN read, and is z itself ever normalised on its way through?",
-            _block_post_norm,
-        ),
-        Mistake(
-            "the norms stand behind attention and MLP, not before them",
-            "Eq. 2 says MSA(LN(z)): which of the two is computed first?",
-            _block_norm_after_layers,
-        ),
-        Mistake("neither norm is used", "What does attention read in Eq. 2?", _block_without_norms),
-        Mistake("attention reads z without its norm", "What does attention read in Eq. 2?", _block_without_norm1),
-        Mistake("the MLP reads z' without its norm", "What does the MLP read in Eq. 3?", _block_without_norm2),
-        Mistake(
-            "norm1 is used twice, norm2 never",
-            "The two norms have parameters of their own.",
-            lambda z, norm1, attention, norm2, mlp: _block(z, norm1, attention, norm1, mlp),
-        ),
-        Mistake(
-            "norm1 and norm2 are in each other's place",
-            "Which norm belongs to attention?",
-            lambda z, norm1, attention, norm2, mlp: _block(z, norm2, attention, norm1, mlp),
-        ),
-        Mistake(
-            "both residual connections are missing",
-            "Each equation ends with a sum. What is added?",
-            _block_without_residuals,
-        ),
-        Mistake(
-            "the residual connection around attention is missing",
-            "Eq. 2 ends with a sum. What is added?",
-            _block_without_first_residual,
-        ),
-        Mistake(
-            "the residual connection around the MLP is missing",
-            "Eq. 3 ends with a sum. What is added?",
-            _block_without_second_residual,
-        ),
-        Mistake(
-            "the second residual connection starts at z, so what attention found is lost",
-            "What does Eq. 3 add: z or z'?",
-            _block_second_residual_from_z,
-        ),
-        Mistake(
-            "attention and MLP run side by side: the MLP reads z instead of z'",
-            "Should the MLP see what attention has just written?",
-            _block_in_parallel,
-        ),
-        Mistake(
-            "the normalised z is carried on instead of z",
-            "The norm is for the layer inside the branch. What goes around the branch?",
-            _block_residual_from_norm,
-        ),
-        Mistake("the MLP comes before attention", "Which of the two is Eq. 2?", _block_mlp_first),
-    ],
+_FIRST = "Eq. 2 says MSA(LN(z)): which of the two is computed first?"
+_STREAM = "The norm is for the layer inside the branch. What goes around the branch?"
+block.slip(
+    "this is the post-norm block: the norms stand behind the sums",
+    "In Eq. 2, what does LN read, and is z itself ever normalised on its way through?",
+    found="attention(z)", z_mid="norm1(z + found)", added="mlp(z_mid)", result="norm2(z_mid + added)",
+)  # fmt: skip
+block.slip(
+    "the norms stand behind attention and MLP, not before them",
+    _FIRST,
+    found="norm1(attention(z))",
+    added="norm2(mlp(z_mid))",
+)
+block.slip("neither norm is used", "What does attention read in Eq. 2?", found="attention(z)", added="mlp(z_mid)")
+block.slip("attention reads z without its norm", "What does attention read in Eq. 2?", found="attention(z)")
+block.slip("the MLP reads z' without its norm", "What does the MLP read in Eq. 3?", added="mlp(z_mid)")
+block.slip("norm1 is used twice, norm2 never", "The two norms have parameters of their own.", added="mlp(norm1(z_mid))")
+block.slip(
+    "norm1 and norm2 are in each other's place",
+    "Which norm belongs to attention?",
+    found="attention(norm2(z))",
+    added="mlp(norm1(z_mid))",
+)
+block.slip(
+    "both residual connections are missing",
+    "Each equation ends with a sum. What is added?",
+    z_mid="found",
+    result="added",
+)
+block.slip(
+    "the residual connection around attention is missing", "Eq. 2 ends with a sum. What is added?", z_mid="found"
+)
+block.slip("the residual connection around the MLP is missing", "Eq. 3 ends with a sum. What is added?", result="added")
+block.slip(
+    "the second residual connection starts at z, so what attention found is lost",
+    "What does Eq. 3 add: z or z'?",
+    result="z + added",
+)
+block.slip(
+    "attention and MLP run side by side: the MLP reads z instead of z'",
+    "Should the MLP see what attention has just written?",
+    added="mlp(norm2(z))",
+)
+block.slip(
+    "the normalised z is carried on instead of z", _STREAM, z_mid="norm1(z) + found", result="norm2(z_mid) + added"
+)
+block.slip("the normalised z is carried on around attention", _STREAM, weight=0.85, z_mid="norm1(z) + found")
+block.slip("the normalised z' is carried on around the MLP", _STREAM, weight=0.85, result="norm2(z_mid) + added")
+block.slip(
+    "the MLP comes before attention",
+    "Which of the two is Eq. 2?",
+    found="mlp(norm2(z))",
+    added="attention(norm1(z_mid))",
 )
 
 
@@ -186,178 +122,104 @@ def _block_backward_cases(rng):
     return cases
 
 
-def _block_gradient(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = dz_out + norm2(mlp(dz_out))
-    return dz_mid + norm1(attention(dz_mid))
+@exercise(cases=_block_backward_cases, outputs={"dz": "(B, T, D)"}, level=2, minutes=20)
+def block_backward(dz_out, norm1_backward, attention_backward, norm2_backward, mlp_backward):
+    second = norm2_backward(mlp_backward(dz_out))  # the branch of the MLP
+    dz_mid = dz_out + second  # dz_mid
+    first = norm1_backward(attention_backward(dz_mid))  # the branch of attention
+    return dz_mid + first  # the first sum
 
 
-def _gradient_without_second_residual(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = norm2(mlp(dz_out))
-    return dz_mid + norm1(attention(dz_mid))
-
-
-def _gradient_without_first_residual(dz_out, norm1, attention, norm2, mlp):
-    return norm1(attention(dz_out + norm2(mlp(dz_out))))
-
-
-def _gradient_without_residuals(dz_out, norm1, attention, norm2, mlp):
-    return norm1(attention(norm2(mlp(dz_out))))
-
-
-def _gradient_forward_order(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = dz_out + norm1(attention(dz_out))
-    return dz_mid + norm2(mlp(dz_mid))
-
-
-def _gradient_forward_order_inside(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = dz_out + mlp(norm2(dz_out))
-    return dz_mid + attention(norm1(dz_mid))
-
-
-def _gradient_from_dz_out(dz_out, norm1, attention, norm2, mlp):
-    return dz_out + norm1(attention(dz_out + norm2(mlp(dz_out))))
-
-
-def _gradient_in_parallel(dz_out, norm1, attention, norm2, mlp):
-    return dz_out + norm2(mlp(dz_out)) + norm1(attention(dz_out))
-
-
-def _gradient_without_norms(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = dz_out + mlp(dz_out)
-    return dz_mid + attention(dz_mid)
-
-
-block_backward = Check(
-    "block_backward",
-    reference=_block_gradient,
-    cases=_block_backward_cases,
-    outputs={"dz": "(B, T, D)"},
-    mistakes=[
-        Mistake(
-            "neither residual connection passes a gradient",
-            "A sum hands its gradient to both of its terms.",
-            _gradient_without_residuals,
-        ),
-        Mistake(
-            "the residual connection around the MLP passes no gradient",
-            "z' is used twice in Eq. 3: inside the branch and beside it.",
-            _gradient_without_second_residual,
-        ),
-        Mistake(
-            "the residual connection around attention passes no gradient",
-            "z is used twice in Eq. 2: inside the branch and beside it.",
-            _gradient_without_first_residual,
-        ),
-        Mistake(
-            "attention comes before the MLP, as in forward",
-            "Backward undoes the last step first. Which equation comes last in forward?",
-            _gradient_forward_order,
-        ),
-        Mistake(
-            "inside the branches the norm comes before its layer, as in forward",
-            "The branch is MLP(LN(z')). Which of the two does the gradient meet first on its way back?",
-            _gradient_forward_order_inside,
-        ),
-        Mistake(
-            "the way around attention carries dz_out instead of dz_mid",
-            "Which variable does Eq. 2 produce, and what is its whole gradient?",
-            _gradient_from_dz_out,
-        ),
-        Mistake(
-            "attention's branch gets dz_out instead of dz_mid",
-            "Attention's output also reaches the loss through the MLP.",
-            _gradient_in_parallel,
-        ),
-        Mistake(
-            "the norms are left out",
-            "On the way back the branch passes its layer, and then?",
-            _gradient_without_norms,
-        ),
-    ],
+_SUM = "A sum hands its gradient to both of its terms."
+_LAST = "Backward undoes the last step first. Which equation comes last in forward?"
+block_backward.slip("neither residual connection passes a gradient", _SUM, dz_mid="second", result="first")
+block_backward.slip(
+    "the residual connection around the MLP passes no gradient",
+    "z' is used twice in Eq. 3: inside the branch and beside it.",
+    dz_mid="second",
+)
+block_backward.slip(
+    "the residual connection around attention passes no gradient",
+    "z is used twice in Eq. 2: inside the branch and beside it.",
+    result="first",
+)
+block_backward.slip(
+    "attention comes before the MLP, as in forward",
+    _LAST,
+    second="norm1_backward(attention_backward(dz_out))",
+    first="norm2_backward(mlp_backward(dz_mid))",
+)
+block_backward.slip(
+    "inside the branches the norm comes before its layer, as in forward",
+    "The branch is MLP(LN(z')). Which of the two does the gradient meet first on its way back?",
+    second="mlp_backward(norm2_backward(dz_out))",
+    first="attention_backward(norm1_backward(dz_mid))",
+)
+block_backward.slip(
+    "the way around attention carries dz_out instead of dz_mid",
+    "Which variable does Eq. 2 produce, and what is its whole gradient?",
+    result="dz_out + first",
+)
+block_backward.slip(
+    "attention's branch gets dz_out instead of dz_mid",
+    "Attention's output also reaches the loss through the MLP.",
+    first="norm1_backward(attention_backward(dz_out))",
+)
+block_backward.slip(
+    "the norms are left out",
+    "On the way back the branch passes its layer, and then?",
+    second="mlp_backward(dz_out)",
+    first="attention_backward(dz_mid)",
 )
 
 
 # ---- the block of the first Transformer, backward --------------------------------------------------------------------
 
 
-def _post_norm_gradient(dz_out, norm1, attention, norm2, mlp):
-    dsum2 = norm2(dz_out)
-    dz_mid = dsum2 + mlp(dsum2)
-    dsum1 = norm1(dz_mid)
-    return dsum1 + attention(dsum1)
+@exercise(cases=_block_backward_cases, outputs={"dz": "(B, T, D)"}, level=3, minutes=20)
+def post_norm_block_backward(dz_out, norm1_backward, attention_backward, norm2_backward, mlp_backward):
+    dsum2 = norm2_backward(dz_out)  # the gradient of the second sum
+    dz_mid = dsum2 + mlp_backward(dsum2)  # dz_mid
+    dsum1 = norm1_backward(dz_mid)  # the gradient of the first sum
+    return dsum1 + attention_backward(dsum1)  # dz
 
 
-def _post_norm_branches_only(dz_out, norm1, attention, norm2, mlp):
-    return attention(norm1(mlp(norm2(dz_out))))
-
-
-def _post_norm_norms_in_branches(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = dz_out + mlp(norm2(dz_out))
-    return dz_mid + attention(norm1(dz_mid))
-
-
-def _post_norm_forward_order(dz_out, norm1, attention, norm2, mlp):
-    dsum1 = norm1(dz_out)
-    dz_mid = dsum1 + attention(dsum1)
-    dsum2 = norm2(dz_mid)
-    return dsum2 + mlp(dsum2)
-
-
-def _post_norm_norms_last(dz_out, norm1, attention, norm2, mlp):
-    dz_mid = norm2(dz_out + mlp(dz_out))
-    return norm1(dz_mid + attention(dz_mid))
-
-
-def _post_norm_without_second_residual(dz_out, norm1, attention, norm2, mlp):
-    dsum1 = norm1(mlp(norm2(dz_out)))
-    return dsum1 + attention(dsum1)
-
-
-def _post_norm_without_first_residual(dz_out, norm1, attention, norm2, mlp):
-    dsum2 = norm2(dz_out)
-    return attention(norm1(dsum2 + mlp(dsum2)))
-
-
-post_norm_block_backward = Check(
-    "post_norm_block_backward",
-    reference=_post_norm_gradient,
-    cases=_block_backward_cases,
-    outputs={"dz": "(B, T, D)"},
-    mistakes=[
-        Mistake(
-            "this is the gradient of the pre-norm block",
-            "Write the two forward lines with a name for each sum. What stands between z_out and the second sum?",
-            _block_gradient,
-        ),
-        Mistake(
-            "the gradient passes each norm only inside the branch, not on the way around it",
-            "The norm stands behind the sum. Is there any way past it?",
-            _post_norm_norms_in_branches,
-        ),
-        Mistake(
-            "neither residual connection passes a gradient",
-            "A sum hands its gradient to both of its terms.",
-            _post_norm_branches_only,
-        ),
-        Mistake(
-            "the residual connection around the MLP passes no gradient",
-            "z' is used twice: inside the branch and beside it.",
-            _post_norm_without_second_residual,
-        ),
-        Mistake(
-            "the residual connection around attention passes no gradient",
-            "z is used twice: inside the branch and beside it.",
-            _post_norm_without_first_residual,
-        ),
-        Mistake(
-            "attention comes before the MLP, as in forward",
-            "Backward undoes the last step first. Which line comes last in forward?",
-            _post_norm_forward_order,
-        ),
-        Mistake(
-            "each norm comes after its sum on the way back, as in forward",
-            "Forward: first the sum, then the norm. And backward?",
-            _post_norm_norms_last,
-        ),
-    ],
+_TWICE = "z{} is used twice: inside the branch and beside it."
+post_norm_block_backward.slip(
+    "this is the gradient of the pre-norm block",
+    "Write the two forward lines with a name for each sum. What stands between z_out and the second sum?",
+    dsum2="dz_out", dz_mid="dz_out + norm2_backward(mlp_backward(dz_out))", dsum1="dz_mid",
+    result="dz_mid + norm1_backward(attention_backward(dz_mid))",
+)  # fmt: skip
+post_norm_block_backward.slip(
+    "the gradient passes each norm only inside the branch, not on the way around it",
+    "The norm stands behind the sum. Is there any way past it?",
+    dz_mid="dz_out + mlp_backward(dsum2)",
+    result="dz_mid + attention_backward(dsum1)",
 )
+post_norm_block_backward.slip(
+    "neither residual connection passes a gradient",
+    _SUM,
+    dz_mid="mlp_backward(dsum2)",
+    result="attention_backward(dsum1)",
+)
+post_norm_block_backward.slip(
+    "the residual connection around the MLP passes no gradient", _TWICE.format("'"), dz_mid="mlp_backward(dsum2)"
+)
+post_norm_block_backward.slip(
+    "the residual connection around attention passes no gradient",
+    _TWICE.format(""),
+    result="attention_backward(dsum1)",
+)
+post_norm_block_backward.slip(
+    "attention comes before the MLP, as in forward",
+    "Backward undoes the last step first. Which line comes last in forward?",
+    dsum2="norm1_backward(dz_out)", dz_mid="dsum2 + attention_backward(dsum2)",
+    dsum1="norm2_backward(dz_mid)", result="dsum1 + mlp_backward(dsum1)",
+)  # fmt: skip
+post_norm_block_backward.slip(
+    "each norm comes after its sum on the way back, as in forward",
+    "Forward: first the sum, then the norm. And backward?",
+    dsum2="dz_out", dz_mid="norm2_backward(dsum2 + mlp_backward(dsum2))",
+    dsum1="dz_mid", result="norm1_backward(dsum1 + attention_backward(dsum1))",
+)  # fmt: skip

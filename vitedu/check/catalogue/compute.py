@@ -1,98 +1,60 @@
-"""Checks for the exercises of notebooks/12_compute.ipynb: parameters, MACs, exaFLOPs, activations."""
+"""Exercises of notebooks/12_compute.ipynb: parameters, MACs, exaFLOPs, activations."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from vitedu_numpy.config import BiTConfig, ViTConfig
-from vitedu_numpy.models.bit import PreActUnit
+from vitedu_numpy.config import ViTConfig
 
-from ..engine import Check, Mistake
+from ..slips.exercise import exercise
 
 __all__ = ["attention_macs", "block_activations", "conv_macs", "exaflops", "unit_parameters", "vit_macs"]
 
-_EXACT = 1e-9  # counts are whole numbers: a difference of one is a mistake
+_COUNT = {"tolerance": 1e-9, "whole": True}  # counts are whole numbers: a difference of one is a mistake
 
 
 # ---- unit_parameters(in_channels, width, stride) ---------------------------------------------------------------------
 
 
-def _real_unit(in_channels, width, stride):
-    config = BiTConfig((1,), num_classes=2, base_width=width, groups=1)
-    unit = PreActUnit(in_channels, width, stride, config, np.random.default_rng(0))
-    return sum(p.value.size for _, p in unit.named_parameters())
-
-
-def _unit(C, W, stride, *, projection=None, kernel=3, biases=False, norms=None, per_norm=2):
-    """Parameters of a pre-activation unit, with room for a slip in every part."""
-    projection = (stride > 1 or C != 4 * W) if projection is None else projection
-    norms = C + 2 * W if norms is None else norms
-    filters = C * W + kernel**2 * W * W + W * 4 * W + projection * C * 4 * W
-    return filters + biases * (2 * W + 4 * W + projection * 4 * W) + per_norm * norms
-
-
-unit_parameters = Check(
-    "unit_parameters",
-    reference=_real_unit,
+@exercise(
     cases=lambda rng: [(12, 3, 1), (12, 3, 2), (6, 5, 1), (7, 2, 2), (20, 5, 1)],
-    outputs={"count": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the projection of the shortcut is not counted",
-            "In which units can x not simply be added to the result?",
-            lambda C, W, s: _unit(C, W, s, projection=False),
-        ),
-        Mistake(
-            "every unit has a projection",
-            "Where input and output have the same shape, the shortcut is x itself.",
-            lambda C, W, s: _unit(C, W, s, projection=True),
-        ),
-        Mistake(
-            "the projection depends on the stride alone",
-            "A sum also needs as many channels on the left as on the right.",
-            lambda C, W, s: _unit(C, W, s, projection=s > 1),
-        ),
-        Mistake(
-            "the projection depends on the channels alone",
-            "With stride 2, how large is the result's image, and how large is x?",
-            lambda C, W, s: _unit(C, W, s, projection=C != 4 * W),
-        ),
-        Mistake(
-            "the convolutions are given biases",
-            "A norm follows, with an offset of its own.  Look at the parameters' names.",
-            lambda C, W, s: _unit(C, W, s, biases=True),
-        ),
-        Mistake(
-            "the side of the 3 x 3 kernel is not squared",
-            "A window has a height and a width.",
-            lambda C, W, s: _unit(C, W, s, kernel=3**0.5),
-        ),
-        Mistake(
-            "all convolutions are counted as 1 x 1",
-            "The one in the middle reads a window of 3 x 3 pixels.",
-            lambda C, W, s: _unit(C, W, s, kernel=1),
-        ),
-        Mistake(
-            "the norms are not counted",
-            "Group normalisation has a scale and an offset per channel.",
-            lambda C, W, s: _unit(C, W, s, per_norm=0),
-        ),
-        Mistake(
-            "each norm has one vector only",
-            "Besides the scale there is an offset.",
-            lambda C, W, s: _unit(C, W, s, per_norm=1),
-        ),
-        Mistake(
-            "the norms stand after the convolutions",
-            "Pre-activation: each norm reads what its convolution is about to read.  How many channels has x?",
-            lambda C, W, s: _unit(C, W, s, norms=2 * W + 4 * W),
-        ),
-    ],
-)
+    outputs={"count": "(a whole number)"}, level=2, minutes=15, **_COUNT,
+)  # fmt: skip
+def unit_parameters(in_channels, width, stride):
+    C = in_channels
+    W = width
+    O = 4 * W
+    kernel = 9  # the window of the second convolution
+    is_projected = stride > 1 or C != O
+    filters = C * W + kernel * W * W + W * O  # the three convolutions
+    projection = C * O if is_projected else 0  # the projection
+    norms = 2 * (C + W + W)  # the norms
+    return filters + projection + norms  # the count
 
 
-# ---- attention_macs(config) ------------------------------------------------------------------------------------------
+for _name, _why, _lines in (
+    ("the projection of the shortcut is not counted", "In which units can x not simply be added to the result?",
+     {"projection": "0"}),
+    ("every unit has a projection", "Where input and output have the same shape, the shortcut is x itself.",
+     {"projection": "C * O"}),
+    ("the projection depends on the stride alone", "A sum also needs as many channels on the left as on the right.",
+     {"is_projected": "stride > 1"}),
+    ("the projection depends on the channels alone",
+     "With stride 2, how large is the result's image, and how large is x?", {"is_projected": "C != O"}),
+    ("the convolutions are given biases", "A norm follows, with an offset of its own.  Look at the parameters' names.",
+     {"filters": "C * W + W + kernel * W * W + W + W * O + O", "projection": "C * O + O if is_projected else 0"}),
+    ("the side of the 3 x 3 kernel is not squared", "A window has a height and a width.", {"kernel": "3"}),
+    ("all convolutions are counted as 1 x 1", "The one in the middle reads a window of 3 x 3 pixels.", {"kernel": "1"}),
+    ("the norms are not counted", "Group normalisation has a scale and an offset per channel.", {"norms": "0"}),
+    ("each norm has one vector only", "Besides the scale there is an offset.", {"norms": "C + W + W"}),
+    ("the norms stand after the convolutions",
+     "Pre-activation: each norm reads what its convolution is about to read.  How many channels has x?",
+     {"norms": "2 * (W + W + O)"}),
+):  # fmt: skip
+    unit_parameters.slip(_name, _why, **_lines)
+
+
+# ---- attention_macs(config), vit_macs(config) ------------------------------------------------------------------------
 
 
 def _vit_cases(rng):
@@ -106,366 +68,203 @@ def _vit_cases(rng):
     return [(c,) for c in configs]
 
 
-def _attention(c, T=None, *, qkv=3, scores=1, weighted_sum=1, out=1):
-    """MACs of attention in one block, with room for a slip in every part."""
-    T, D = c.num_tokens if T is None else T, c.width
-    return (qkv + out) * T * D * D + (scores + weighted_sum) * T * T * D
+@exercise(cases=_vit_cases, outputs={"macs": "(a whole number)"}, level=2, minutes=15, **_COUNT)
+def attention_macs(config):
+    D = config.width
+    h = config.heads
+    N = config.num_patches
+    T = config.num_tokens
+    qkv = 3 * T * D * D  # q, k and v
+    scores = T * T * D  # the scores
+    fetched = T * T * D  # the weighted sum
+    out = T * D * D  # the output layer
+    return qkv + scores + fetched + out  # the MACs
 
 
-attention_macs = Check(
-    "attention_macs",
-    reference=lambda config: _attention(config),
-    cases=_vit_cases,
-    outputs={"macs": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "one of the two products without weights, q k^T and A v, is not counted",
-            "Attention multiplies twice: once to ask, once to fetch.",
-            lambda c: _attention(c, scores=0),
-        ),
-        Mistake(
-            "one of the two products without weights, q k^T and A v, is counted as T D^2",
-            "The product of a (T, Dh) and a (Dh, T) matrix: how many results, and how many products for each?",
-            lambda c: _attention(c, scores=0, out=2),
-        ),
-        Mistake(
-            "scores and weighted sum are not counted",
-            "The linear layers are right.  What happens between them?",
-            lambda c: _attention(c, scores=0, weighted_sum=0),
-        ),
-        Mistake(
-            "FLOPs are counted, not MACs",
-            "One multiplication and the addition that follows are one MAC.",
-            lambda c: 2 * _attention(c),
-        ),
-        Mistake(
-            "the class token is forgotten: N tokens, not T",
-            "How long is the sequence that enters a block?",
-            lambda c: _attention(c, c.num_patches),
-        ),
-        Mistake(
-            "q, k and v are counted as one D x D layer",
-            "Look at the shape of `attention.qkv.weight`.",
-            lambda c: _attention(c, qkv=1),
-        ),
-        Mistake(
-            "attention's output layer is not counted",
-            "After the heads are put side by side again, one more linear layer follows.",
-            lambda c: _attention(c, out=0),
-        ),
-        Mistake(
-            "scores and weighted sum are counted with D for every head",
-            "A head's q and k have Dh = D / h numbers per token.",
-            lambda c: _attention(c, scores=c.heads, weighted_sum=c.heads),
-        ),
-        Mistake(
-            "scores and weighted sum are counted for one head",
-            "There are h heads, each with T^2 scores of its own.",
-            lambda c: _attention(c, scores=1 / c.heads, weighted_sum=1 / c.heads),
-        ),
-        Mistake(
-            "all blocks are counted",
-            "The question is for one block.",
-            lambda c: c.depth * _attention(c),
-        ),
-        Mistake(
-            "parameters are counted, not MACs",
-            "The layers work on every token anew.",
-            lambda c: 4 * c.width * c.width + 4 * c.width,
-        ),
-    ],
-)
+_LONG = "How long is the sequence that enters {}?"
+_TWICE = "Attention multiplies twice: once to ask, once to fetch."
+_QKV = "Look at the shape of `attention.qkv.weight`."
+_AGAIN = "After the heads are put side by side again, one more linear layer follows."
+_MAC = "One multiplication and the addition that follows are one MAC."
+_ONE_OF_TWO = "one of the two products without weights, q k^T and A v, is not counted"
+for _name, _why, _lines in (
+    (_ONE_OF_TWO, _TWICE, {"scores": "0"}),
+    ("one of the two products without weights, q k^T and A v, is counted as T D^2",
+     "The product of a (T, Dh) and a (Dh, T) matrix: how many results, and how many products for each?",
+     {"scores": "T * D * D"}),
+    ("scores and weighted sum are not counted", "The linear layers are right.  What happens between them?",
+     {"scores": "0", "fetched": "0"}),
+    ("FLOPs are counted, not MACs", _MAC, {"result": "2 * (qkv + scores + fetched + out)"}),
+    ("the class token is forgotten: N tokens, not T", _LONG.format("a block"), {"T": "N"}),
+    ("q, k and v are counted as one D x D layer", _QKV, {"qkv": "T * D * D"}),
+    ("attention's output layer is not counted", _AGAIN, {"out": "0"}),
+    ("scores and weighted sum are counted with D for every head", "A head's q and k have Dh = D / h numbers per token.",
+     {"scores": "h * T * T * D", "fetched": "h * T * T * D"}),
+    ("scores and weighted sum are counted for one head", "There are h heads, each with T^2 scores of its own.",
+     {"scores": "T * T * D / h", "fetched": "T * T * D / h"}),
+    ("all blocks are counted", "The question is for one block.",
+     {"result": "config.depth * (qkv + scores + fetched + out)"}),
+    ("parameters are counted, not MACs", "The layers work on every token anew.", {"result": "4 * D * D + 4 * D"}),
+):  # fmt: skip
+    attention_macs.slip(_name, _why, **_lines)
 
 
-# ---- vit_macs(config) ------------------------------------------------------------------------------------------------
+@exercise(cases=_vit_cases, outputs={"macs": "(a whole number)"}, level=2, minutes=20, **_COUNT)
+def vit_macs(config):
+    c = config
+    D = c.width
+    M = c.mlp_dim
+    K = c.num_classes
+    N = c.num_patches
+    T = c.num_tokens
+    pixels = c.channels * c.patch_size**2  # the numbers of a patch
+    patch = N * pixels * D  # the patch embedding
+    qkv = 3 * T * D * D  # q, k and v
+    scores = T * T * D  # the scores
+    fetched = T * T * D  # the weighted sum
+    out = T * D * D  # attention's output layer
+    mlp = 2 * T * D * M  # the MLP
+    blocks = c.depth * (qkv + scores + fetched + out + mlp)  # the blocks
+    head = D * K  # the head
+    return patch + blocks + head  # the MACs
 
 
-def _vit(c, *, patch=None, blocks=None, mlp=2, head=1, tokens=None, **slips):
-    """MACs of a whole ViT, with room for a slip in every part."""
-    T, D = c.num_tokens if tokens is None else tokens, c.width
-    patch = c.num_patches * c.channels * c.patch_size**2 * D if patch is None else patch
-    block = _attention(c, T, **slips) + mlp * T * D * c.mlp_dim
-    return patch + (c.depth if blocks is None else blocks) * block + head * D * c.num_classes
-
-
-def _patch(c, *, patches=None, pixels=None):
-    patches = c.num_patches if patches is None else patches
-    return patches * (c.channels * c.patch_size**2 if pixels is None else pixels) * c.width
-
-
-vit_macs = Check(
-    "vit_macs",
-    reference=lambda config: _vit(config),
-    cases=_vit_cases,
-    outputs={"macs": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the patch embedding is not counted",
-            "Pixels become D numbers per patch.  By which layer?",
-            lambda c: _vit(c, patch=0),
-        ),
-        Mistake(
-            "the patch embedding is counted for the class token too",
-            "The class token joins after the projection.",
-            lambda c: _vit(c, patch=_patch(c, patches=c.num_tokens)),
-        ),
-        Mistake(
-            "the patch embedding is counted for one patch",
-            "All patches share one projection, but each has to go through it.",
-            lambda c: _vit(c, patch=_patch(c, patches=1)),
-        ),
-        Mistake(
-            "the channels of a patch are not counted",
-            "A patch of a colour photograph holds more than P x P numbers.",
-            lambda c: _vit(c, patch=_patch(c, pixels=c.patch_size**2)),
-        ),
-        Mistake(
-            "only one block is counted",
-            "Which field of the configuration says how often the block is repeated?",
-            lambda c: _vit(c, blocks=1),
-        ),
-        Mistake(
-            "only one layer of the MLP is counted",
-            "The MLP widens to M, and then?",
-            lambda c: _vit(c, mlp=1),
-        ),
-        Mistake(
-            "the MLP is not counted",
-            "A block has two halves.",
-            lambda c: _vit(c, mlp=0),
-        ),
-        Mistake(
-            "the MLP is counted for one token",
-            "Every token goes through the MLP.",
-            lambda c: _vit(c, mlp=2 / c.num_tokens),
-        ),
-        Mistake(
-            "the head is counted for every token",
-            "How many vectors does the head read (Eq. 4)?",
-            lambda c: _vit(c, head=c.num_tokens),
-        ),
-        Mistake(
-            "the head is not counted",
-            "Which layer turns D numbers into K class scores?",
-            lambda c: _vit(c, head=0),
-        ),
-        Mistake(
-            "the class token is forgotten in the blocks: N tokens, not T",
-            "How long is the sequence that enters the first block?",
-            lambda c: _vit(c, tokens=c.num_patches),
-        ),
-        Mistake(
-            'a class token is counted with classifier="gap" too',
-            'With "gap" the head reads a mean over the patches.  Is there a class token then?',
-            lambda c: _vit(c, tokens=c.num_patches + 1),
-        ),
-        Mistake(
-            "scores and weighted sum of attention are not counted",
-            "Two matrix products in every block have no weights.",
-            lambda c: _vit(c, scores=0, weighted_sum=0),
-        ),
-        Mistake(
-            "one of the two products without weights, q k^T and A v, is not counted",
-            "Attention multiplies twice: once to ask, once to fetch.",
-            lambda c: _vit(c, scores=0),
-        ),
-        Mistake(
-            "q, k and v are counted as one D x D layer",
-            "Look at the shape of `attention.qkv.weight`.",
-            lambda c: _vit(c, qkv=1),
-        ),
-        Mistake(
-            "attention's output layer is not counted",
-            "After the heads are put side by side again, one more linear layer follows.",
-            lambda c: _vit(c, out=0),
-        ),
-        Mistake(
-            "FLOPs are counted, not MACs",
-            "One multiplication and the addition that follows are one MAC.",
-            lambda c: 2 * _vit(c),
-        ),
-    ],
-)
+for _name, _why, _lines in (
+    ("the patch embedding is not counted", "Pixels become D numbers per patch.  By which layer?", {"patch": "0"}),
+    ("the patch embedding is counted for the class token too", "The class token joins after the projection.",
+     {"patch": "T * pixels * D"}),
+    ("the patch embedding is counted for one patch",
+     "All patches share one projection, but each has to go through it.", {"patch": "pixels * D"}),
+    ("the channels of a patch are not counted", "A patch of a colour photograph holds more than P x P numbers.",
+     {"pixels": "c.patch_size**2"}),
+    ("only one block is counted", "Which field of the configuration says how often the block is repeated?",
+     {"blocks": "qkv + scores + fetched + out + mlp"}),
+    ("only one layer of the MLP is counted", "The MLP widens to M, and then?", {"mlp": "T * D * M"}),
+    ("the MLP is not counted", "A block has two halves.", {"mlp": "0"}),
+    ("the MLP is counted for one token", "Every token goes through the MLP.", {"mlp": "2 * D * M"}),
+    ("the head is counted for every token", "How many vectors does the head read (Eq. 4)?", {"head": "T * D * K"}),
+    ("the head is not counted", "Which layer turns D numbers into K class scores?", {"head": "0"}),
+    ("the class token is forgotten in the blocks: N tokens, not T", _LONG.format("the first block"), {"T": "N"}),
+    ('a class token is counted with classifier="gap" too',
+     'With "gap" the head reads a mean over the patches.  Is there a class token then?', {"T": "N + 1"}),
+    ("scores and weighted sum of attention are not counted", "Two matrix products in every block have no weights.",
+     {"scores": "0", "fetched": "0"}),
+    (_ONE_OF_TWO, _TWICE, {"scores": "0"}),
+    ("q, k and v are counted as one D x D layer", _QKV, {"qkv": "T * D * D"}),
+    ("attention's output layer is not counted", _AGAIN, {"out": "0"}),
+    ("FLOPs are counted, not MACs", _MAC, {"result": "2 * (patch + blocks + head)"}),
+):  # fmt: skip
+    vit_macs.slip(_name, _why, **_lines)
 
 
 # ---- conv_macs(height, width, inputs, outputs, kernel, stride) -------------------------------------------------------
 
 
-def _conv(H, W, inputs, outputs, kernel, stride):
-    return -(-H // stride) * -(-W // stride) * kernel**2 * inputs * outputs
-
-
-conv_macs = Check(
-    "conv_macs",
-    reference=_conv,
-    cases=lambda rng: [(6, 9, 5, 7, 3, 1), (7, 12, 3, 4, 7, 2), (5, 8, 11, 2, 1, 1), (9, 7, 6, 10, 3, 2)],
-    outputs={"macs": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the stride is not used",
-            "With stride 2 the window stops at every second pixel, down and across.",
-            lambda H, W, I, O, k, s: _conv(H, W, I, O, k, 1),
-        ),
-        Mistake(
-            "the stride is used in one direction only",
-            "The window also skips rows.",
-            lambda H, W, I, O, k, s: -(-H // s) * W * k * k * I * O,
-        ),
-        Mistake(
-            "the number of stops is rounded down",
-            "A window that starts at the last pixel of an odd side still counts.",
-            lambda H, W, I, O, k, s: (H // s) * (W // s) * k * k * I * O,
-        ),
-        Mistake(
-            "the kernel's side is not squared",
-            "A window has a height and a width.",
-            lambda H, W, I, O, k, s: _conv(H, W, I, O, k**0.5, s),
-        ),
-        Mistake(
-            "the input channels are not counted",
-            "Every output channel looks at all input channels.",
-            lambda H, W, I, O, k, s: _conv(H, W, 1, O, k, s),
-        ),
-        Mistake(
-            "the output channels are not counted",
-            "How many filters are there?",
-            lambda H, W, I, O, k, s: _conv(H, W, I, 1, k, s),
-        ),
-        Mistake(
-            "weights are counted, not MACs",
-            "The same filter is used at many places.",
-            lambda H, W, I, O, k, s: k * k * I * O,
-        ),
-        Mistake(
-            "FLOPs are counted, not MACs",
-            "One multiplication and the addition that follows are one MAC.",
-            lambda H, W, I, O, k, s: 2 * _conv(H, W, I, O, k, s),
-        ),
-        Mistake(
-            "windows that stick out over the image's border are left out",
-            "The padding makes room for a window at every pixel, the border included.",
-            lambda H, W, I, O, k, s: ((H - k) // s + 1) * ((W - k) // s + 1) * k * k * I * O,
-        ),
+@exercise(
+    cases=lambda rng: [
+        (6, 9, 5, 7, 3, 1), (7, 12, 3, 4, 7, 2), (5, 8, 11, 2, 1, 1), (9, 7, 6, 10, 3, 2), (8, 10, 2, 3, 3, 3),
     ],
-)
+    outputs={"macs": "(a whole number)"}, level=1, minutes=10, **_COUNT,
+)  # fmt: skip
+def conv_macs(height, width, inputs, outputs, kernel, stride):
+    down = math.ceil(height / stride)  # the stops on the way down
+    across = math.ceil(width / stride)  # the stops across
+    window = kernel**2  # the window
+    weights = window * inputs * outputs  # the weights
+    return down * across * weights  # the MACs
+
+
+for _name, _why, _lines in (
+    ("the stride is not used", "With stride 2 the window stops at every second pixel, down and across.",
+     {"down": "height", "across": "width"}),
+    ("the stride is used in one direction only", "The window also skips rows.", {"across": "width"}),
+    ("the stride is used across only", "The window also skips rows.", {"down": "height"}),
+    ("the number of stops is rounded down", "A window that starts at the last pixel of an odd side still counts.",
+     {"down": "height // stride", "across": "width // stride"}),
+    ("the kernel's side is not squared", "A window has a height and a width.", {"window": "kernel"}),
+    ("the input channels are not counted", "Every output channel looks at all input channels.",
+     {"weights": "window * outputs"}),
+    ("the output channels are not counted", "How many filters are there?", {"weights": "window * inputs"}),
+    ("weights are counted, not MACs", "The same filter is used at many places.", {"result": "weights"}),
+    ("FLOPs are counted, not MACs", _MAC, {"result": "2 * down * across * weights"}),
+    ("windows that stick out over the image's border are left out",
+     "The padding makes room for a window at every pixel, the border included.",
+     {"down": "(height - kernel) // stride + 1", "across": "(width - kernel) // stride + 1"}),
+):  # fmt: skip
+    conv_macs.slip(_name, _why, **_lines)
 
 
 # ---- exaflops(macs, epochs, images) ----------------------------------------------------------------------------------
 
 
-exaflops = Check(
-    "exaflops",
-    reference=lambda macs, epochs, images: 6 * macs * epochs * images / 1e18,
+@exercise(
     cases=lambda rng: [(17_564_000_000, 7, 303_000_000), (4_409_000_000, 14, 1_281_167), (816_384, 300, 50_000)],
-    outputs={"exaFLOPs": "(a number)"},
-    mistakes=[
-        Mistake(
-            "the forward pass alone is counted",
-            "Training also computes gradients: with respect to what, and at what cost?",
-            lambda macs, epochs, images: 2 * macs * epochs * images / 1e18,
-        ),
-        Mistake(
-            "MACs are counted, not FLOPs",
-            "How many operations are in one multiply-accumulate?",
-            lambda macs, epochs, images: 3 * macs * epochs * images / 1e18,
-        ),
-        Mistake(
-            "forward MACs, neither doubled nor tripled",
-            "Two factors are missing: from MACs to FLOPs, and from forward to training.",
-            lambda macs, epochs, images: macs * epochs * images / 1e18,
-        ),
-        Mistake(
-            "a factor of 4: backward is taken to cost as much as forward, or is counted alone",
-            "Every product of the forward has two gradients: for input and weight.  And the forward itself?",
-            lambda macs, epochs, images: 4 * macs * epochs * images / 1e18,
-        ),
-        Mistake(
-            "the epochs are forgotten",
-            "How often does the model see each image?",
-            lambda macs, epochs, images: 6 * macs * images / 1e18,
-        ),
-        Mistake(
-            "the images are forgotten",
-            "The MACs are those of one image.",
-            lambda macs, epochs, images: 6 * macs * epochs / 1e18,
-        ),
-        Mistake(
-            "another unit: exa is 1e18",
-            "Giga, tera, peta, exa: how many zeros?",
-            lambda macs, epochs, images: 6 * macs * epochs * images / 1e15,
-        ),
-    ],
-)
+    outputs={"exaFLOPs": "(a number)"}, level=1, minutes=5,
+)  # fmt: skip
+def exaflops(macs, epochs, images):
+    forward = 2 * macs  # the forward
+    step = 3 * forward  # forward and backward
+    seen = epochs * images  # the images seen
+    return step * seen / 1e18  # the exaFLOPs
+
+
+for _name, _why, _lines in (
+    ("the forward pass alone is counted", "Training also computes gradients: with respect to what, and at what cost?",
+     {"step": "forward"}),
+    ("MACs are counted, not FLOPs", "How many operations are in one multiply-accumulate?", {"forward": "macs"}),
+    ("forward MACs, neither doubled nor tripled",
+     "Two factors are missing: from MACs to FLOPs, and from forward to training.", {"step": "macs"}),
+    ("a factor of 4: backward is taken to cost as much as forward, or is counted alone",
+     "Every product of the forward has two gradients: for input and weight.  And the forward itself?",
+     {"step": "2 * forward"}),
+    ("the epochs are forgotten", "How often does the model see each image?", {"seen": "images"}),
+    ("the images are forgotten", "The MACs are those of one image.", {"seen": "epochs"}),
+    ("another unit: exa is 1e18", "Giga, tera, peta, exa: how many zeros?", {"result": "step * seen / 1e15"}),
+    ("the unit is missing: these are FLOPs, not exaFLOPs", "Giga, tera, peta, exa: how many zeros?",
+     {"result": "1.0 * step * seen"}),
+):  # fmt: skip
+    exaflops.slip(_name, _why, **_lines)
 
 
 # ---- block_activations(tokens, width, heads, mlp_dim) ----------------------------------------------------------------
 
 
-def _kept(T, D, h, M, *, norms=2, statistics=2, qkv=1, heads=3, result=1, log=1, fc1=1, hidden=1):
-    """Numbers that a block keeps, with room for a slip in every part."""
-    tokens = norms * (D + statistics) + qkv * D + heads * D + result * D + log * h + fc1 * D + hidden * M
-    return T * tokens
-
-
-block_activations = Check(
-    "block_activations",
-    reference=lambda tokens, width, heads, mlp_dim: _kept(tokens, width, heads, mlp_dim),
+@exercise(
     cases=lambda rng: [(5, 12, 3, 17), (7, 20, 5, 33), (11, 14, 2, 9), (197, 768, 12, 3072)],
-    outputs={"numbers": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the attention weights A are kept as well",
-            "The fused kernel computes A in pieces and forgets it: see its row of the table.",
-            lambda T, D, h, M: _kept(T, D, h, M) + h * T * T,
-        ),
-        Mistake(
-            "the result of GELU is kept as well",
-            "See the row of GELU: what is done instead of keeping it?",
-            lambda T, D, h, M: _kept(T, D, h, M, hidden=2),
-        ),
-        Mistake(
-            "the input of GELU is not kept",
-            "The slope of GELU depends on where it is taken.",
-            lambda T, D, h, M: _kept(T, D, h, M, hidden=0),
-        ),
-        Mistake(
-            "2 T D numbers are missing: two of q, k and v, or the inputs of two linear layers",
-            "q, k and v are three vectors per token.  And the gradient of a weight is made from its layer's input.",
-            lambda T, D, h, M: _kept(T, D, h, M, heads=1),
-        ),
-        Mistake(
-            "attention's result is counted twice, for attention and for its output layer",
-            "Two layers read it, but it is one tensor.",
-            lambda T, D, h, M: _kept(T, D, h, M, result=2),
-        ),
-        Mistake(
-            "T D numbers are missing: attention's result, or the input of one linear layer",
-            "The gradient of a weight is made from its layer's input; there are four linear layers.",
-            lambda T, D, h, M: _kept(T, D, h, M, result=0),
-        ),
-        Mistake(
-            "only one norm is counted",
-            "Eq. 2 and Eq. 3 both begin with LN.",
-            lambda T, D, h, M: _kept(T, D, h, M, norms=1),
-        ),
-        Mistake(
-            "the norms' mean and deviation are not counted",
-            "Two more numbers per token stand in the row of the norm.",
-            lambda T, D, h, M: _kept(T, D, h, M, statistics=0),
-        ),
-        Mistake(
-            "the logs of the sums are not counted",
-            "The fused kernel keeps a number per head and token.",
-            lambda T, D, h, M: _kept(T, D, h, M, log=0),
-        ),
-        Mistake(
-            "the log of the sum is counted once for all heads",
-            "Every head has a softmax of its own.",
-            lambda T, D, h, M: _kept(T, D, h, M, log=1 / h),
-        ),
-    ],
-)
+    outputs={"numbers": "(a whole number)"}, level=3, minutes=25, **_COUNT,
+)  # fmt: skip
+def block_activations(tokens, width, heads, mlp_dim):
+    T = tokens
+    D = width
+    h = heads
+    M = mlp_dim
+    norms = 2 * (D + 2)  # the norms: input, mean and deviation
+    read = D  # what q, k and v read
+    qkv = 3 * D  # q, k and v
+    answer = D  # attention's result
+    log = h  # the logs of the sums
+    fc1 = D  # what the MLP reads
+    hidden = M  # the input of GELU
+    return T * (norms + read + qkv + answer + log + fc1 + hidden)  # the numbers
+
+
+_FOUR = "The gradient of a weight is made from its layer's input; there are four linear layers."
+for _name, _why, _lines in (
+    ("the attention weights A are kept as well",
+     "The fused kernel computes A in pieces and forgets it: see its row of the table.", {"log": "h + h * T"}),
+    ("the result of GELU is kept as well", "See the row of GELU: what is done instead of keeping it?",
+     {"hidden": "2 * M"}),
+    ("the input of GELU is not kept", "The slope of GELU depends on where it is taken.", {"hidden": "0"}),
+    ("2 T D numbers are missing: two of q, k and v, or the inputs of two linear layers",
+     "q, k and v are three vectors per token.  And the gradient of a weight is made from its layer's input.",
+     {"qkv": "D"}),
+    ("attention's result is counted twice, for attention and for its output layer",
+     "Two layers read it, but it is one tensor.", {"answer": "2 * D"}),
+    ("T D numbers are missing: attention's result, or the input of one linear layer", _FOUR, {"answer": "0"}),
+    ("only one norm is counted", "Eq. 2 and Eq. 3 both begin with LN.", {"norms": "D + 2"}),
+    ("the norms' mean and deviation are not counted", "Two more numbers per token stand in the row of the norm.",
+     {"norms": "2 * D"}),
+    ("the logs of the sums are not counted", "The fused kernel keeps a number per head and token.", {"log": "0"}),
+    ("the log of the sum is counted once for all heads", "Every head has a softmax of its own.", {"log": "1"}),
+):  # fmt: skip
+    block_activations.slip(_name, _why, **_lines)

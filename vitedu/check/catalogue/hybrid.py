@@ -1,15 +1,12 @@
-"""Checks for the exercises of notebooks/10_hybrid.ipynb: "same" padding, the authors' residual unit, feature tokens."""
+"""Exercises of notebooks/10_hybrid.ipynb: "same" padding, the authors' residual unit, feature tokens."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from vitedu_numpy.config import HybridConfig
-from vitedu_numpy.layers.linear import linear as _np_linear
-from vitedu_numpy.layers.padding import same_padding as _np_same_padding
-
-from ..engine import Check, Mistake
-from .bit import UNIT_SIZES, conv_layer, mistakes_of_a_unit, norm_layer, relu, same
+from ..slips.exercise import exercise
+from ..slips.steps import linear, rectify
+from .bit import COVERS, UNIT_SIZES, conv_layer, norm_layer
 
 __all__ = ["feature_tokens", "hybrid_tokens", "postact_unit", "same_padding", "seen_pixels"]
 
@@ -19,103 +16,87 @@ _EXACT = 1e-9  # counts of pixels and tokens: a difference of one is a mistake
 # ---- same_padding(size, kernel, stride) -> before, after -------------------------------------------------------------
 
 
-def _total(size, kernel, stride, outputs=None):
-    """Pixels that `outputs` windows need beyond the image; negative if they need fewer than there are."""
-    outputs = -(-size // stride) if outputs is None else outputs
-    return (outputs - 1) * stride + kernel - size
-
-
-def _halves(total):
-    return total // 2, total - total // 2
-
-
-def _extra_first(size, kernel, stride):
-    return _np_same_padding(size, kernel, stride)[::-1]
-
-
-def _at_one_end(size, kernel, stride):
-    return 0, sum(_np_same_padding(size, kernel, stride))
-
-
-def _twice_the_half(size, kernel, stride):
-    before, _ = _np_same_padding(size, kernel, stride)
-    return before, before
-
-
-same_padding = Check(
-    "same_padding",
-    reference=_np_same_padding,
+@exercise(
     cases=lambda rng: [(8, 3, 2), (7, 3, 2), (224, 7, 2), (6, 3, 1), (10, 4, 3), (11, 4, 1), (5, 1, 2), (12, 2, 4)],
     outputs={"before": "(a whole number)", "after": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the extra pixel comes first",
-            "Where the total is odd, which side gets more?",
-            _extra_first,
-        ),
-        Mistake(
-            "both sides get half a kernel, whatever the stride: symmetric padding",
-            "Is the total always even?  Try 8 pixels, a kernel of 3 and stride 2.",
-            lambda size, kernel, stride: (kernel // 2, kernel // 2),
-        ),
-        Mistake(
-            "the number of outputs is rounded down",
-            "The last window starts inside the image, even if it does not fit.  So how many windows are there?",
-            lambda size, kernel, stride: _halves(max(_total(size, kernel, stride, size // stride), 0)),
-        ),
-        Mistake(
-            "the stride is not used",
-            "A larger stride needs fewer pixels beyond the end.",
-            lambda size, kernel, stride: _halves(kernel - 1),
-        ),
-        Mistake(
-            "the total is kernel - stride, whatever the size",
-            "That is right where the stride divides the size.  Try 7 pixels.",
-            lambda size, kernel, stride: _halves(max(kernel - stride, 0)),
-        ),
-        Mistake(
-            "the total may become negative",
-            "A window of one pixel at stride 2 leaves pixels out.  Can there be less than no padding?",
-            lambda size, kernel, stride: _halves(_total(size, kernel, stride)),
-        ),
-        Mistake(
-            "all of it comes at the end",
-            "The total is shared between the two sides.",
-            _at_one_end,
-        ),
-        Mistake(
-            "an odd total is halved on both sides, and a pixel is lost",
-            "Do your two numbers add up to the total?",
-            _twice_the_half,
-        ),
-        Mistake(
-            "the windows are counted one too many",
-            "From the first of n windows to the last, how often does the window move?",
-            lambda size, kernel, stride: _halves(max(_total(size, kernel, stride) + stride, 0)),
-        ),
-    ],
+    tolerance=_EXACT, whole=True, level=2, minutes=15,
+)  # fmt: skip
+def same_padding(size, kernel, stride):
+    outputs = math.ceil(size / stride)  # the number of outputs
+    total = max((outputs - 1) * stride + kernel - size, 0)  # the total
+    before = total // 2  # what comes before
+    after = total - before  # what comes after
+    return before, after
+
+
+_EVEN = "Is the total always even?  Try 8 pixels, a kernel of 3 and stride 2."
+same_padding.slip(
+    "the extra pixel comes first", "Where the total is odd, which side gets more?", before="total - total // 2"
+)
+same_padding.slip(
+    "both sides get half a kernel, whatever the stride: symmetric padding", _EVEN, result="(kernel // 2, kernel // 2)"
+)
+same_padding.slip(
+    "both sides get (kernel - 1) / 2, whatever the stride: symmetric padding",
+    _EVEN,
+    weight=0.82,
+    result="((kernel - 1) // 2, (kernel - 1) // 2)",
+)
+same_padding.slip(
+    "the number of outputs is rounded down",
+    "The last window starts inside the image, even if it does not fit.  So how many windows are there?",
+    outputs="size // stride",
+)
+same_padding.slip("the stride is not used", "A larger stride needs fewer pixels beyond the end.", total="kernel - 1")
+same_padding.slip(
+    "the total is kernel - stride, whatever the size",
+    "That is right where the stride divides the size.  Try 7 pixels.",
+    total="max(kernel - stride, 0)",
+)
+same_padding.slip(
+    "the total may become negative",
+    "A window of one pixel at stride 2 leaves pixels out.  Can there be less than no padding?",
+    total="(outputs - 1) * stride + kernel - size",
+)
+same_padding.slip("all of it comes at the end", "The total is shared between the two sides.", before="0")
+same_padding.slip(
+    "an odd total is halved on both sides, and a pixel is lost",
+    "Do your two numbers add up to the total?",
+    after="total // 2",
+)
+same_padding.slip(
+    "the windows are counted one too many",
+    "From the first of n windows to the last, how often does the window move?",
+    total="max(outputs * stride + kernel - size, 0)",
 )
 
 
 # ---- seen_pixels(output, size, kernels, strides) -> first, last ------------------------------------------------------
 
 
-def _seen(output, size, kernels, strides, *, pad=None, order=reversed, one_less=1, sizes=None):
-    """Walk back from one output: the first and the last pixel of its window, of their windows, and so on."""
-    layers = []
-    for kernel, stride in zip(kernels, strides, strict=True):
-        layers.append((kernel, stride, (pad or _np_same_padding)(sizes or size, kernel, stride)[0]))
-        size = -(-size // stride)
+def _sides(size, strides):
+    """The side that each layer reads, the first one the image."""
+    sides = [size]
+    for stride in strides[:-1]:
+        sides.append(math.ceil(sides[-1] / stride))
+    return sides
+
+
+def _padded(sides, kernels, strides):
+    """(before, after) of every layer, "same"."""
+    pairs = []
+    for side, kernel, stride in zip(sides, kernels, strides, strict=True):
+        total = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
+        pairs.append((total // 2, total - total // 2))
+    return pairs
+
+
+def _walk(output, kernels, strides, before, less=1, order=-1):
+    """From one output back to the image: the first and the last pixel of its window, of their windows, and so on."""
     first = last = output
-    for kernel, stride, before in order(layers):
-        first, last = first * stride - before, last * stride - before + kernel - one_less
+    for kernel, stride, pad in list(zip(kernels, strides, before, strict=True))[::order]:
+        first, last = first * stride - pad, last * stride - pad + kernel - less
     return first, last
-
-
-def _one_window(output, size, kernels, strides):
-    """The whole stack taken for one layer."""
-    return _seen(output, size, [_receptive(kernels, strides)], [int(np.prod(strides))])
 
 
 def _receptive(kernels, strides):
@@ -125,66 +106,72 @@ def _receptive(kernels, strides):
     return side
 
 
-def _inside(output, size, kernels, strides):
-    first, last = _seen(output, size, kernels, strides)
-    return max(first, 0), min(last, size - 1)
-
-
-seen_pixels = Check(
-    "seen_pixels",
-    reference=_seen,
+@exercise(
     cases=lambda rng: [
-        (0, 8, [3], [2]),
-        (3, 8, [3], [2]),
-        (1, 224, [7, 3], [2, 2]),
-        (1, 20, [4, 3], [2, 2]),
-        (0, 45, [3, 1, 3], [2, 1, 2]),
-        (2, 30, [7, 3, 3, 5], [2, 2, 1, 3]),
+        (0, 8, [3], [2]), (3, 8, [3], [2]), (1, 224, [7, 3], [2, 2]), (1, 20, [4, 3], [2, 2]),
+        (0, 45, [3, 1, 3], [2, 1, 2]), (2, 30, [7, 3, 3, 5], [2, 2, 1, 3]), (3, 30, [4, 5, 2, 3], [1, 2, 3, 2]),
     ],
     outputs={"first": "(a whole number)", "last": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the padding is taken for symmetric, half a kernel on each side",
-            'How many pixels does "same" padding put *before* an even side at stride 2?',
-            lambda *args: _seen(*args, pad=lambda size, kernel, stride: (kernel // 2,)),
-        ),
-        Mistake(
-            "the padding is not used",
-            "Pixel 0 of the padded image is not pixel 0 of the image.",
-            lambda *args: _seen(*args, pad=lambda size, kernel, stride: (0,)),
-        ),
-        Mistake(
-            "what is padded after the image is taken for what is padded before it",
-            "Which of the two numbers moves the first window?",
-            lambda *args: _seen(*args, pad=lambda *layer: _np_same_padding(*layer)[::-1]),
-        ),
-        Mistake(
-            "the last pixel is one too far",
-            "A window of 3 pixels that starts at 5: where does it end?",
-            lambda *args: _seen(*args, one_less=0),
-        ),
-        Mistake(
-            "the layers are walked from the image to the output",
-            "You know a pixel of the output.  Whose window is it: the first layer's or the last one's?",
-            lambda *args: _seen(*args, order=iter),
-        ),
-        Mistake(
-            "every layer is padded as if it read the image itself",
-            "How many numbers does the second layer read?",
-            lambda *args: _seen(*args, sizes=args[1]),
-        ),
-        Mistake(
-            "the stack is padded as if it were one layer with a large window",
-            "Each layer pads what it reads by itself.",
-            _one_window,
-        ),
-        Mistake(
-            "what lies outside the image is cut off",
-            "Here the padding counts: windows may start before pixel 0.",
-            _inside,
-        ),
-    ],
+    tolerance=_EXACT, whole=True, level=3, minutes=25,
+)  # fmt: skip
+def seen_pixels(output, size, kernels, strides):
+    sides = _sides(size, strides)  # the sides
+    before = [pair[0] for pair in _padded(sides, kernels, strides)]  # the padding before
+    return _walk(output, kernels, strides, before)
+
+
+seen_pixels.slip(
+    "the padding is taken for symmetric, half a kernel on each side",
+    'How many pixels does "same" padding put *before* an even side at stride 2?',
+    before="[kernel // 2 for kernel in kernels]",
+)
+seen_pixels.slip(
+    "the padding is taken for symmetric, (kernel - 1) / 2 on each side",
+    'How many pixels does "same" padding put *before* an even side at stride 2?',
+    weight=0.82,
+    before="[(kernel - 1) // 2 for kernel in kernels]",
+)
+seen_pixels.slip(
+    "the padding is not used",
+    "Pixel 0 of the padded image is not pixel 0 of the image.",
+    before="[0 for kernel in kernels]",
+)
+seen_pixels.slip(
+    "what is padded after the image is taken for what is padded before it",
+    "Which of the two numbers moves the first window?",
+    weight=0.85,
+    before="[pair[1] for pair in _padded(sides, kernels, strides)]",
+)
+seen_pixels.slip(
+    "the last pixel is one too far",
+    "A window of 3 pixels that starts at 5: where does it end?",
+    result="_walk(output, kernels, strides, before, 0)",
+)
+seen_pixels.slip(
+    "the layers are walked from the image to the output",
+    "You know a pixel of the output.  Whose window is it: the first layer's or the last one's?",
+    result="_walk(output, kernels, strides, before, 1, 1)",
+)
+seen_pixels.slip(
+    "every layer is padded as if it read the image itself",
+    "How many numbers does the second layer read?",
+    sides="[size for kernel in kernels]",
+)
+seen_pixels.slip(
+    "the sides of the layers are rounded down",
+    "How many outputs has a side of 25 at stride 2?",
+    sides="[size // int(np.prod(strides[:i])) for i in range(len(strides))]",
+)
+seen_pixels.slip(
+    "the stack is padded as if it were one layer with a large window",
+    "Each layer pads what it reads by itself.",
+    result="_walk(output, [_receptive(kernels, strides)], [math.prod(strides)], "
+    "[_padded([size], [_receptive(kernels, strides)], [math.prod(strides)])[0][0]])",
+)
+seen_pixels.slip(
+    "what lies outside the image is cut off",
+    "Here the padding counts: windows may start before pixel 0.",
+    result="tuple(min(max(i, 0), size - 1) for i in _walk(output, kernels, strides, before))",
 )
 
 
@@ -198,121 +185,98 @@ def _feature_cases(rng):
     ]
 
 
-def _embed(features, weight, bias, axes=(0, 2, 3, 1)):
-    """Channels to the end, then every pixel is a row."""
-    B, C = features.shape[:2]
-    return features.transpose(axes).reshape(B, -1, C) @ weight.T + bias
+@exercise(cases=_feature_cases, outputs={"tokens": "(B, N, D)"}, level=1, minutes=10)
+def feature_tokens(features, weight, bias):
+    B, C, H, W = features.shape
+    moved = features.transpose(0, 2, 3, 1)  # the channels at the end
+    pixels = moved.reshape(B, H * W, C)  # the pixels
+    return linear(pixels, weight, bias)  # the projection
 
 
-def _no_move(features, weight, bias):
-    B, C = features.shape[:2]
-    return features.reshape(B, -1, C) @ weight.T + bias
-
-
-feature_tokens = Check(
-    "feature_tokens",
-    reference=lambda features, weight, bias: _np_linear(
-        features.reshape(*features.shape[:2], -1).swapaxes(1, 2), weight, bias
-    )[0],
-    cases=_feature_cases,
-    outputs={"tokens": "(B, N, D)"},
-    mistakes=[
-        Mistake(
-            "nothing is moved: a reshape alone puts numbers of different pixels into one token",
-            "The C numbers of one pixel are far apart in memory.  What brings them together?",
-            _no_move,
-        ),
-        Mistake(
-            "the sequence runs down the columns of the map",
-            "After the first pixel comes its neighbour: to the right, or below?",
-            lambda *args: _embed(*args, axes=(0, 3, 2, 1)),
-        ),
-        Mistake(
-            "bias is not added",
-            "Which parameter have you not touched?",
-            lambda features, weight, bias: _embed(features, weight, 0 * bias),
-        ),
-        Mistake(
-            "the features stand before the tokens, (B, D, N)",
-            "A sequence of tokens is (B, N, D).",
-            lambda *args: _embed(*args).swapaxes(1, 2),
-        ),
-        Mistake(
-            "the tokens are still a map, (B, D, H, W)",
-            "The Transformer reads a sequence: how many axes has it?",
-            lambda f, weight, bias: _embed(f, weight, bias).swapaxes(1, 2).reshape(len(f), -1, *f.shape[2:]),
-        ),
-        Mistake(
-            "the map is averaged: one token per image",
-            "How many tokens should there be?",
-            lambda *args: _embed(*args).mean(axis=1, keepdims=True),
-        ),
-    ],
+feature_tokens.slip(
+    "nothing is moved: a reshape alone puts numbers of different pixels into one token",
+    "The C numbers of one pixel are far apart in memory.  What brings them together?",
+    pixels="features.reshape(B, H * W, C)",
+)
+feature_tokens.slip(
+    "the sequence runs down the columns of the map",
+    "After the first pixel comes its neighbour: to the right, or below?",
+    moved="features.transpose(0, 3, 2, 1)",
+)
+feature_tokens.slip(
+    "the features stand before the tokens, (B, D, N)",
+    "A sequence of tokens is (B, N, D).",
+    result="linear(pixels, weight, bias).swapaxes(1, 2)",
+)
+feature_tokens.slip(
+    "the tokens are still a map, (B, D, H, W)",
+    "The Transformer reads a sequence: how many axes has it?",
+    result="linear(pixels, weight, bias).swapaxes(1, 2).reshape(B, -1, H, W)",
+)
+feature_tokens.slip(
+    "the map is averaged: one token per image",
+    "How many tokens should there be?",
+    result="linear(pixels, weight, bias).mean(axis=1, keepdims=True)",
 )
 
 
 # ---- hybrid_tokens(image_hw, blocks, patch_size) -> T ----------------------------------------------------------------
 
 
-def _config_tokens(image_hw, blocks, patch_size):
-    return HybridConfig(image_hw, patch_size, 4, 1, 1, 4, 2, blocks=blocks, backbone_width=1, groups=1).num_tokens
-
-
-def _tokens(image_hw, blocks, patch_size, *, root=4, halvings=None, up=True, class_token=1):
-    factor = root * 2 ** (max(len(blocks) - 1, 0) if halvings is None else halvings)
-    H, W = (-(-n // factor) if up else n // factor for n in image_hw)
-    return (H // patch_size) * (W // patch_size) + class_token
-
-
-hybrid_tokens = Check(
-    "hybrid_tokens",
-    reference=_config_tokens,
+@exercise(
     cases=lambda rng: [
-        ((224, 224), (3, 4, 9), 1),
-        ((224, 224), (3, 4, 6, 3), 1),
-        ((224, 160), (), 8),
-        ((100, 60), (1, 1), 1),
-        ((64, 96), (2,), 2),
+        ((224, 224), (3, 4, 9), 1), ((224, 224), (3, 4, 6, 3), 1), ((224, 160), (), 8), ((100, 60), (1, 1), 1),
+        ((64, 96), (2,), 2), ((226, 226), (2,), 1), ((45, 70), (), 1),  # sides that are odd inside the root
     ],
-    outputs={"T": "(a whole number)"},
-    tolerance=_EXACT,
-    mistakes=[
-        Mistake(
-            "the class token is not counted",
-            "Which token is no pixel of the map?",
-            lambda *args: _tokens(*args, class_token=0),
-        ),
-        Mistake(
-            "the root is taken to halve the image once",
-            "The root is a convolution and a max-pool.",
-            lambda *args: _tokens(*args, root=2),
-        ),
-        Mistake(
-            "every stage halves, the first one too",
-            "Follow the sides through the stages of R50: 56, 28, ...",
-            lambda image_hw, blocks, P: _tokens(image_hw, blocks, P, halvings=len(blocks)),
-        ),
-        Mistake(
-            "every residual unit halves",
-            "Which of the units of a stage have stride 2?",
-            lambda image_hw, blocks, P: _tokens(image_hw, blocks, P, halvings=max(sum(blocks) - 1, 0)),
-        ),
-        Mistake(
-            "odd sides are rounded down",
-            '"Same" padding: how many outputs has a side of 25 at stride 2?',
-            lambda *args: _tokens(*args, up=False),
-        ),
-        Mistake(
-            "patch_size is not used",
-            "A patch is a square of pixels of the map; it need not be a single one.",
-            lambda image_hw, blocks, P: _tokens(image_hw, blocks, 1),
-        ),
-        Mistake(
-            "patch_size counts pixels of the image: the ResNet is forgotten",
-            "The ViT never sees the image.  What does it cut into patches?",
-            lambda image_hw, blocks, P: _tokens(image_hw, (), P, root=1),
-        ),
-    ],
+    outputs={"T": "(a whole number)"}, tolerance=_EXACT, whole=True, level=2, minutes=15,
+)  # fmt: skip
+def hybrid_tokens(image_hw, blocks, patch_size):
+    H, W = image_hw
+    root = 4
+    halvings = max(len(blocks) - 1, 0)  # the halvings
+    factor = root * 2**halvings  # the factor
+    h = math.ceil(H / factor)  # the rows of the map
+    w = math.ceil(W / factor)  # the columns of the map
+    return (h // patch_size) * (w // patch_size) + 1  # the tokens
+
+
+hybrid_tokens.slip(
+    "the class token is not counted",
+    "Which token is no pixel of the map?",
+    result="(h // patch_size) * (w // patch_size)",
+)
+hybrid_tokens.slip("the root is taken to halve the image once", "The root is a convolution and a max-pool.", root="2")
+hybrid_tokens.slip(
+    "every stage halves, the first one too",
+    "Follow the sides through the stages of R50: 56, 28, ...",
+    halvings="len(blocks)",
+)
+hybrid_tokens.slip(
+    "every residual unit halves", "Which of the units of a stage have stride 2?", halvings="max(sum(blocks) - 1, 0)"
+)
+_ODD = '"Same" padding: how many outputs has a side of 25 at stride 2?'
+hybrid_tokens.slip("odd sides are rounded down", _ODD, h="H // factor", w="W // factor")
+hybrid_tokens.slip(
+    "odd sides are rounded down in the root, and up after it",
+    _ODD,
+    h="math.ceil(H // 4 / 2**halvings)",
+    w="math.ceil(W // 4 / 2**halvings)",
+)
+hybrid_tokens.slip(
+    "odd sides are rounded up in the root, and down after it",
+    _ODD,
+    h="math.ceil(H / 4) // 2**halvings",
+    w="math.ceil(W / 4) // 2**halvings",
+)
+hybrid_tokens.slip(
+    "patch_size is not used",
+    "A patch is a square of pixels of the map; it need not be a single one.",
+    result="h * w + 1",
+)
+hybrid_tokens.slip(
+    "patch_size counts pixels of the image: the ResNet is forgotten",
+    "The ViT never sees the image.  What does it cut into patches?",
+    factor="1",
 )
 
 
@@ -339,87 +303,66 @@ def _unit_cases(rng):
     return cases
 
 
-def _unit(
-    x, stride, conv1, norm1, conv2, norm2, conv3, norm3, conv_proj, norm_proj,
-    *, act=(relu, relu), strides=(0, 1, 0), before=same, branch=same, way=same, end=relu, swap=False,
-    normed=True, projection_normed=True, add=True,
-):  # fmt: skip
-    """The right answer, with room for a slip; `strides` says which of the three convolutions gets the stride."""
-
-    def acted(z, norm, act):
-        return norm(act(z)) if swap else act(norm(z))
-
-    s1, s2, s3 = (stride if on else 1 for on in strides)
-    y = acted(conv1(before(x), s1), norm1, act[0])
-    y = conv3(acted(conv2(y, s2), norm2, act[1]), s3)
-    y = branch(norm3(y) if normed else y)
-    shortcut = x
-    if conv_proj:
-        shortcut = conv_proj(x, stride)
-        shortcut = norm_proj(shortcut) if projection_normed else shortcut
-    return end(way(shortcut) + y if add else y)
+@exercise(cases=_unit_cases, outputs={"out": "(B, C_out, H / stride, W / stride)"}, level=2, minutes=25)
+def postact_unit(x, stride, conv1, norm1, conv2, norm2, conv3, norm3, conv_proj, norm_proj):
+    h1 = rectify(norm1(conv1(x)))  # the first convolution, normed and rectified
+    h2 = rectify(norm2(conv2(h1, stride)))  # the second convolution, normed and rectified
+    y = norm3(conv3(h2))  # the branch
+    shortcut = norm_proj(conv_proj(x, stride)) if conv_proj else x  # the shortcut
+    return rectify(shortcut + y)  # the sum
 
 
-def _slip(**change):
-    return lambda *args: _unit(*args, **change)
-
-
-postact_unit = Check(
-    "postact_unit",
-    reference=_unit,
-    cases=_unit_cases,
-    outputs={"out": "(B, C_out, H / stride, W / stride)"},
-    mistakes=[
-        Mistake(
-            "the last rectifier is missing",
-            "Post-activation: what stands on the stream after the sum?",
-            _slip(end=same),
-        ),
-        Mistake(
-            "the last rectifier stands before the sum",
-            "Should the branch be able to take something away from the shortcut?",
-            _slip(end=same, branch=relu),
-        ),
-        Mistake(
-            "the branch is rectified before the sum, and once more after it",
-            "Should the branch be able to take something away from the shortcut?",
-            _slip(branch=relu),
-        ),
-        Mistake(
-            "the shortcut is rectified before the sum",
-            "The shortcut goes to the sum as it is, or projected and normalised.",
-            _slip(way=relu),
-        ),
-        Mistake(
-            "the projection is not normalised",
-            "How many norms has a unit with a projection?",
-            _slip(projection_normed=False),
-        ),
-        Mistake(
-            "the branch is not normalised before the sum",
-            "Every convolution of this unit has a norm behind it, the last one too.",
-            _slip(normed=False),
-        ),
-        *mistakes_of_a_unit(_slip),
-        Mistake(
-            "the rectifiers inside stand before the norms",
-            "In which order do norm and rectifier come?",
-            _slip(swap=True),
-        ),
-        Mistake(
-            "the first rectifier is missing",
-            "How many convolutions are there, and what stands between them?",
-            _slip(act=(same, relu)),
-        ),
-        Mistake(
-            "the second rectifier is missing",
-            "How many convolutions are there, and what stands between them?",
-            _slip(act=(relu, same)),
-        ),
-        Mistake(
-            "x is rectified before the first convolution, as in a pre-activation unit",
-            "Here norm and rectifier stand *after* each convolution.  What does the first one read?",
-            _slip(before=relu),
-        ),
-    ],
+_TAKE = "Should the branch be able to take something away from the shortcut?"
+postact_unit.slip("the shortcut is not added", "What makes the unit a residual one?", result="rectify(y)")
+postact_unit.slip(
+    "the stride is on the first convolution (1x1), as in the first ResNet",
+    COVERS,
+    h1="rectify(norm1(conv1(x, stride)))",
+    h2="rectify(norm2(conv2(h1)))",
+)
+postact_unit.slip(
+    "the stride is on the last convolution (1x1)", COVERS, h2="rectify(norm2(conv2(h1)))", y="norm3(conv3(h2, stride))"
+)
+postact_unit.slip(
+    "the last rectifier is missing", "Post-activation: what stands on the stream after the sum?", result="shortcut + y"
+)
+postact_unit.slip(
+    "the last rectifier stands before the sum", _TAKE, y="rectify(norm3(conv3(h2)))", result="shortcut + y"
+)
+postact_unit.slip(
+    "the branch is rectified before the sum, and once more after it", _TAKE, y="rectify(norm3(conv3(h2)))"
+)
+postact_unit.slip(
+    "the shortcut is rectified before the sum",
+    "The shortcut goes to the sum as it is, or projected and normalised.",
+    result="rectify(rectify(shortcut) + y)",
+)
+postact_unit.slip(
+    "the projection is not normalised",
+    "How many norms has a unit with a projection?",
+    shortcut="conv_proj(x, stride) if conv_proj else x",
+)
+postact_unit.slip(
+    "the projection is not given the stride",
+    "With stride 2, how large is the branch's image, and how large is the shortcut's?",
+    shortcut="norm_proj(conv_proj(x)) if conv_proj else x",
+)
+postact_unit.slip(
+    "the branch is not normalised before the sum",
+    "Every convolution of this unit has a norm behind it, the last one too.",
+    y="conv3(h2)",
+)
+postact_unit.slip(
+    "the rectifiers inside stand before the norms",
+    "In which order do norm and rectifier come?",
+    h1="norm1(rectify(conv1(x)))",
+    h2="norm2(rectify(conv2(h1, stride)))",
+)
+_BETWEEN = "How many convolutions are there, and what stands between them?"
+postact_unit.slip("the first rectifier is missing", _BETWEEN, h1="norm1(conv1(x))")
+postact_unit.slip("the second rectifier is missing", _BETWEEN, h2="norm2(conv2(h1, stride))")
+postact_unit.slip(
+    "x is rectified before the first convolution, as in a pre-activation unit",
+    "Here norm and rectifier stand *after* each convolution.  What does the first one read?",
+    h1="rectify(norm1(conv1(rectify(x))))",
 )

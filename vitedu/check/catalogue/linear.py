@@ -1,14 +1,11 @@
-"""Checks for the exercises of notebooks/02_linear.ipynb."""
+"""Exercises of notebooks/02_linear.ipynb."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.gradcheck import numerical_gradient as _np_numerical_gradient
-from vitedu_numpy.layers.linear import linear as _np_linear
-from vitedu_numpy.layers.linear import linear_backward as _np_linear_backward
-
-from ..engine import Check, Mistake
+from ..slips.exercise import exercise
+from ..slips.steps import bias_gradient, weight_gradient
 
 __all__ = ["central_difference", "linear", "linear_backward", "tied_linear_backward"]
 
@@ -26,52 +23,32 @@ def _linear_cases(rng):
     ]
 
 
-def _y(x, weight, bias):
-    return _np_linear(x, weight, bias)[0]
+@exercise(cases=_linear_cases, outputs={"y": "(..., O)"}, level=1, minutes=5)
+def linear(x, weight, bias):
+    product = x @ weight.T  # the product
+    return product + bias  # the output
 
 
-linear = Check(
-    "linear",
-    reference=_y,
-    cases=_linear_cases,
-    outputs={"y": "(..., O)"},
-    mistakes=[
-        Mistake(
-            "the bias is not added",
-            "y = x W^T + b: one of the three arguments is not used.",
-            lambda x, weight, bias: _y(x, weight, 0),
-        ),
-        Mistake(
-            "the weight is used without its transpose",
-            "`weight` has the layout (O, I).  In a product, the two axes in the middle must be the same.",
-            lambda x, weight, bias: x @ weight + bias,
-        ),
-        Mistake(
-            "the weight is reshaped where it should be transposed",
-            "A reshape makes the shape fit, but keeps the order of the numbers in memory.",
-            lambda x, weight, bias: x @ weight.reshape(-1, len(weight)) + bias,
-        ),
-        Mistake(
-            "the outputs stand before the rows",
-            "The axes in front of I keep their place; only I turns into O.",
-            lambda x, weight, bias: weight @ x.swapaxes(-1, -2) + bias[:, None],
-        ),
-        Mistake(
-            "the axes in front are lost: all rows are in one long list",
-            "If you folded the axes in front into one, unfold them at the end.",
-            lambda x, weight, bias: _y(x, weight, bias).reshape(-1, len(bias)),
-        ),
-        Mistake(
-            "the inputs are averaged, not summed",
-            "An output is a sum over the inputs.  Nothing is divided.",
-            lambda x, weight, bias: _y(x, weight, 0) / x.shape[-1] + bias,
-        ),
-        Mistake(
-            "the bias is subtracted",
-            "Look at the sign of b in the equation.",
-            lambda x, weight, bias: _y(x, weight, -bias),
-        ),
-    ],
+linear.slip("the bias is not added", "y = x W^T + b: one of the three arguments is not used.", result="product")
+linear.slip(
+    "the weight is used without its transpose",
+    "`weight` has the layout (O, I).  In a product, the two axes in the middle must be the same.",
+    product="x @ weight",
+)
+linear.slip(
+    "the outputs stand before the rows",
+    "The axes in front of I keep their place; only I turns into O.",
+    result="weight @ swap(x) + bias[:, None]",
+)
+linear.slip(
+    "the axes in front are lost: all rows are in one long list",
+    "If you folded the axes in front into one, unfold them at the end.",
+    result="(product + bias).reshape(-1, len(bias))",
+)
+linear.slip(
+    "the inputs are averaged, not summed",
+    "An output is a sum over the inputs.  Nothing is divided.",
+    product="x @ weight.T / x.shape[-1]",
 )
 
 
@@ -85,111 +62,45 @@ def _linear_backward_cases(rng):
     ]
 
 
-def _rows(x):
-    return x.reshape(-1, x.shape[-1])
-
-
-def _gradients(dy, x, weight):
-    return _np_linear_backward(dy, (_rows(x), weight, x.shape))
-
-
-def _replace(position, make):
-    """The right answer with one of its three results replaced."""
-
-    def wrong(dy, x, weight):
-        results = list(_gradients(dy, x, weight))
-        results[position] = make(dy, x, weight)
-        return tuple(results)
-
-    return wrong
-
-
-def _averaged(dy, x, weight, which):
-    R = len(_rows(dy))
-    return tuple(g / R if i in which else g for i, g in enumerate(_gradients(dy, x, weight)))
-
-
-def _last_row_only(dy, x, weight):
-    return _gradients(dy, x, weight)[0], *_gradients(_rows(dy)[-1:], _rows(x)[-1:], weight)[1:]
-
-
-linear_backward = Check(
-    "linear_backward",
-    reference=_gradients,
+@exercise(
     cases=_linear_backward_cases,
-    outputs={"dx": "(..., I)", "dweight": "(O, I)", "dbias": "(O,)"},
-    mistakes=[
-        Mistake(
-            "dx is made with the transpose of the weight",
-            "The forward used W^T.  Write the shapes of dy and weight beside each other.",
-            lambda dy, x, weight: (dy @ weight.T, None, None),
-        ),
-        Mistake(
-            "dy is not transposed in dweight",
-            "Both dy and x have one row per example, and the sum runs over the rows: they must stand in the middle.",
-            lambda dy, x, weight: (None, _rows(dy) @ _rows(x), None),
-        ),
-        Mistake(
-            "dweight is transposed",
-            "A gradient has the shape of what it belongs to.",
-            _replace(1, lambda dy, x, weight: _gradients(dy, x, weight)[1].T),
-        ),
-        Mistake(
-            "dweight is kept apart for every entry of the axes in front",
-            "All rows used the same weight.  What happens to gradients at a place that is used many times?",
-            _replace(1, lambda dy, x, weight: dy.swapaxes(-1, -2) @ x),
-        ),
-        Mistake(
-            "dbias is not summed: one gradient per row",
-            "The same b was added to every row.",
-            _replace(2, lambda dy, x, weight: dy),
-        ),
-        Mistake(
-            "dbias is summed over the first axis only",
-            "Any number of axes may stand in front: b was added along all of them.",
-            _replace(2, lambda dy, x, weight: dy.sum(axis=0)),
-        ),
-        Mistake(
-            "dbias is summed over the outputs",
-            "Every output has its own offset.  Over which axes was it reused?",
-            _replace(2, lambda dy, x, weight: dy.sum(axis=-1)),
-        ),
-        Mistake(
-            "dweight and dbias are averaged over the rows, not summed",
-            "Where does the forward divide by the number of rows?",
-            lambda dy, x, weight: _averaged(dy, x, weight, (1, 2)),
-        ),
-        Mistake(
-            "dbias is averaged over the rows, not summed",
-            "Where does the forward divide by the number of rows?",
-            lambda dy, x, weight: _averaged(dy, x, weight, (2,)),
-        ),
-        Mistake(
-            "dweight is averaged over the rows, not summed",
-            "Where does the forward divide by the number of rows?",
-            lambda dy, x, weight: _averaged(dy, x, weight, (1,)),
-        ),
-        Mistake(
-            "dweight and dbias come from the last row alone",
-            "Gradients add up over the rows: look for `=` where `+=` is meant.",
-            _last_row_only,
-        ),
-        Mistake(
-            "dx has lost its axes in front",
-            "If you folded the axes in front into one, unfold them at the end.",
-            _replace(0, lambda dy, x, weight: _rows(dy) @ weight),
-        ),
-        Mistake(
-            "dy is taken to be 1 everywhere",
-            "The loss is not the sum of the outputs.  Which argument says how much each output matters?",
-            lambda dy, x, weight: _gradients(np.ones_like(dy), x, weight),
-        ),
-        Mistake(
-            "the three gradients are returned in another order",
-            "One gradient per input, in the order of the inputs: x, weight, bias.",
-            lambda dy, x, weight: (*_gradients(dy, x, weight)[1:], _gradients(dy, x, weight)[0]),
-        ),
-    ],
+    outputs={"dx": "(..., I)", "dweight": "(O, I)", "dbias": "(O,)"}, level=2, minutes=25,
+)  # fmt: skip
+def linear_backward(dy, x, weight):
+    dx = dy @ weight  # dx
+    dweight = weight_gradient(dy, x)  # dweight
+    dbias = bias_gradient(dy)  # dbias
+    return dx, dweight, dbias
+
+
+linear_backward.slip(
+    "dx is made with the transpose of the weight",
+    "The forward used W^T.  Write the shapes of dy and weight beside each other.",
+    dx="dy @ weight.T",
+)
+linear_backward.slip(
+    "dweight and dbias are averaged over the rows, not summed",
+    "Where does the forward divide by the number of rows?",
+    dweight="weight_gradient(dy, x) / len(rows(dy))",
+    dbias="rows(dy).mean(axis=0)",
+)
+linear_backward.slip(
+    "dweight and dbias come from the last row alone",
+    "Gradients add up over the rows: look for `=` where `+=` is meant.",
+    dweight="weight_gradient(rows(dy)[-1:], rows(x)[-1:])",
+    dbias="rows(dy)[-1]",
+)
+linear_backward.slip(
+    "dx has lost its axes in front",
+    "If you folded the axes in front into one, unfold them at the end.",
+    dx="rows(dy) @ weight",
+)
+linear_backward.slip(
+    "dy is taken to be 1 everywhere",
+    "The loss is not the sum of the outputs.  Which argument says how much each output matters?",
+    dx="np.ones_like(dy) @ weight",
+    dweight="weight_gradient(np.ones_like(dy), x)",
+    dbias="bias_gradient(np.ones_like(dy))",
 )
 
 
@@ -217,23 +128,24 @@ def _difference_cases(rng):
     return cases
 
 
-def _stepped(f, x, up, down, divisor):
-    """(f(x + up e_i) - f(x + down e_i)) / divisor for every entry i."""
-    gradient = np.empty(x.shape)
+def _moved(f, x, step):
+    """f with every entry moved by `step`, one at a time: an array like x."""
+    values = np.empty(x.shape)
     for i in np.ndindex(x.shape):
-        above, below = x.copy(), x.copy()
-        above[i] += up
-        below[i] += down
-        gradient[i] = (f(above) - f(below)) / divisor
-    return gradient
+        x_moved = x.copy()
+        x_moved[i] += step
+        values[i] = f(x_moved)
+    return values
 
 
-def _all_at_once(f, x, h):
-    return np.full(x.shape, (f(x + h) - f(x - h)) / (2 * h))
-
-
-def _one_number(f, x, h):
-    return (f(x + h) - f(x - h)) / (2 * h)
+def _row_moved(f, x, step):
+    """The same, with a whole row moved at a time."""
+    values = np.empty(x.shape)
+    for i in range(len(x)):
+        x_moved = x.copy()
+        x_moved[i] += step
+        values[i] = f(x_moved)
+    return values
 
 
 def _not_restored(f, x, h, back):
@@ -249,83 +161,68 @@ def _not_restored(f, x, h, back):
     return gradient
 
 
-def _whole_rows(f, x, h):
-    gradient = np.empty(x.shape)
-    for i in range(len(x)):
-        above, below = x.copy(), x.copy()
-        above[i] += h
-        below[i] -= h
-        gradient[i] = (f(above) - f(below)) / (2 * h)
-    return gradient
+# x is moved and put back by many who solve this, and comes back a rounding error away from what it was.
+@exercise(
+    cases=_difference_cases, outputs={"gradient": "(the shape of x)"}, level=2, minutes=20, may_change=("x",)
+)  # fmt: skip
+def central_difference(f, x, h):
+    above = _moved(f, x, h)  # the value above
+    below = _moved(f, x, -h)  # the value below
+    return (above - below) / (2 * h)  # the slope
 
 
-central_difference = Check(
-    "central_difference",
-    reference=lambda f, x, h: _np_numerical_gradient(lambda: f(x), x, h),
-    cases=_difference_cases,
-    outputs={"gradient": "(the shape of x)"},
-    mistakes=[
-        Mistake(
-            "a forward difference: f(x) is the second value, not f(x - h)",
-            "The step must be the same to both sides, so that the error in h cancels.",
-            lambda f, x, h: _stepped(f, x, h, 0, h),
-        ),
-        Mistake(
-            "a backward difference: f(x) is the first value, not f(x + h)",
-            "The step must be the same to both sides, so that the error in h cancels.",
-            lambda f, x, h: _stepped(f, x, 0, -h, h),
-        ),
-        Mistake(
-            "the difference is divided by h",
-            "How far apart are the two places at which f is read?",
-            lambda f, x, h: _stepped(f, x, h, -h, h),
-        ),
-        Mistake(
-            "`/ 2 * h` divides by 2 and then multiplies by h",
-            "Python works from left to right.  Where are brackets needed?",
-            lambda f, x, h: _stepped(f, x, h, -h, 2 / h),
-        ),
-        Mistake(
-            "the second step leads only back to x",
-            "From x + h, how far is it to x - h?",
-            lambda f, x, h: _stepped(f, x, h, 0, 2 * h),
-        ),
-        Mistake(
-            "the sign is wrong: f(x - h) - f(x + h)",
-            "If f grows with x, should the gradient be positive or negative?",
-            lambda f, x, h: -_stepped(f, x, h, -h, 2 * h),
-        ),
-        Mistake(
-            "all entries are moved at once",
-            "Each entry of the gradient asks about one entry of x, while the others stay where they are.",
-            _all_at_once,
-        ),
-        Mistake(
-            "all entries are moved at once, and one number comes back",
-            "The gradient has one entry for every entry of x.",
-            _one_number,
-        ),
-        Mistake(
-            "an entry of x is not put back after its turn: it stays h too low",
-            "When the second entry is moved, where should the first one stand?",
-            lambda f, x, h: _not_restored(f, x, h, -h),
-        ),
-        Mistake(
-            "an entry of x is not put back after its turn: it stays h too high",
-            "When the second entry is moved, where should the first one stand?",
-            lambda f, x, h: _not_restored(f, x, h, h),
-        ),
-        Mistake(
-            "a whole row is moved at once: the loop runs over the first axis only",
-            "x may have several axes.  How do you visit every single entry?",
-            _whole_rows,
-        ),
-        Mistake(
-            "the gradient is zero everywhere: x + h and x - h are the same array",
-            "`a = x` gives the array a second name; it does not copy it.",
-            lambda f, x, h: np.zeros(x.shape),
-        ),
-    ],
+_BOTH = "The step must be the same to both sides, so that the error in h cancels."
+central_difference.slip(
+    "a forward difference: f(x) is the second value, not f(x - h)", _BOTH, below="f(x)", result="(above - below) / h"
+)
+central_difference.slip(
+    "a backward difference: f(x) is the first value, not f(x + h)", _BOTH, above="f(x)", result="(above - below) / h"
+)
+central_difference.slip(
+    "the difference is divided by h",
+    "How far apart are the two places at which f is read?",
+    result="(above - below) / h",
+)
+central_difference.slip(
+    "`/ 2 * h` divides by 2 and then multiplies by h",
+    "Python works from left to right.  Where are brackets needed?",
+    result="(above - below) / 2 * h",
+)
+central_difference.slip("the second step leads only back to x", "From x + h, how far is it to x - h?", below="f(x)")
+central_difference.slip(
+    "the first step leads nowhere: f(x) is the first value", "From x - h, how far is it to x + h?", above="f(x)"
+)
+central_difference.slip(
+    "the sign is wrong: f(x - h) - f(x + h)",
+    "If f grows with x, should the gradient be positive or negative?",
+    result="(below - above) / (2 * h)",
+)
+for _shape, _words in (("np.full(x.shape, {})", ""), ("{}", ", and one number comes back")):
+    central_difference.slip(
+        f"all entries are moved at once{_words}",
+        "Each entry of the gradient asks about one entry of x, while the others stay where they are.",
+        result=_shape.format("(f(x + h) - f(x - h)) / (2 * h)"),
+    )
+for _back, _words in (("-h", "low"), ("h", "high")):
+    central_difference.slip(
+        f"an entry of x is not put back after its turn: it stays h too {_words}",
+        "When the second entry is moved, where should the first one stand?",
+        result=f"_not_restored(f, x, h, {_back})",
+    )
+central_difference.slip(
+    "a whole row is moved at once: the loop runs over the first axis only",
+    "x may have several axes.  How do you visit every single entry?",
+    result="(_row_moved(f, x, h) - _row_moved(f, x, -h)) / (2 * h)",
+)
+central_difference.slip(
+    "x + h and x - h are the same array, so that nothing is left of the difference",
+    "`a = x` gives the array a second name; it does not copy it.",
+    result="np.zeros(x.shape)",
+)
+central_difference.slip(
+    "the gradient is never written into: it stays 0",
+    "Which line puts a number into the result?",
+    result="0 * above",
 )
 
 
@@ -339,71 +236,48 @@ def _tied_cases(rng):
     ]
 
 
-def _tied(dy, x, weight, *, first=1.0, second=1.0, folded=True):
-    """y = a W, a = x W^T: dx, and dweight as the weighted sum of what the first and the second use of W ask for."""
-    dx, dfirst, _ = _gradients(dy @ weight.T, x, weight)
-    a = x @ weight.T
-    dsecond = _rows(a).T @ _rows(dy)
-    if not folded:
-        dfirst, dsecond = (dy @ weight.T).swapaxes(-1, -2) @ x, a.swapaxes(-1, -2) @ dy
-    return dx, first * dfirst + second * dsecond
+@exercise(cases=_tied_cases, outputs={"dx": "(..., I)", "dweight": "(O, I)"}, level=3, minutes=25)
+def tied_linear_backward(dy, x, weight):
+    a = x @ weight.T  # a, the forward between the two uses
+    da = dy @ weight.T  # da
+    dx = da @ weight  # dx
+    first = weight_gradient(da, x)  # what the first use of W asks for
+    second = weight_gradient(a, dy)  # what the second use of W asks for
+    return dx, first + second  # the two gradients
 
 
-def _tied_averaged(dy, x, weight):
-    dx, dweight = _tied(dy, x, weight)
-    return dx, dweight / len(_rows(dy))
-
-
-tied_linear_backward = Check(
-    "tied_linear_backward",
-    reference=_tied,
-    cases=_tied_cases,
-    outputs={"dx": "(..., I)", "dweight": "(O, I)"},
-    mistakes=[
-        Mistake(
-            "dweight holds only what the first use, x W^T, asks for",
-            "W stands in the equation twice.",
-            lambda dy, x, weight: _tied(dy, x, weight, second=0),
-        ),
-        Mistake(
-            "dweight holds only what the second use, a W, asks for",
-            "W stands in the equation twice.  If you wrote `=` twice, what is left of the first?",
-            lambda dy, x, weight: _tied(dy, x, weight, first=0),
-        ),
-        Mistake(
-            "the two parts of dweight are averaged, not added",
-            "What does the chain rule do with two ways that lead to the same place?",
-            lambda dy, x, weight: _tied(dy, x, weight, first=0.5, second=0.5),
-        ),
-        Mistake(
-            "the two parts of dweight are subtracted",
-            "What does the chain rule do with two ways that lead to the same place?",
-            lambda dy, x, weight: _tied(dy, x, weight, second=-1),
-        ),
-        Mistake(
-            "dx stops halfway: it is the gradient of a",
-            "From y back to a is one step.  x is one step further.",
-            lambda dy, x, weight: (dy @ weight.T, _tied(dy, x, weight)[1]),
-        ),
-        Mistake(
-            "dx passes dy on unchanged",
-            "W^T and then W is not the same as doing nothing, unless the rows of W are an orthonormal basis.",
-            lambda dy, x, weight: (dy, _tied(dy, x, weight)[1]),
-        ),
-        Mistake(
-            "dweight is transposed",
-            "A gradient has the shape of what it belongs to.",
-            lambda dy, x, weight: (_tied(dy, x, weight)[0], _tied(dy, x, weight)[1].T),
-        ),
-        Mistake(
-            "dweight is kept apart for every entry of the axes in front",
-            "All rows used the same weight.  Fold the axes in front into one first.",
-            lambda dy, x, weight: _tied(dy, x, weight, folded=False),
-        ),
-        Mistake(
-            "dweight is averaged over the rows, not summed",
-            "Where does the forward divide by the number of rows?",
-            _tied_averaged,
-        ),
-    ],
+_TWO_WAYS = "What does the chain rule do with two ways that lead to the same place?"
+tied_linear_backward.slip(
+    "dweight holds only what the first use, x W^T, asks for", "W stands in the equation twice.", result="(dx, first)"
+)
+tied_linear_backward.slip(
+    "dweight holds only what the second use, a W, asks for",
+    "W stands in the equation twice.  If you wrote `=` twice, what is left of the first?",
+    result="(dx, second)",
+)
+tied_linear_backward.slip(
+    "the two parts of dweight are averaged, not added", _TWO_WAYS, result="(dx, (first + second) / 2)"
+)
+tied_linear_backward.slip(
+    "dx stops halfway: it is the gradient of a",
+    "From y back to a is one step.  x is one step further.",
+    result="(da, first + second)",
+)
+tied_linear_backward.slip(
+    "dx passes dy on unchanged",
+    "W^T and then W is not the same as doing nothing, unless the rows of W are an orthonormal basis.",
+    result="(dy, first + second)",
+)
+tied_linear_backward.slip(
+    "dweight is transposed", "A gradient has the shape of what it belongs to.", result="(dx, (first + second).T)"
+)
+tied_linear_backward.slip(
+    "dweight is kept apart for every entry of the axes in front",
+    "All rows used the same weight.  Fold the axes in front into one first.",
+    result="(dx, swap(da) @ x + swap(a) @ dy)",
+)
+tied_linear_backward.slip(
+    "dweight is averaged over the rows, not summed",
+    "Where does the forward divide by the number of rows?",
+    result="(dx, (first + second) / len(rows(dy)))",
 )

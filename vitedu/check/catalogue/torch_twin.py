@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.config import ViTConfig
+from vitedu_numpy.config import HybridConfig, ViTConfig
 from vitedu_numpy.layers.linear import linear as np_linear
 from vitedu_numpy.layers.linear import linear_backward as np_linear_backward
+from vitedu_numpy.models.hybrid import Hybrid as NpHybrid
 from vitedu_numpy.models.vit import ViT as NpViT
 from vitedu_numpy.training.optim import is_kernel as np_is_kernel
 
@@ -21,12 +22,15 @@ __all__ = [
 
 
 def _decay_cases(rng):
-    """Names and shapes of real models: with class token, without, with the pre-logits layer."""
+    """Names and shapes of models: with class token, without, with pre-logits, with other positions, with filters."""
     small = dict(image_size=4, patch_size=2, width=6, depth=1, heads=2, mlp_dim=5, num_classes=3, channels=1)
     options = [{}, {"classifier": "gap"}, {"representation_size": 4, "depth": 2}]
+    options += [{"position_embedding": "2d", "width": 8}, {"position_embedding": "relative"}]
+    models = [NpViT(ViTConfig(**{**small, **more}), rng) for more in options]
+    models.append(NpHybrid(HybridConfig(16, 1, 4, 1, 1, 4, 2, blocks=(1,), backbone_width=2, groups=1), rng))
     cases = []
-    for more in options:
-        named = [(name, p.value.shape) for name, p in NpViT(ViTConfig(**{**small, **more}), rng).named_parameters()]
+    for model in models:
+        named = [(name, p.value.shape) for name, p in model.named_parameters()]
         cases.append(([name for name, _ in named], [shape for _, shape in named]))
     return cases
 
@@ -49,6 +53,16 @@ decay_groups = Check(
             "every parameter is decayed",
             "Biases, layer norms, the class token and E_pos are left alone.",
             _each(lambda name, shape: True),
+        ),
+        Mistake(
+            "filters with four axes are left out",
+            "A filter is a matrix with its rows cut in three. How many axes has the weight of a convolution?",
+            _each(lambda name, shape: name.endswith("weight") and len(shape) == 2),
+        ),
+        Mistake(
+            "E_x, E_y and R are decayed: positions of other kinds than E_pos",
+            "Table 8's other positions have two axes too. What are the weight matrices called?",
+            _each(lambda name, shape: len(shape) >= 2 and not name.endswith("E_pos") and not name.endswith("class")),
         ),
         Mistake("nothing is decayed", "Weight matrices shrink.", _each(lambda name, shape: False)),
         Mistake(
@@ -74,22 +88,22 @@ decay_groups = Check(
         Mistake(
             "only the encoder's matrices are decayed; the patch embedding and the head are matrices too",
             "Which weight matrices stand outside the blocks?",
-            _each(lambda name, shape: name.startswith("encoder") and name.endswith("weight") and len(shape) == 2),
+            _each(lambda name, shape: name.startswith("encoder") and name.endswith("weight") and len(shape) >= 2),
         ),
         Mistake(
             "the head's matrix is left out",
             "Every weight matrix is decayed, the last one too.",
-            _each(lambda name, shape: name.endswith("weight") and len(shape) == 2 and not name.startswith("head")),
+            _each(lambda name, shape: name.endswith("weight") and len(shape) >= 2 and not name.startswith("head")),
         ),
         Mistake(
             "the patch embedding's matrix is left out",
             "Every weight matrix is decayed, the first one too: E is one.",
-            _each(lambda name, shape: name.endswith("weight") and len(shape) == 2 and "patch" not in name),
+            _each(lambda name, shape: name.endswith("weight") and len(shape) >= 2 and "patch" not in name),
         ),
         Mistake(
             "the two groups are exchanged",
             "1 is for the parameters that shrink.",
-            _each(lambda name, shape: not (name.endswith("weight") and len(shape) == 2)),
+            _each(lambda name, shape: not (name.endswith("weight") and len(shape) >= 2)),
         ),
     ],
 )

@@ -1,253 +1,133 @@
-"""Checks for the exercises of notebooks/22_video.ipynb: tubelets, who asks whom, and what that costs."""
+"""Exercises of notebooks/22_video.ipynb: tubelets, who asks whom, and what that costs."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vitedu_numpy.layers.attention import attention as _attention
-from vitedu_numpy.layers.spacetime import from_space as _from_space
-from vitedu_numpy.layers.spacetime import from_time as _from_time
-from vitedu_numpy.layers.spacetime import to_space as _to_space
-from vitedu_numpy.layers.spacetime import to_time as _to_time
-from vitedu_numpy.layers.tubelets import tubeletify as _tubeletify
-from vitedu_numpy.weights.inflate import average_filters as _average_filters
-from vitedu_numpy.weights.inflate import central_filters as _central_filters
-
-from ..engine import Check, Mistake
+from ..slips.exercise import exercise
+from ..slips.steps import softmax, swap
 
 __all__ = ["asked_pairs", "inflated_filters", "space_positions_backward", "time_attention", "tubelets"]
+
+SLICES = {"gf": "the slices", "N": "the places", "F": "the frames", "R": "the sequences"}
 
 
 # ---- tubelets ------------------------------------------------------------------------------------------------------
 
 
-def _np_tubelets(videos, tubelet_length, patch_size):
-    return _tubeletify(videos, tubelet_length, patch_size)[0]
-
-
 def _tubelet_cases(rng):
-    """(B, F, C, H, W), Pf, P: all sides differ, so that a wrong axis cannot hide."""
-    sizes = [((1, 4, 2, 4, 6), 2, 2), ((2, 6, 3, 2, 8), 3, 2), ((2, 6, 2, 6, 3), 2, 3)]
+    """(B, F, C, H, W), Pf, P: no two sizes are tied to each other in all cases, so that a wrong axis cannot hide."""
+    sizes = [((1, 4, 2, 4, 6), 2, 2), ((2, 6, 3, 2, 8), 3, 2), ((2, 6, 2, 6, 3), 2, 3), ((1, 6, 4, 4, 6), 2, 2)]
     return [(rng.normal(0, 1, shape), Pf, P) for shape, Pf, P in sizes]
 
 
-def _cut(videos, Pf, P, axes):
-    """(B, gf, Pf, C, gh, P, gw, P) with its axes in another order: the first four are B and the tubelet's number."""
+@exercise(cases=_tubelet_cases, outputs={"tubelets": "(B, gf N, Pf C P P)"}, level=2, minutes=20)
+def tubelets(videos, tubelet_length, patch_size):
     B, F, C, H, W = videos.shape
-    x = videos.reshape(B, F // Pf, Pf, C, H // P, P, W // P, P).transpose(axes)
-    return x.reshape(B, F // Pf * (H // P) * (W // P), -1)
+    Pf = tubelet_length
+    P = patch_size
+    gf = F // Pf
+    gh = H // P
+    gw = W // P
+    cut = videos.reshape(B, gf, Pf, C, gh, P, gw, P)  # the cut
+    moved = cut.transpose(0, 1, 4, 6, 2, 3, 5, 7)  # the moved axes
+    return moved.reshape(B, gf * gh * gw, Pf * C * P * P)  # the tubelets
 
 
-def _in_order(axes):
-    return lambda videos, Pf, P: _cut(videos, Pf, P, axes)
-
-
-def _far_apart(videos, Pf, P):
-    B, F, *rest = videos.shape
-    mixed = videos.reshape(B, Pf, F // Pf, *rest).swapaxes(1, 2)
-    return _np_tubelets(mixed.reshape(videos.shape), Pf, P)
-
-
-def _reshape_alone(videos, Pf, P):
-    B, _, C, _, _ = videos.shape
-    return videos.reshape(B, -1, Pf * C * P * P)
-
-
-def _every_frame(videos, Pf, P):
-    return _np_tubelets(videos, 1, P)
-
-
-def _averaged(videos, Pf, P):
-    B, F, *rest = videos.shape
-    return _np_tubelets(videos.reshape(B, F // Pf, Pf, *rest).mean(axis=2), 1, P)
-
-
-tubelets = Check(
-    "tubelets",
-    reference=_np_tubelets,
-    cases=_tubelet_cases,
-    outputs={"tubelets": "(B, gf N, Pf C P P)"},
-    mistakes=[
-        Mistake(
-            "the tubelets are counted place by place, each through all slices, before the next place",
-            "After the first tubelet comes its neighbour to the right, at the same time.",
-            _in_order((0, 4, 6, 1, 2, 3, 5, 7)),
-        ),
-        Mistake(
-            "inside a tubelet the colours come before the frames",
-            "The patches of a tubelet stand side by side: which of frame and channel changes last?",
-            _in_order((0, 1, 4, 6, 3, 2, 5, 7)),
-        ),
-        Mistake(
-            "inside a tubelet the frames come last",
-            "The patches of a tubelet stand side by side, each of them whole.",
-            _in_order((0, 1, 4, 6, 3, 5, 7, 2)),
-        ),
-        Mistake(
-            "the places are counted column by column",
-            "Patches follow row by row, as in an image.",
-            _in_order((0, 1, 6, 4, 2, 3, 5, 7)),
-        ),
-        Mistake(
-            "a tubelet takes every gf-th frame: its frames lie far apart",
-            "Which frames does the first tubelet hold? They should follow each other.",
-            _far_apart,
-        ),
-        Mistake(
-            "a reshape alone: the tubelets are stripes of rows",
-            "Neighbours in memory are neighbours in a row. Which pixels does your first tubelet hold?",
-            _reshape_alone,
-        ),
-        Mistake(
-            "every frame is cut by itself: patches, and no tubelets",
-            "How many frames does one token see?",
-            _every_frame,
-        ),
-        Mistake(
-            "the frames of a tubelet are averaged: then nothing in it knows their order",
-            "A tubelet keeps all its pixels. How many are they?",
-            _averaged,
-        ),
-    ],
-)
+_STANDS = "The patches of a tubelet stand side by side{}"
+for _name, _why, _lines in (
+    ("the tubelets are counted place by place, each through all slices, before the next place",
+     "After the first tubelet comes its neighbour to the right, at the same time.",
+     {"moved": "cut.transpose(0, 4, 6, 1, 2, 3, 5, 7)"}),
+    ("inside a tubelet the colours come before the frames",
+     _STANDS.format(": which of frame and channel changes last?"), {"moved": "cut.transpose(0, 1, 4, 6, 3, 2, 5, 7)"}),
+    ("inside a tubelet the frames come last", _STANDS.format(", each of them whole."),
+     {"moved": "cut.transpose(0, 1, 4, 6, 3, 5, 7, 2)"}),
+    ("the places are counted column by column", "Patches follow row by row, as in an image.",
+     {"moved": "cut.transpose(0, 1, 6, 4, 2, 3, 5, 7)"}),
+    ("a tubelet takes every gf-th frame: its frames lie far apart",
+     "Which frames does the first tubelet hold? They should follow each other.",
+     {"cut": "videos.reshape(B, Pf, gf, C, gh, P, gw, P).swapaxes(1, 2)"}),
+    ("a reshape alone: the tubelets are stripes of rows",
+     "Neighbours in memory are neighbours in a row. Which pixels does your first tubelet hold?", {"moved": "cut"}),
+    ("every frame is cut by itself: patches, and no tubelets", "How many frames does one token see?",
+     {"result": "videos.reshape(B, F, C, gh, P, gw, P).transpose(0, 1, 3, 5, 2, 4, 6).reshape(B, -1, C * P * P)"}),
+    ("the frames of a tubelet are averaged: then nothing in it knows their order",
+     "A tubelet keeps all its pixels. How many are they?",
+     {"result": "moved.mean(axis=4).reshape(B, gf * gh * gw, C * P * P)"}),
+):  # fmt: skip
+    tubelets.slip(_name, _why, **_lines)
 
 
 # ---- filters of an image's model -----------------------------------------------------------------------------------
 
 
-def _filter_cases(rng):
-    return [(rng.normal(0, 1, (D, n)), Pf) for D, n, Pf in ((3, 4, 2), (5, 2, 3), (2, 6, 5))]
+@exercise(
+    cases=lambda rng: [(rng.normal(0, 1, (D, n)), Pf) for D, n, Pf in ((3, 4, 2), (5, 2, 3), (2, 6, 5))],
+    outputs={"filters": "(D, Pf C P P)"}, level=1, minutes=10,
+)  # fmt: skip
+def inflated_filters(E, tubelet_length):
+    D, n = E.shape
+    Pf = tubelet_length
+    share = E / Pf  # the share of one frame
+    return np.tile(share, (1, Pf))  # the filters
 
 
-inflated_filters = Check(
-    "inflated_filters",
-    reference=_average_filters,
-    cases=_filter_cases,
-    outputs={"filters": "(D, Pf C P P)"},
-    mistakes=[
-        Mistake(
-            "not divided: a still video's token is Pf times the image's",
-            "Put the same patch into every frame. How large is the token, compared with the image's?",
-            lambda E, Pf: np.tile(E, (1, Pf)),
-        ),
-        Mistake(
-            "divided by the root of Pf",
-            "That would keep the variance of independent frames. But a still video's frames are all the same.",
-            lambda E, Pf: np.tile(E, (1, Pf)) / np.sqrt(Pf),
-        ),
-        Mistake(
-            "each number is repeated beside itself, instead of the filter as a whole",
-            "The first C P P columns belong to the first frame. What should stand there?",
-            lambda E, Pf: np.repeat(E, Pf, axis=1) / Pf,
-        ),
-        Mistake(
-            "the central frame alone",
-            "That is the other way to begin. Here every frame has its part.",
-            _central_filters,
-        ),
-        Mistake(
-            "the first frame alone",
-            "Every frame has its part, and the same one.",
-            lambda E, Pf: np.pad(E, ((0, 0), (0, (Pf - 1) * E.shape[1]))),
-        ),
-        Mistake(
-            "the copies stand below each other: more outputs instead of more inputs",
-            "A filter reads Pf patches and still gives D numbers. Along which axis does it grow?",
-            lambda E, Pf: np.tile(E / Pf, (Pf, 1)),
-        ),
-    ],
-)
+for _name, _why, _lines in (
+    ("not divided: a still video's token is Pf times the image's",
+     "Put the same patch into every frame. How large is the token, compared with the image's?", {"share": "E"}),
+    ("divided by the root of Pf",
+     "That would keep the variance of independent frames. But a still video's frames are all the same.",
+     {"share": "E / np.sqrt(Pf)"}),
+    ("each number is repeated beside itself, instead of the filter as a whole",
+     "The first C P P columns belong to the first frame. What should stand there?",
+     {"result": "np.repeat(share, Pf, axis=1)"}),
+    ("the central frame alone", "That is the other way to begin. Here every frame has its part.",
+     {"result": "np.pad(E, ((0, 0), (Pf // 2 * n, (Pf - 1 - Pf // 2) * n)))"}),
+    ("the first frame alone", "Every frame has its part, and the same one.",
+     {"result": "np.pad(E, ((0, 0), (0, (Pf - 1) * n)))"}),
+    ("the copies stand below each other: more outputs instead of more inputs",
+     "A filter reads Pf patches and still gives D numbers. Along which axis does it grow?",
+     {"result": "np.tile(share, (Pf, 1))"}),
+):  # fmt: skip
+    inflated_filters.slip(_name, _why, **_lines)
 
 
 # ---- how many are asked --------------------------------------------------------------------------------------------
 
 
-def _np_asked_pairs(frames, tubelet_length, image_size, patch_size):
-    gf, N = frames // tubelet_length, (image_size // patch_size) ** 2
-    return (gf * N) ** 2, gf * N**2 + N * gf**2
+@exercise(
+    cases=lambda rng: [(8, 2, 12, 4), (16, 2, 32, 8), (6, 3, 10, 5), (32, 2, 224, 16)],
+    outputs={"joint": "(a number)", "factorised": "(a number)"}, axes=SLICES, level=1, minutes=10,
+)  # fmt: skip
+def asked_pairs(frames, tubelet_length, image_size, patch_size):
+    gf = frames // tubelet_length  # the slices
+    side = image_size // patch_size  # the patches of a side
+    N = side**2  # the places
+    joint = (gf * N) ** 2  # joint
+    factorised = gf * N**2 + N * gf**2  # factorised
+    return joint, factorised
 
 
-def _pair_cases(rng):
-    return [(8, 2, 12, 4), (16, 2, 32, 8), (6, 3, 10, 5), (32, 2, 224, 16)]
-
-
-def _pairs(joint, factorised, length=lambda F, Pf: F // Pf, places=lambda S, P: (S // P) ** 2):
-    def answer(F, Pf, S, P):
-        gf, N = length(F, Pf), places(S, P)
-        return joint(gf, N), factorised(gf, N)
-
-    return answer
-
-
-def _right_joint(gf, N):
-    return (gf * N) ** 2
-
-
-def _right_factorised(gf, N):
-    return gf * N**2 + N * gf**2
-
-
-asked_pairs = Check(
-    "asked_pairs",
-    reference=_np_asked_pairs,
-    cases=_pair_cases,
-    outputs={"joint": "(a number)", "factorised": "(a number)"},
-    mistakes=[
-        Mistake(
-            "every frame counts as a slice of its own",
-            "One token lasts for Pf frames. How many stand one after the other?",
-            _pairs(_right_joint, _right_factorised, length=lambda F, Pf: F),
-        ),
-        Mistake(
-            "the patches along one side are taken for all of a frame",
-            "A frame is cut down and across.",
-            _pairs(_right_joint, _right_factorised, places=lambda S, P: S // P),
-        ),
-        Mistake(
-            "factorised: attention within one frame and at one place alone",
-            "N^2 pairs in one slice: and in all of them?",
-            _pairs(_right_joint, lambda gf, N: N**2 + gf**2),
-        ),
-        Mistake(
-            "factorised: only attention in space is counted",
-            "There are two attentions in a block.",
-            _pairs(_right_joint, lambda gf, N: gf * N**2),
-        ),
-        Mistake(
-            "factorised: only attention through time is counted",
-            "There are two attentions in a block.",
-            _pairs(_right_joint, lambda gf, N: N * gf**2),
-        ),
-        Mistake(
-            "factorised: the two attentions are multiplied",
-            "One comes after the other. What happens to their costs?",
-            _pairs(_right_joint, lambda gf, N: gf * N**2 * N * gf**2),
-        ),
-        Mistake(
-            "joint: the tokens are counted, not the pairs",
-            "Each of them asks all of them.",
-            _pairs(lambda gf, N: gf * N, _right_factorised),
-        ),
-        Mistake(
-            "joint: every slice asks itself alone",
-            "That is attention in space. Jointly, a token asks those of all slices.",
-            _pairs(lambda gf, N: gf * N**2, _right_factorised),
-        ),
-    ],
-)
+_BOTH = "There are two attentions in a block."
+for _name, _why, _lines in (
+    ("every frame counts as a slice of its own",
+     "One token lasts for Pf frames. How many stand one after the other?", {"gf": "frames"}),
+    ("the patches along one side are taken for all of a frame", "A frame is cut down and across.", {"N": "side"}),
+    ("factorised: attention within one frame and at one place alone",
+     "N^2 pairs in one slice: and in all of them?", {"factorised": "N**2 + gf**2"}),
+    ("factorised: only attention in space is counted", _BOTH, {"factorised": "gf * N**2"}),
+    ("factorised: only attention through time is counted", _BOTH, {"factorised": "N * gf**2"}),
+    ("factorised: the two attentions are multiplied", "One comes after the other. What happens to their costs?",
+     {"factorised": "gf * N**2 * N * gf**2"}),
+    ("joint: the tokens are counted, not the pairs", "Each of them asks all of them.", {"joint": "gf * N"}),
+    ("joint: every slice asks itself alone",
+     "That is attention in space. Jointly, a token asks those of all slices.", {"joint": "gf * N**2"}),
+):  # fmt: skip
+    asked_pairs.slip(_name, _why, **_lines)
 
 
 # ---- attention through time ----------------------------------------------------------------------------------------
-
-
-def _one_head(q, k, v):
-    """q, k, v (R, S, D) -> (R, S, D)"""
-    return _attention(q[:, None], k[:, None], v[:, None])[0][:, 0]
-
-
-def _np_time_attention(q, k, v, slices):
-    y = _one_head(*(_to_time(x, slices) for x in (q, k, v)))
-    return _from_time(y, slices, q.shape[1] // slices)
 
 
 def _time_cases(rng):
@@ -255,82 +135,52 @@ def _time_cases(rng):
     return [(*rng.normal(0, 1.5, (3, B, gf * N, D)), gf) for B, gf, N, D in sizes]
 
 
-def _in_space(q, k, v, slices):
-    return _from_space(_one_head(*(_to_space(x, slices) for x in (q, k, v))), slices)
+def _one_head(q, k, v, mask=True):
+    """Attention of one head; `mask` where a token may be asked."""
+    return softmax(np.where(mask, q @ swap(k) / np.sqrt(q.shape[-1]), -np.inf)) @ v
 
 
-def _neighbours(q, k, v, slices):
-    return _one_head(*(x.reshape(-1, slices, x.shape[-1]) for x in (q, k, v))).reshape(q.shape)
+def _cut(x, gf):
+    """(B, gf N, D) -> (B, gf, N, D)"""
+    return x.reshape(len(x), gf, -1, x.shape[-1])
 
 
-def _not_put_back(q, k, v, slices):
-    return _one_head(*(_to_time(x, slices) for x in (q, k, v))).reshape(q.shape)
+@exercise(cases=_time_cases, outputs={"y": "(B, gf N, D)"}, axes=SLICES, level=2, minutes=25)
+def time_attention(q, k, v, slices):
+    B, T, D = q.shape
+    gf = slices
+    N = T // gf
+    qt = _cut(q, gf).swapaxes(1, 2)  # the queries, place by place
+    kt = _cut(k, gf).swapaxes(1, 2)  # the keys, place by place
+    vt = _cut(v, gf).swapaxes(1, 2)  # the values, place by place
+    scores = qt @ swap(kt) / np.sqrt(D)  # the scores
+    A = softmax(scores)  # the weights
+    y = A @ vt  # the answers, place by place
+    back = y.swapaxes(1, 2)  # the answers, slice by slice
+    return back.reshape(B, T, D)
 
 
-def _no_scale(q, k, v, slices):
-    return _np_time_attention(q * q.shape[-1] ** 0.5, k, v, slices)
-
-
-def _uniform(q, k, v, slices):
-    return _np_time_attention(q * 0, k, v, slices)
-
-
-def _past_alone(q, k, v, slices):
-    mask = np.tri(slices, dtype=bool)
-    y = _attention(*(_to_time(x, slices)[:, None] for x in (q, k, v)), mask)[0][:, 0]
-    return _from_time(y, slices, q.shape[1] // slices)
-
-
-time_attention = Check(
-    "time_attention",
-    reference=_np_time_attention,
-    cases=_time_cases,
-    outputs={"y": "(B, gf N, D)"},
-    mistakes=[
-        Mistake(
-            "attention in space: each slice by itself",
-            "A token should ask those at its own place. Which of your axes is the sequence?",
-            _in_space,
-        ),
-        Mistake(
-            "joint attention: a token asks all",
-            "gf tokens are asked, not gf N.",
-            lambda q, k, v, slices: _one_head(q, k, v),
-        ),
-        Mistake(
-            "tokens that stand beside each other in the row are taken for one place: a reshape alone",
-            "In the row the slices follow each other, N tokens each. The same place comes again after N tokens.",
-            _neighbours,
-        ),
-        Mistake(
-            "the result is not put back: its tokens still stand place by place",
-            "In which order does the caller expect the tokens?",
-            _not_put_back,
-        ),
-        Mistake(
-            "the scores are not scaled",
-            "Products of D numbers grow with D. What divides them?",
-            _no_scale,
-        ),
-        Mistake(
-            "all slices count alike: the queries and keys are not used",
-            "Who decides how much of which value a token takes?",
-            _uniform,
-        ),
-        Mistake(
-            "a token asks the past alone",
-            "There is no mask here: a video is known as a whole.",
-            _past_alone,
-        ),
-    ],
-)
+for _name, _why, _lines in (
+    ("attention in space: each slice by itself",
+     "A token should ask those at its own place. Which of your axes is the sequence?",
+     {"qt": "_cut(q, gf)", "kt": "_cut(k, gf)", "vt": "_cut(v, gf)", "back": "y"}),
+    ("joint attention: a token asks all", "gf tokens are asked, not gf N.", {"result": "_one_head(q, k, v)"}),
+    ("tokens that stand beside each other in the row are taken for one place: a reshape alone",
+     "In the row the slices follow each other, N tokens each. The same place comes again after N tokens.",
+     {"qt": "q.reshape(B, N, gf, D)", "kt": "k.reshape(B, N, gf, D)", "vt": "v.reshape(B, N, gf, D)", "back": "y"}),
+    ("the result is not put back: its tokens still stand place by place",
+     "In which order does the caller expect the tokens?", {"back": "y"}),
+    ("the scores are not scaled", "Products of D numbers grow with D. What divides them?",
+     {"scores": "qt @ swap(kt)"}),
+    ("all slices count alike: the queries and keys are not used",
+     "Who decides how much of which value a token takes?", {"scores": "0 * (qt @ swap(kt))"}),
+    ("a token asks the past alone", "There is no mask here: a video is known as a whole.",
+     {"A": "softmax(np.where(np.tri(gf, dtype=bool), scores, -np.inf))"}),
+):  # fmt: skip
+    time_attention.slip(_name, _why, **_lines)
 
 
 # ---- positions in space, backward ----------------------------------------------------------------------------------
-
-
-def _np_space_positions_backward(dx, num_patches):
-    return dx.sum(axis=0).reshape(-1, num_patches, dx.shape[-1]).sum(axis=0)
 
 
 def _position_cases(rng):
@@ -338,63 +188,30 @@ def _position_cases(rng):
     return [(rng.normal(0, 1, (B, gf * N, D)), N) for B, gf, N, D in sizes]
 
 
-def _folded(dx, N, batch, slices):
-    x = batch(dx.reshape(len(dx), -1, N, dx.shape[-1]))  # (gf, N, D)
-    return slices(x)
+@exercise(cases=_position_cases, outputs={"dE_pos": "(N, D)"}, axes=SLICES, level=2, minutes=10)
+def space_positions_backward(dx, num_patches):
+    B, T, D = dx.shape
+    N = num_patches
+    gf = T // N
+    cut = dx.reshape(B, gf, N, D)  # the cut
+    videos = cut.sum(axis=0)  # the sum over the videos
+    return videos.sum(axis=0)  # the sum over the slices
 
 
-def _sum(x):
-    return x.sum(axis=0)
-
-
-def _mean(x):
-    return x.mean(axis=0)
-
-
-def _first(x):
-    return x[0]
-
-
-space_positions_backward = Check(
-    "space_positions_backward",
-    reference=_np_space_positions_backward,
-    cases=_position_cases,
-    outputs={"dE_pos": "(N, D)"},
-    mistakes=[
-        Mistake(
-            "the mean over the slices instead of the sum",
-            "The loss changes through every slice that used the vector: do these changes add up?",
-            lambda dx, N: _folded(dx, N, _sum, _mean),
-        ),
-        Mistake(
-            "the mean over the videos instead of the sum",
-            "Whatever the loss divides by, it has divided already.",
-            lambda dx, N: _folded(dx, N, _mean, _sum),
-        ),
-        Mistake(
-            "the first slice alone",
-            "Where was the vector used?",
-            lambda dx, N: _folded(dx, N, _sum, _first),
-        ),
-        Mistake(
-            "the first video alone",
-            "Where was the vector used?",
-            lambda dx, N: _folded(dx, N, _first, _sum),
-        ),
-        Mistake(
-            "slices and places are exchanged: tokens beside each other are added",
-            "In the row the slices follow each other, N tokens each. Which tokens got the first vector?",
-            lambda dx, N: dx.sum(axis=0).reshape(N, -1, dx.shape[-1]).sum(axis=1),
-        ),
-        Mistake(
-            "a vector for each place and time: the slices are not added",
-            "How many rows has E_pos?",
-            lambda dx, N: dx.sum(axis=0),
-        ),
-        Mistake(
-            "the videos are not added",
-            "E_pos has no axis for videos.",
-            lambda dx, N: dx.reshape(len(dx), -1, N, dx.shape[-1]).sum(axis=1),
-        ),
-    ],
-)
+_WHERE = "Where was the vector used?"
+for _name, _why, _lines in (
+    ("the mean over the slices instead of the sum",
+     "The loss changes through every slice that used the vector: do these changes add up?",
+     {"result": "videos.mean(axis=0)"}),
+    ("the mean over the videos instead of the sum", "Whatever the loss divides by, it has divided already.",
+     {"videos": "cut.mean(axis=0)"}),
+    ("the first slice alone", _WHERE, {"result": "videos[0]"}),
+    ("the first video alone", _WHERE, {"videos": "cut[0]"}),
+    ("slices and places are exchanged: tokens beside each other are added",
+     "In the row the slices follow each other, N tokens each. Which tokens got the first vector?",
+     {"cut": "dx.reshape(B, N, gf, D).swapaxes(1, 2)"}),
+    ("a vector for each place and time: the slices are not added", "How many rows has E_pos?",
+     {"result": "dx.sum(axis=0)"}),
+    ("the videos are not added", "E_pos has no axis for videos.", {"result": "cut.sum(axis=1)"}),
+):  # fmt: skip
+    space_positions_backward.slip(_name, _why, **_lines)

@@ -1,0 +1,61 @@
+"""What is done, in one local file; nothing is sent anywhere.  `vitedu progress` shows it.
+
+The file is ~/.local/share/vitedu/progress.json (under XDG_DATA_HOME where that is set); VITEDU_PROGRESS names another,
+or "off".  It is written whole or not at all, and where it cannot be written, checks work as before.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+
+from vitedu_numpy.weights.files import replacing
+
+__all__ = ["file", "note", "read"]
+
+
+def file() -> str | None:
+    """The path; None if progress is not to be kept."""
+    named = os.environ.get("VITEDU_PROGRESS")
+    if named == "off":
+        return None
+    if named:
+        return named
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(home, "vitedu", "progress.json")
+
+
+def read() -> dict[str, dict]:
+    """name -> {"tries": n, "done": date or None}; empty where there is no file, or none that can be read."""
+    path = file()
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found = json.load(stream)
+    except (OSError, TypeError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: entry for name, entry in found.items() if _is_entry(entry)}
+
+
+def note(name: str, ok: bool) -> None:
+    """One more try; the day of the first right one is kept."""
+    path = file()
+    if path is None:
+        return
+    found = read()
+    entry = found.get(name, {"tries": 0, "done": None})
+    if entry["done"]:
+        return
+    entry = {"tries": entry["tries"] + 1, "done": datetime.date.today().isoformat() if ok else None}
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+            json.dump({**found, name: entry}, stream, indent=1, sort_keys=True)
+    except OSError:
+        return  # a read-only home is no reason to refuse a check
+
+
+def _is_entry(entry) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("tries"), int) and "done" in entry

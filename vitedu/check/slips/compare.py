@@ -1,0 +1,50 @@
+"""Whether two lists of results are the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["as_results", "close", "is_weak", "same"]
+
+
+def as_results(results, count: int) -> list:
+    """A function's results as a list of arrays in float64; anything that is not numbers stays as it is."""
+    results = results if isinstance(results, (tuple, list)) and count > 1 else [results]
+    return [_as_array(r) for r in results]
+
+
+def _as_array(x):
+    x = x.detach().cpu() if hasattr(x, "detach") else x  # a PyTorch tensor
+    x = float(x) if isinstance(x, int) and abs(x) < 1e300 else x  # NumPy's whole numbers end at 2^63
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        return x
+    return array.astype(np.float64) if array.dtype.kind in "fiub" else x
+
+
+def close(got, made, tolerance: float) -> bool:
+    """Equal shapes and numbers, relative to the largest entry; NaN and infinity in the same places."""
+    if not isinstance(got, np.ndarray) or not isinstance(made, np.ndarray) or got.shape != made.shape:
+        return False
+    finite = np.isfinite(made)
+    if not finite.all():
+        if not (np.isfinite(got) == finite).all() or not (np.isnan(got) == np.isnan(made)).all():
+            return False
+        got, made = got[finite], made[finite]
+    if not made.size:
+        return True
+    bound = tolerance * max(np.abs(made).max(), 1e-12)
+    return bool((np.abs(got - made) <= bound).all())
+
+
+def same(got, made, tolerance: float) -> bool:
+    """All results close."""
+    return len(got) == len(made) and all(close(g, m, tolerance) for g, m in zip(got, made, strict=True))
+
+
+def is_weak(got, wanted, tolerance: float) -> bool:
+    """Nothing but zeros, NaN or infinity in the results that are wrong: many different mistakes end there."""
+    wrong = [g for i, g in enumerate(got) if i >= len(wanted) or not close(g, wanted[i], tolerance)]
+    numbers = [g for g in wrong if isinstance(g, np.ndarray)]
+    return all(not g.size or not np.isfinite(g).any() or not g[np.isfinite(g)].any() for g in numbers)

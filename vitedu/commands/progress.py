@@ -1,0 +1,60 @@
+"""`vitedu progress`: which exercises are done.  Reads the one local file that checks write; nothing is sent."""
+
+# No `from __future__ import annotations` here: the annotations are values that tyro reads.
+import re
+import sys
+
+__all__ = ["progress"]
+
+
+def progress(arguments) -> int:
+    """Returns 0."""
+    import tyro
+
+    def progress(*, all: bool = False):
+        """Which exercises of the notebooks are done, with level (1 easy, 3 a stretch) and minutes.
+
+        Args:
+            all: also the notebooks in which nothing was tried yet.
+        """
+        return all
+
+    show_all = tyro.cli(progress, args=arguments, prog="vitedu progress")
+    from ..check.progress import file, read
+
+    known, done, minutes = read(), 0, 0
+    exercises = sorted(_exercises(), key=lambda pair: pair[0])  # by notebook; inside one as the catalogue has them
+    for notebook in dict.fromkeys(notebook for notebook, _ in exercises):
+        here = [check for n, check in exercises if n == notebook]
+        finished = [c for c in here if known.get(c.name, {}).get("done")]
+        done += len(finished)
+        minutes += sum(c.minutes for c in here if c not in finished)
+        if not show_all and not any(c.name in known for c in here):
+            continue
+        print(f"{notebook}: {len(finished)} of {len(here)}")
+        for check in here:
+            print(_line(check, known.get(check.name)))
+    print(f"{done} of {len(exercises)} exercises done; the others take about {round(minutes / 60)} hours.")
+    print(f"Kept in {file()}." if file() else "Not kept: VITEDU_PROGRESS is off.")
+    return 0
+
+
+def _line(check, entry) -> str:
+    mark = "x" if entry and entry["done"] else " "
+    tail = ""
+    if entry:
+        tries = "one try" if entry["tries"] == 1 else f"{entry['tries']} tries"
+        tail = f"   done {entry['done']}, {tries}" if entry["done"] else f"   {tries}"
+    return f"  [{mark}] {check.name:32} level {check.level}, about {check.minutes:2} minutes{tail}"
+
+
+def _exercises():
+    """(notebook, check) for every check; the notebook's name stands in the first lines of its file of the catalogue."""
+    from .. import check
+
+    prefix = f"{check.__name__}.catalogue."
+    for module in sorted(name for name in sys.modules if name.startswith(prefix)):  # `check` has loaded them all
+        topic = sys.modules[module]
+        named = re.search(r"notebooks/(\w+)\.ipynb", topic.__doc__ or "")
+        for name in topic.__all__:
+            yield named.group(1) if named else module.removeprefix(prefix), getattr(topic, name)
