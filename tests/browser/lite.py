@@ -78,7 +78,7 @@ def test_a_vit_in_a_minute(site, page, capsys):
     opened = run_all(page, f"{site}notebooks/index.html?path=minute.ipynb")
     outputs = page.locator(".jp-OutputArea-output")
     seconds = {}
-    for what, text in (("first verdict", "the scale is missing"), ("digits", "% of the 360 digits")):
+    for what, text in (("first verdict", "the division by the root of"), ("digits", "% of the 360 digits")):
         output = outputs.filter(has_text=text).first
         expect(output).to_be_visible()
         seconds[what] = time.monotonic() - opened

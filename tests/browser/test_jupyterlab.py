@@ -116,8 +116,13 @@ def wait_for(server, runtime: Path, token: str) -> str | None:
 
 
 def saved(folder: Path) -> list:
-    """The notebook's code cells, as they are on disk."""
-    cells = nbformat.read(folder / NOTEBOOK, as_version=4).cells
+    """The notebook's code cells, as they are on disk; while the server writes it, the file is empty for a moment."""
+    end = time.monotonic() + 10
+    while (
+        not (text := (folder / NOTEBOOK).read_text(encoding="utf-8")).rstrip().endswith("}") and time.monotonic() < end
+    ):
+        time.sleep(0.05)
+    cells = nbformat.reads(text, as_version=4).cells
     return [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
 
 

@@ -94,5 +94,5 @@ def test_the_minute_is_a_notebook_and_a_script(build, tmp_path):
     script = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     environment = os.environ | {"MPLBACKEND": "agg"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=600)
-    assert "the scale is missing" in done.stdout, done.stderr
+    assert "the division by the root of `Dh` is missing" in done.stdout, done.stderr
     assert float(re.search(r"([\d.]+) % of the 360", done.stdout)[1]) > 95

@@ -173,6 +173,7 @@ def open_page(browser, address):
         page.on("response", lambda r: r.status >= 400 and page.faults.append(f"{r.status} {r.url}"))
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(f"{address}/{name}.html")
+        page.add_style_tag(content="* { transition: none !important }")  # colours that are on their way are no colours
         page.evaluate("window.MathJax?.startup?.promise")  # waits until formulas are typeset, where there are any
         return page
 
