@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vitedu.data.procedural import Stream
-from vitedu.experiments import ablations, get_experiment, recorded, recorded_names
+from vitedu.experiments import ablations, get_experiment, recorded
 from vitedu.experiments.ablations import ABLATIONS, FAST, OPTIMIZERS, SHAPES, CoupledAdam, quarter, total_rate
 from vitedu.experiments.experiment import plain
 from vitedu.experiments.fitting import accuracy, fit_stream, training
@@ -58,7 +58,6 @@ def test_the_base_of_every_line_is_the_same_model():
     assert common == {ablations.BASE}
 
 
-@pytest.mark.skipif("shape" not in recorded_names(), reason="not carried out yet")
 def test_the_base_of_every_line_came_out_the_same():
     """The same cell five times: every number of it is equal, seed by seed."""
     results = recorded("shape")

@@ -93,16 +93,12 @@ PANELS = (
 
 def measure(settings, n, seeds, budget, device):
     test = scenes("test", SEEN, budget.images)
-    found = []
-    for f in fit(settings, n, seeds, budget, device):
-        values = {
-            "letters": accuracy(f.model, *test),
-            "unseen letters": transfer(f.model, UNSEEN, "test", budget.images),
-            "held-out": f.held_out,
-            "training loss": f.loss,
-        }
-        found.append(Measured(values, f.step))
-    return found
+    return [
+        f.measured({
+            "letters": accuracy(f.model, *test), "unseen letters": transfer(f.model, UNSEEN, "test", budget.images),
+        })
+        for f in fit(settings, n, seeds, budget, device)
+    ]  # fmt: skip
 
 
 def measure_with_cost(settings, n, seeds, budget, device):

@@ -12,14 +12,14 @@ from functools import lru_cache
 import numpy as np
 
 from ..data.open import open_source
-from .experiment import Budget, Condition, Experiment, Measured, Panel
+from .data_size import RATES, SIZES
+from .experiment import Budget, Condition, Experiment, Panel
 from .fitting import accuracy, fit_stream, labelled, training
 from .models import SIZE, small_models
 
 __all__ = ["CIFAR_SIZE", "CIFAR_SIZE_RATES", "Pictures"]
 
 FOLDER = "VITEDU_CIFAR10"
-RATES = {"ViT": 4e-3, "BiT": 1e-2}  # those of `data_size`; `cifar_size_rates` looks beside them
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +71,14 @@ def measure(settings, n, seeds, budget, device):
     """Train on n images, test on others of the same classes."""
     test = labelled(pictures("test"), budget.images)
     return [
-        Measured({"test": accuracy(f.model, *test), "held-out": f.held_out, "training loss": f.loss}, f.step)
+        f.measured({"test": accuracy(f.model, *test)})
         for f in _fit(settings, n, seeds, budget, device)
     ]
 
 
 def measure_rate(settings, n, seeds, budget, device):
     """The same training; looked at are held-out images of the training split alone."""
-    fitted = _fit(settings, n, seeds, budget, device)
-    return [Measured({"held-out": f.held_out, "training loss": f.loss}, f.step) for f in fitted]
+    return [f.measured() for f in _fit(settings, n, seeds, budget, device)]
 
 
 def _fit(settings, n, seeds, budget, device):
@@ -92,7 +91,7 @@ TUNED = {
     "held-out": "accuracy on held-out images of the training split, the best of eight looks",
     "training loss": "mean cross-entropy of the last tenth of all steps",
 }
-FULL = Budget((40, 225, 1265, 7100, 40_000), steps=1280, batch_size=64, images=2000, seeds=(0, 1, 2), minutes=20)
+FULL = Budget(SIZES, steps=1280, batch_size=64, images=2000, seeds=(0, 1, 2), minutes=20)
 FAST = Budget((20,), steps=8, batch_size=8, images=20, seeds=(0,), minutes=0.3)
 
 CIFAR_SIZE = Experiment(
@@ -119,7 +118,7 @@ CIFAR_SIZE_RATES = Experiment(
     ),
     metrics=TUNED,
     measure=measure_rate,
-    full=replace(FULL, sizes=FULL.sizes[2::2], seeds=(100,), minutes=7),
+    full=replace(FULL, sizes=SIZES[2::2], seeds=(100,), minutes=7),
     fast=FAST,
     panels=(Panel("tuning", ("held-out",)),),
 )

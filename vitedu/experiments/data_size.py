@@ -15,7 +15,7 @@ import numpy as np
 from ..data.glyphs import DIGITS, LETTERS
 from ..data.procedural import Stream
 from ..transfer.fewshot import few_shot_accuracy
-from .experiment import Budget, Condition, Experiment, Measured, Panel
+from .experiment import Budget, Condition, Experiment, Panel
 from .fitting import accuracy, features, fit_stream, labelled, training
 from .models import small_models
 
@@ -49,24 +49,18 @@ def measure(settings, n, seeds, budget, device):
     fitted = _fit(settings, n, seeds, budget, device)
     test = scenes("test", SEEN, budget.images)
     return [
-        Measured(
-            {
-                "letters": accuracy(f.model, *test),
-                "unseen letters": transfer(f.model, UNSEEN, "test", budget.images),
-                "digits": transfer(f.model, DIGITS, "test", budget.images),
-                "held-out": f.held_out,
-                "training loss": f.loss,
-            },
-            f.step,
-        )
+        f.measured({
+            "letters": accuracy(f.model, *test),
+            "unseen letters": transfer(f.model, UNSEEN, "test", budget.images),
+            "digits": transfer(f.model, DIGITS, "test", budget.images),
+        })
         for f in fitted
     ]  # fmt: skip
 
 
 def measure_rate(settings, n, seeds, budget, device):
     """The same training; looked at are tuning glyphs alone."""
-    fitted = _fit(settings, n, seeds, budget, device)
-    return [Measured({"held-out": f.held_out, "training loss": f.loss}, f.step) for f in fitted]
+    return [f.measured() for f in _fit(settings, n, seeds, budget, device)]
 
 
 def _fit(settings, n, seeds, budget, device):
@@ -78,7 +72,10 @@ def _fit(settings, n, seeds, budget, device):
 MODELS = small_models(len(SEEN))
 FULL = Budget(SIZES, steps=640, batch_size=64, images=1000, seeds=(0, 1, 2, 3, 4), minutes=30)
 FAST = Budget((40, 400), steps=12, batch_size=16, images=200, seeds=(0,), minutes=0.4)
-HELD_OUT = "accuracy on 'tune' glyphs of the same letters, the best of eight looks"
+TUNED = {
+    "held-out": "accuracy on 'tune' glyphs of the same letters, the best of eight looks",
+    "training loss": "mean cross-entropy of the last tenth of all steps",
+}
 
 DATA_SIZE = Experiment(
     "data_size",
@@ -95,8 +92,7 @@ DATA_SIZE = Experiment(
         "letters": "accuracy on 'test' glyphs of the 12 letters of the pre-training",
         "unseen letters": "10-shot least squares, 12 other letters, 'test' glyphs, mean of five draws of the shots",
         "digits": "10-shot least squares, ten real digits, 'test' glyphs, mean of five draws of the shots",
-        "held-out": HELD_OUT,
-        "training loss": "mean cross-entropy of the last tenth of all steps",
+        **TUNED,
     },
     measure=measure,
     full=FULL,
@@ -117,7 +113,7 @@ DATA_SIZE_RATES = Experiment(
         for name, rates in (("ViT", (1e-3, 2e-3, 4e-3, 8e-3)), ("BiT", (1e-3, 3e-3, 1e-2, 3e-2)))
         for rate in rates
     ),
-    metrics={"held-out": HELD_OUT, "training loss": "mean cross-entropy of the last tenth of all steps"},
+    metrics=TUNED,
     measure=measure_rate,
     full=replace(FULL, sizes=SIZES[2::2], seeds=(100,), minutes=6),
     fast=FAST,

@@ -24,6 +24,7 @@ from ..training.loop import evaluate
 from ..training.losses import one_hot, softmax_cross_entropy
 from ..training.many import Many
 from ..training.optim import Adam, clip_by_global_norm
+from .experiment import Measured
 
 __all__ = [
     "Alone",
@@ -49,6 +50,10 @@ class Fitted:
     step: int  # after which these weights were there
     held_out: float  # accuracy on the held-out images then
     loss: float  # mean training loss of the last tenth of all steps
+
+    def measured(self, tests=()) -> Measured:
+        """What `tests` of the model found, {metric: value}, and what its training tells."""
+        return Measured(dict(tests) | {"held-out": self.held_out, "training loss": self.loss}, self.step)
 
 
 def same(images):
