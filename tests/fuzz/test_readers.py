@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 import tarfile
 import warnings
 from dataclasses import asdict
@@ -17,13 +18,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import features
 
 from vitedu import ViTConfig, from_pretrained
 from vitedu.data import Retry, open_source
 from vitedu.data.decode import FORMATS, decode
 from vitedu.data.sample import UnreadableImage
 from vitedu.engine.report import read_metrics
-from vitedu.engine.run_folder import read_recipe
+from vitedu.engine.run_folder import read_classes, read_recipe
 from vitedu.models import build
 from vitedu.recipes import get_recipe
 from vitedu.weights import save_npz, save_safetensors
@@ -172,7 +174,7 @@ def encoded(kind) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "AVIF"])
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "AVIF" or features.check("avif")])
 @given(data=st.data())
 def test_images_with_other_bytes(data, kind):
     given_bytes, found = data.draw(changed(encoded(kind))), []
@@ -225,6 +227,27 @@ def test_tar_files(tmp_path_factory, members, data):
     whole = tar_of(members)
     (folder / "train-0.tar").write_bytes(data.draw(st.just(whole) | changed(whole)))
     ends_well(lambda: everything(folder, streaming=True), "train-0.tar", folder)
+
+
+@pytest.fixture(scope="module")
+def arrow(tmp_path_factory):
+    from datasets import Dataset, Features, Image, Value
+
+    folder = tmp_path_factory.mktemp("arrow")
+    columns = {"image": [{"bytes": encoded("PNG"), "path": "a.png"}] * 3, "label": [0, 1, 0]}
+    Dataset.from_dict(columns, Features({"image": Image(), "label": Value("int64")})).save_to_disk(folder)
+    return folder
+
+
+@given(data=st.data(), streaming=st.booleans())
+def test_arrow_with_other_bytes(data, streaming, arrow):
+    path = arrow / "data-00000-of-00001.arrow"
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(data.draw(changed(whole)))
+        ends_well(lambda: everything(arrow, streaming=streaming), path.name, arrow)
+    finally:
+        path.write_bytes(whole)
 
 
 @pytest.fixture(scope="module")
@@ -312,3 +335,40 @@ def test_recipes(tmp_path_factory, path, value):
         record = value
     (folder / "recipe.json").write_text(json.dumps(record))
     ends_well(lambda: read_recipe(folder), "recipe.json")
+
+
+OF_A_FILE = {
+    "toml": b'base = "vit_digits"\nepochs = 3\nclip_norm = "none"\n[model]\nwidth = 48\n[data]\ndataset = "x"\n',
+    "json": b'{"base": "vit_digits", "epochs": 3, "clip_norm": "none", "model": {"width": 48}, "data": {"dataset": "x"}}',
+}
+
+
+@pytest.mark.parametrize("ending", OF_A_FILE)
+@given(data=st.data())
+def test_recipes_in_files(data, ending, tmp_path):
+    path = tmp_path / f"mine.{ending}"
+    path.write_bytes(OF_A_FILE[ending])
+    if sys.version_info >= (3, 11) or ending == "json":
+        assert get_recipe(path).model.width == 48
+    path.write_bytes(data.draw(changed(OF_A_FILE[ending])))
+    ends_well(lambda: get_recipe(path), path.name)
+
+
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(["base", "epochs", "steps", "model", "data", "run", "notes", "warmup_steps"]), JSON, max_size=3
+    )
+)
+def test_recipes_in_files_of_any_fields(fields, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"base": "vit_digits"} | fields))
+    ends_well(lambda: get_recipe(path), path.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [("recipe.json", read_recipe), ("recipe.json", get_recipe), ("classes.json", read_classes)]
+)
+def test_json_that_is_deeper_than_python_recurses(name, read, tmp_path):
+    (tmp_path / name).write_text("[" * 100_000)
+    error = how_it_ends(lambda: read(tmp_path))
+    assert name in str(error)

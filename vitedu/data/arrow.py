@@ -45,12 +45,15 @@ class ArrowShards:
 
 
 def arrow_schema(file: str):
-    """The schema that an Arrow file begins with."""
+    """The schema that an Arrow file begins with.  Raises ValueError that names the file where any of it is damaged."""
     return _batches(file)[0]
 
 
 def _batches(file):
-    """(schema, record batches) of a file; views into it, not copies."""
+    """(schema, record batches) of a file; views into it, not copies.
+
+    Every batch is validated: an offset that leads out of the file would end the process where its row is read.
+    """
     import pyarrow as pa
 
     if is_remote(file):
@@ -59,11 +62,14 @@ def _batches(file):
         source = pa.memory_map(file)
         try:
             reader = pa.ipc.open_file(source)
-            return reader.schema, [reader.get_batch(i) for i in range(reader.num_record_batches)]
+            batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         except pa.ArrowInvalid:  # the other of the two formats, without a table of contents
             source.seek(0)
             with pa.ipc.open_stream(source) as reader:
-                return reader.schema, list(reader)
+                batches = list(reader)
+        for batch in batches:
+            batch.validate(full=True)
+        return reader.schema, batches
     except FileNotFoundError:
         raise
     except (pa.ArrowException, ValueError, MemoryError, OSError) as error:

@@ -12,14 +12,19 @@ import unicodedata
 
 import numpy as np
 
-__all__ = ["Renumbered", "new_numbers", "one_form", "renumbered"]
+__all__ = ["Renumbered", "name_in_form", "new_numbers", "one_form", "renumbered"]
+
+
+def name_in_form(name) -> str:
+    """One name in the form NFC."""
+    return unicodedata.normalize("NFC", str(name))
 
 
 def one_form(names) -> list[str] | None:
     """The names in the form NFC; None stays None.  Raises ValueError where two of them are the same then."""
     if names is None:
         return None
-    found = [unicodedata.normalize("NFC", str(name)) for name in names]
+    found = [name_in_form(name) for name in names]
     twice = sorted({name for name in found if found.count(name) > 1}) if len({*found}) < len(found) else []
     if twice:
         raise ValueError(f"class names must differ; {', '.join(map(repr, twice[:5]))} stands there more than once")

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .classes import one_form
+from .classes import name_in_form
 from .sample import Sample
+from .scan import ENDINGS
 
 __all__ = [
     "IMAGES",
@@ -26,10 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 # In the order in which they are taken where a table has several.
-IMAGES = (
-    "image", "img", "jpg", "jpeg", "png", "webp", "jpe", "jfif", "avif", "bmp", "ppm", "pgm", "pbm", "pnm", "tif",
-    "tiff", "gif",
-)  # fmt: skip
+IMAGES = ("image", "img", *(ending.removeprefix(".") for ending in ENDINGS))
 LABELS = ("label", "labels", "fine_label", "cls", "class", "target", "json.label")
 
 
@@ -153,7 +151,7 @@ def label_column(table, columns: Columns):
 def names_in(parts) -> list[str]:
     """The sorted names of classes in some Arrow columns of texts, in one Unicode form."""
     found = {text for part in parts for text in part.unique().to_pylist() if text is not None}
-    return sorted({one_form([text])[0] for text in found})
+    return sorted({*map(name_in_form, found)})
 
 
 def number_labels(values, columns: Columns, name: str) -> np.ndarray:
@@ -173,7 +171,7 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
     if columns.is_text:
         encoded = values.dictionary_encode()
         numbers = {text: number for number, text in enumerate(names)}
-        texts = one_form_of_each(encoded.dictionary.to_pylist())
+        texts = [*map(name_in_form, encoded.dictionary.to_pylist())]  # one name may come in two forms
         if unknown := [text for text in texts if text not in numbers]:
             raise ValueError(f"{name}: {columns.label} is {unknown[0]!r} somewhere, which is not among its classes")
         return np.array([numbers[text] for text in texts], np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
@@ -190,11 +188,6 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
             f"0 ... {len(names) - 1}"
         )
     return labels.astype(np.int64)
-
-
-def one_form_of_each(texts) -> list[str]:
-    """As `one_form`, where the same name may come twice in two forms."""
-    return [one_form([text])[0] for text in texts]
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import re
 
 from vitedu_numpy.limits import limit
 
-from .classes import one_form
+from .classes import name_in_form
 from .columns import LABELS, inside
 from .folder import SPLITS, ImageFiles, split_folders
 from .retry import Retry
@@ -72,7 +72,7 @@ class ListedFiles(ImageFiles):
         self.left_out.add("images that are not listed for this split", _require_files(folder, files, tables))
         self.class_names = None
         if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
-            self.class_names = one_form(sorted({*labels}))
+            self.class_names = sorted({*labels})
         numbers = {name: number for number, name in enumerate(self.class_names or ())}
         self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels], retry)
 
@@ -161,7 +161,7 @@ def _file(path, table, folder, where) -> str:
 def _text(label, column, where) -> str:
     if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
         raise ValueError(f"{where} has {column}={label!r}; expected a class number or name")
-    return one_form([str(label).strip()])[0]
+    return name_in_form(str(label).strip())
 
 
 def _require_files(folder, files, tables) -> int:

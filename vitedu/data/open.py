@@ -166,7 +166,7 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
         return _open_saved(folder, split, streaming, image, label, retry)
     counts, tables, left_out = _kinds_in(folder)
     kind = max(counts, key=counts.get) if counts else None
-    if counts.keys() & {"images"}:
+    if "images" in counts:
         from .listed import ListedFiles, tables_beside
 
         listing = tables_beside(folder, label)
@@ -175,12 +175,10 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
             _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in listing))
             source.left_out.say(folder)
             return source
-        named = next(
-            (other for other in ("parquet", "arrow") if other in tables and _names_files(tables[other][0])), None
-        )
-        if kind == "images" and named is None:
+        if "parquet" in tables and _names_files(tables["parquet"][0]):
+            kind = "parquet"
+        if kind == "images":
             return _open_images(folder, split, retry, names, counts)
-        kind = named or kind
     if kind is None:
         packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
         advice = "; unpack what is packed" if packed else ""
@@ -311,7 +309,7 @@ def _open_saved(folder, split, streaming, image, label, retry):
     """What `save_to_disk` wrote: one data set, or a folder of splits."""
     from datasets import load_from_disk
 
-    from .arrow import ArrowShards
+    from .arrow import ArrowShards, arrow_schema
     from .columns import find_columns
 
     whole = os.path.exists(os.path.join(folder, "state.json"))
@@ -326,6 +324,8 @@ def _open_saved(folder, split, streaming, image, label, retry):
     if streaming:
         shards = ArrowShards([f["filename"] for f in dataset.cache_files], columns, folder)
         return Chunked(shards, shards.columns.class_names, retry)
+    for file in dataset.cache_files:
+        arrow_schema(file["filename"])  # its messages have the file's name
     return Table(dataset, columns, f"{folder}, {split}", folder)
 
 
@@ -335,7 +335,9 @@ def _kinds_in(folder):
     Of a folder of images only the first few hundred files are looked at.
     """
     counts, tables, left_out = {}, {}, LeftOut()
-    for _, where, names in walk([folder], os.path.join(folder, os.pardir), left_out):
+    folder = os.path.realpath(folder)  # that may be a link
+    around = os.path.dirname(folder)
+    for _, where, names in walk([folder], around, left_out):
         for name in names:
             kind = None if is_hidden(name) else kind_of(name)
             if kind is None:
@@ -343,7 +345,7 @@ def _kinds_in(folder):
                 continue
             counts[kind] = counts.get(kind, 0) + 1
             if kind != "images":
-                tables.setdefault(kind, []).append(os.path.join(folder, os.pardir, where, name))
+                tables.setdefault(kind, []).append(os.path.join(around, where, name))
         if counts.get("images", 0) > 500:
             break
     return counts, tables, left_out
@@ -351,8 +353,6 @@ def _kinds_in(folder):
 
 def _names_files(table) -> bool:
     """Does the first row of a parquet file name an image file, where others hold the image itself?"""
-    if not table.lower().endswith(".parquet"):
-        return False
     from .parquet import first_row
 
     return any(

@@ -12,9 +12,9 @@ from collections import Counter
 
 __all__ = ["ENDINGS", "LeftOut", "ending", "entries", "is_folder", "is_hidden", "is_image", "walk"]
 
-# Of the formats in decode.py.
+# Of the formats in decode.py; of a sample with several in a tar file the first is taken.
 ENDINGS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff",
+    ".jpg", ".jpeg", ".png", ".webp", ".jpe", ".jfif", ".avif", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff",
     ".gif",
 )  # fmt: skip
 

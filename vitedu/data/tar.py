@@ -25,7 +25,7 @@ import numpy as np
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.weights.files import replacing
 
-from .classes import one_form
+from .classes import name_in_form
 from .columns import IMAGES
 from .parquet import is_remote
 from .retry import Retry
@@ -242,7 +242,7 @@ def _label(data: bytes, is_json: bool, where: str):
         return int(found)
     is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 200
     if is_name and not re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", found):  # 1.0 is no name
-        return one_form([found])[0]
+        return name_in_form(found)
     if type(found) is int and abs(found) < 2**62:
         return found
     wanted = 'an object with "label", a class number or name' if is_json else "a class number or name"

@@ -156,7 +156,7 @@ def _read(path) -> tuple[dict, float | None]:
         return {}, None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}, touched
     return (found if isinstance(found, dict) else {}), touched
 

@@ -113,7 +113,7 @@ def read_recipe(folder) -> tuple[Recipe, int]:
     path = Path(folder) / "recipe.json"
     try:
         return recipe_in(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         has_copy = any((path.parent / "checkpoints").glob("step_*/recipe.json"))
         advice = "; remove it, and it is restored from the newest checkpoint" if has_copy else ""
         raise ValueError(f"{path} does not hold the recipe of a run: {error}{advice}") from error
@@ -129,7 +129,7 @@ def read_classes(folder) -> list[str] | None:
         if not isinstance(found, list) or not found or not all(isinstance(name, str) for name in found):
             raise ValueError("expected a list of names")
         return found
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} does not hold class names: {error}") from error
 
 
