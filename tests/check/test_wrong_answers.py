@@ -34,8 +34,7 @@ def topics():
 def wrong_answers():
     for topic in topics():
         for name in topic.__all__:
-            for mistake in getattr(topic, name).mistakes:
-                yield name, mistake
+            yield from getattr(topic, name).mistakes
 
 
 def known_names() -> list[tuple[str, ...]]:
@@ -50,10 +49,10 @@ def test_each_is_called_by_the_name_that_was_read(topic):
         expected.setdefault((name, before), []).append((now, perhaps))
     with np.errstate(all="ignore"):
         for name in topic.__all__:
-            for mistake in getattr(topic, name).mistakes:
-                verdict = CHECKS[name].verdict(mistake.answer)
+            for before, answer in getattr(topic, name).mistakes:
+                verdict = CHECKS[name].verdict(answer)
                 said = (verdict.mistake or "", "" if verdict.sure else "perhaps")
-                assert said in expected[name, mistake.name], f"{name}: {mistake.name}"
+                assert said in expected[name, before], f"{name}: {before}"
 
 
 def test_all_have_a_name_and_few_only_a_perhaps():

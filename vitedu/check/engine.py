@@ -22,7 +22,7 @@ from .running import TookTooLong, changed_arguments, guarded
 from .slips.compare import as_results, is_weak, same
 from .slips.words import SMALL, argument_words, listed
 
-__all__ = ["Check", "Mistake", "Verdict", "quiet", "same_mistake"]
+__all__ = ["Check", "Mistake", "Verdict", "quiet"]
 
 PRINTED = 2000  # characters of what an answer prints that are shown
 
@@ -44,11 +44,6 @@ def quiet(function: Callable) -> Callable:
             return function(*args)
 
     return answer
-
-
-def same_mistake(name: str, hint: str, *answers: Callable) -> list[Mistake]:
-    """One mistake that can be written in several ways with different numbers."""
-    return [Mistake(name, hint, quiet(answer)) for answer in answers]
 
 
 @dataclass(frozen=True)

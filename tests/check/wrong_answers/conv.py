@@ -1,4 +1,4 @@
-"""Checks for the exercises of notebooks/09_bit.ipynb: convolution, weight standardisation, receptive field."""
+"""Wrong answers to the exercises of notebooks/09_bit.ipynb: convolution, weight standardisation, receptive field."""
 
 from __future__ import annotations
 
@@ -7,29 +7,17 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from vitedu.check.engine import Check, Mistake, quiet
+from vitedu.check.engine import quiet
 from vitedu_numpy.layers.conv import conv2d as _np_conv2d
 from vitedu_numpy.layers.conv import conv2d_backward as _np_conv2d_backward
 from vitedu_numpy.layers.conv import standardize as _np_standardize
 
-__all__ = ["conv2d", "conv2d_backward", "receptive_field", "standardize"]
+from . import FirstGeneration
 
-# (B, C, H, W), (O, kh, kw), stride, padding: sides and kernels differ, so that a wrong axis cannot hide.
-_SIZES = [
-    ((1, 1, 5, 6), (1, 3, 3), 1, 0),
-    ((2, 3, 7, 10), (4, 3, 2), 2, 1),
-    ((3, 2, 9, 8), (5, 2, 3), 3, 2),
-]
+__all__ = ["conv2d", "conv2d_backward", "receptive_field", "standardize"]
 
 
 # ---- conv2d(x, weight, stride, padding) -> y -------------------------------------------------------------------------
-
-
-def _conv2d_cases(rng):
-    return [
-        (rng.standard_normal(x), rng.standard_normal((O, x[1], kh, kw)), stride, padding)
-        for x, (O, kh, kw), stride, padding in _SIZES
-    ]
 
 
 def _conv(x, weight, stride, pad, mode="constant"):
@@ -76,96 +64,29 @@ def _axes_exchanged(weight):
     return weight.reshape(C, O, kh, kw).swapaxes(0, 1)
 
 
-conv2d = Check(
-    "conv2d",
-    reference=lambda x, weight, stride, padding: _np_conv2d(x, weight, stride, padding)[0],
-    cases=_conv2d_cases,
-    outputs={"y": "(B, O, Ho, Wo)"},
-    mistakes=[
-        Mistake(
-            "the kernel is flipped, as in a mathematician's convolution",
-            "Which number of the window does the first number of the filter meet?",
-            _changed(weights=lambda w: w[:, :, ::-1, ::-1]),
-        ),
-        Mistake(
-            "the padding is forgotten",
-            "How large is the image after `padding` rows and columns of zeros went around it?",
-            _changed(pads=lambda p: ((0, 0), (0, 0))),
-        ),
-        Mistake(
-            "the padding stands at the bottom and right only",
-            "Zeros go around the image: how many of its four sides have you done?",
-            _changed(pads=lambda p: ((0, p), (0, p))),
-        ),
-        Mistake(
-            "all of the padding stands at the bottom and right",
-            "The shape is right, but the picture is moved.  What does the first window see above the image?",
-            _changed(pads=lambda p: ((0, 2 * p), (0, 2 * p))),
-        ),
-        Mistake(
-            "only rows are padded, not columns",
-            "An image has a height and a width.",
-            _changed(pads=lambda p: ((p, p), (0, 0))),
-        ),
-        Mistake(
-            "the border is filled with its nearest pixels instead of zeros",
-            "What should a window see outside the image?",
-            _changed(mode="edge"),
-        ),
-        Mistake(
-            "the stride is not used",
-            "The second window starts `stride` pixels after the first one.",
-            _changed(strides=lambda s: (1, 1)),
-        ),
-        Mistake(
-            "the stride is used on the way down, but not across",
-            "The window moves along two axes.",
-            _changed(strides=lambda s: (s, 1)),
-        ),
-        Mistake(
-            "the stride is used across, but not on the way down",
-            "The window moves along two axes.",
-            _changed(strides=lambda s: (1, s)),
-        ),
-        Mistake(
-            "only the first channel is read",
-            "A filter has one slice for each channel, and adds up what they find.",
-            _first_channel,
-        ),
-        Mistake(
-            "the channels are averaged instead of added up",
-            "y is a sum over c, i and j.  Does anything divide?",
-            _channel_mean,
-        ),
-        Mistake(
-            "all channels are read by the first slice of the filter",
-            "weight[o, c] belongs to channel c.",
-            _one_filter_for_all,
-        ),
-        Mistake(
-            "weight is read as (C, O, kh, kw): the first two axes are exchanged",
-            "Which of the axes of weight counts the outputs?",
-            _changed(weights=_axes_exchanged),
-        ),
-        Mistake(
-            "windows are laid flat as (kh, kw, C), filters as (C, kh, kw)",
-            "In a matrix product, number n of the row meets number n of the column.  Are they of the same channel?",
-            _columns_channels_last,
-        ),
-        Mistake(
-            "the outputs stand last, (B, Ho, Wo, O)",
-            "y is an image again: where do the channels of an image stand?",
-            _filters_last,
-        ),
+conv2d = FirstGeneration(
+    lambda x, weight, stride, padding: _np_conv2d(x, weight, stride, padding)[0],
+    [
+        ("the kernel is flipped, as in a mathematician's convolution", _changed(weights=lambda w: w[:, :, ::-1, ::-1])),
+        ("the padding is forgotten", _changed(pads=lambda p: ((0, 0), (0, 0)))),
+        ("the padding stands at the bottom and right only", _changed(pads=lambda p: ((0, p), (0, p)))),
+        ("all of the padding stands at the bottom and right", _changed(pads=lambda p: ((0, 2 * p), (0, 2 * p)))),
+        ("only rows are padded, not columns", _changed(pads=lambda p: ((p, p), (0, 0)))),
+        ("the border is filled with its nearest pixels instead of zeros", _changed(mode="edge")),
+        ("the stride is not used", _changed(strides=lambda s: (1, 1))),
+        ("the stride is used on the way down, but not across", _changed(strides=lambda s: (s, 1))),
+        ("the stride is used across, but not on the way down", _changed(strides=lambda s: (1, s))),
+        ("only the first channel is read", _first_channel),
+        ("the channels are averaged instead of added up", _channel_mean),
+        ("all channels are read by the first slice of the filter", _one_filter_for_all),
+        ("weight is read as (C, O, kh, kw): the first two axes are exchanged", _changed(weights=_axes_exchanged)),
+        ("windows are laid flat as (kh, kw, C), filters as (C, kh, kw)", _columns_channels_last),
+        ("the outputs stand last, (B, Ho, Wo, O)", _filters_last),
     ],
 )
 
 
 # ---- conv2d_backward(dy, x, weight, stride, padding) -> dx, dweight --------------------------------------------------
-
-
-def _conv2d_backward_cases(rng):
-    return [(rng.standard_normal(_np_conv2d(*args)[0].shape), *args) for args in _conv2d_cases(rng)]
 
 
 def _conv2d_gradients(dy, x, weight, stride, padding):
@@ -243,87 +164,35 @@ def _windows_of_the_image(dweight, dy, x, weight, stride, padding):
     return np.einsum("bopq,bcpqij->ocij", dy, windows)
 
 
-conv2d_backward = Check(
-    "conv2d_backward",
-    reference=_conv2d_gradients,
-    cases=_conv2d_backward_cases,
-    outputs={"dx": "(B, C, H, W)", "dweight": "(O, C, kh, kw)"},
-    mistakes=[
-        Mistake(
-            "in dx, each window overwrites what the windows before it had sent",
-            "Windows overlap.  What happens to gradients where a value is used twice?",
-            _other_dx(_overwritten),
-        ),
-        Mistake(
-            "dx is the mean over the windows of a pixel, not the sum",
-            "Each use of a pixel adds its gradient.  Does anything divide?",
-            _other_dx(_mean_over_windows),
-        ),
-        Mistake(
-            "dx still has the border of the padding",
-            "The zeros around the image are no pixels of x.  Which part of the result belongs to x?",
-            _other_dx(lambda *args: _to_pixels(*args)),
-        ),
-        Mistake(
-            "dx is cut out at the top left corner, not inside the border",
-            "Where in the padded image does pixel (0, 0) of x stand?",
-            _other_dx(_cut_at_the_corner),
-        ),
-        Mistake(
-            "in dx, the filters are flipped once too often",
-            "dy[p, q] reached its window through weight[i, j].  It goes back through the same one.",
-            _other_dx(_flipped),
-        ),
-        Mistake(
-            "in dx, the stride is forgotten: all windows are one pixel apart",
-            "Where did the window of dy[p, q] start?",
-            _other_dx(_not_spread),
-        ),
-        Mistake(
+conv2d_backward = FirstGeneration(
+    _conv2d_gradients,
+    [
+        ("in dx, each window overwrites what the windows before it had sent", _other_dx(_overwritten)),
+        ("dx is the mean over the windows of a pixel, not the sum", _other_dx(_mean_over_windows)),
+        ("dx still has the border of the padding", _other_dx(lambda *args: _to_pixels(*args))),
+        ("dx is cut out at the top left corner, not inside the border", _other_dx(_cut_at_the_corner)),
+        ("in dx, the filters are flipped once too often", _other_dx(_flipped)),
+        ("in dx, the stride is forgotten: all windows are one pixel apart", _other_dx(_not_spread)),
+        (
             "dweight is the mean over the images, not the sum",
-            "Each use of a weight adds its gradient.  Does anything divide?",
             _other_dweight(lambda dweight, dy, *rest: dweight / len(dy)),
         ),
-        Mistake(
+        (
             "dweight is the mean over the places of the window, not the sum",
-            "Each use of a weight adds its gradient.  Does anything divide?",
             _other_dweight(lambda dweight, dy, *rest: dweight / math.prod(dy.shape[2:])),
         ),
-        Mistake(
-            "dweight comes from the last image alone",
-            "Every image used the filters: is the gradient added up, or written over?",
-            _other_dweight(_last_image),
-        ),
-        Mistake(
-            "dweight is flipped",
-            "Which pixel of the window did weight[0, 0] meet?",
-            _other_dweight(lambda dweight, *rest: dweight[:, :, ::-1, ::-1]),
-        ),
-        Mistake(
+        ("dweight comes from the last image alone", _other_dweight(_last_image)),
+        ("dweight is flipped", _other_dweight(lambda dweight, *rest: dweight[:, :, ::-1, ::-1])),
+        (
             "dweight is made from windows of an image without the zeros above and to the left",
-            "Forward cut its windows from the padded image.",
             _other_dweight(_windows_of_the_image),
         ),
-        Mistake(
-            "dx and dweight are in each other's place",
-            "In which order were they asked for?",
-            lambda *args: _conv2d_gradients(*args)[::-1],
-        ),
+        ("dx and dweight are in each other's place", lambda *args: _conv2d_gradients(*args)[::-1]),
     ],
 )
 
 
 # ---- standardize(weight, eps) -> what --------------------------------------------------------------------------------
-
-
-def _standardize_cases(rng):
-    """Filters with a mean of their own; the first of each is nearly constant, with a variance as small as eps."""
-    cases = []
-    for shape, eps in (((4, 3, 3, 2), 1e-4), ((3, 5, 1, 2), 1e-4), ((2, 2, 3, 5), 0.1)):
-        weight = rng.normal(0, 2, shape) + rng.normal(0, 1, (shape[0], 1, 1, 1))
-        weight[0] *= 5e-3
-        cases.append((weight, eps))
-    return cases
 
 
 def _standardized(weight, eps, axis=(1, 2, 3), ddof=0):
@@ -339,86 +208,38 @@ def _variance(weight):
     return weight.var(axis=(1, 2, 3), keepdims=True)
 
 
-standardize = Check(
-    "standardize",
-    reference=lambda weight, eps: _np_standardize(weight, eps)[0],
-    cases=_standardize_cases,
-    outputs={"what": "(O, C, kh, kw)"},
-    mistakes=[
-        Mistake(
-            "one mean and one variance serve the whole tensor",
-            "Each filter is standardised by itself.  How many means should there be?",
-            lambda weight, eps: _standardized(weight, eps, axis=None),
-        ),
-        Mistake(
-            "mean and variance run over the filters (axis 0)",
-            "Which axes hold the numbers of one filter?",
-            lambda weight, eps: _standardized(weight, eps, axis=0),
-        ),
-        Mistake(
+standardize = FirstGeneration(
+    lambda weight, eps: _np_standardize(weight, eps)[0],
+    [
+        ("one mean and one variance serve the whole tensor", lambda weight, eps: _standardized(weight, eps, axis=None)),
+        ("mean and variance run over the filters (axis 0)", lambda weight, eps: _standardized(weight, eps, axis=0)),
+        (
             "every kernel, one per pair of channels, is standardised by itself",
-            "A filter reads all the channels, and is standardised as a whole.",
             quiet(lambda weight, eps: _standardized(weight, eps, axis=(2, 3))),
         ),
-        Mistake(
-            "mean and variance run over the channels only",
-            "Which axes hold the numbers of one filter?",
-            lambda weight, eps: _standardized(weight, eps, axis=1),
-        ),
-        Mistake(
+        ("mean and variance run over the channels only", lambda weight, eps: _standardized(weight, eps, axis=1)),
+        (
             "mean and variance are those of an input channel, over all filters",
-            "Which of the four axes counts the filters?",
             lambda weight, eps: _standardized(weight, eps, axis=(0, 2, 3)),
         ),
-        Mistake(
+        (
             "eps is added to the standard deviation, not to the variance",
-            "Does eps stand inside the root or behind it?  Code exists for both, and here it is BiT's.",
             lambda weight, eps: _centred(weight) / (np.sqrt(_variance(weight)) + eps),
         ),
-        Mistake(
-            "eps is not used",
-            "One filter hardly varies.  What keeps its division in bounds?",
-            lambda weight, eps: _standardized(weight, 0),
-        ),
-        Mistake(
-            "the variance is the unbiased one, divided by R - 1",
-            "Nothing is estimated here: the R numbers of a filter are all there are.  Divide by how many?",
-            lambda weight, eps: _standardized(weight, eps, ddof=1),
-        ),
-        Mistake(
+        ("eps is not used", lambda weight, eps: _standardized(weight, 0)),
+        ("the variance is the unbiased one, divided by R - 1", lambda weight, eps: _standardized(weight, eps, ddof=1)),
+        (
             "the squares are added up but not divided by R",
-            "A variance is a mean of squares.",
             lambda weight, eps: _centred(weight) / np.sqrt((_centred(weight) ** 2).sum((1, 2, 3), keepdims=True) + eps),
         ),
-        Mistake(
-            "divided by the variance, without the root",
-            "If the weights had a unit, the result should have none.",
-            lambda weight, eps: _centred(weight) / (_variance(weight) + eps),
-        ),
-        Mistake(
-            "the mean is not subtracted",
-            "What should the mean of a standardised filter be?",
-            lambda weight, eps: weight / np.sqrt(_variance(weight) + eps),
-        ),
-        Mistake(
-            "only the mean is subtracted",
-            "What should the variance of a standardised filter be?",
-            lambda weight, eps: _centred(weight),
-        ),
+        ("divided by the variance, without the root", lambda weight, eps: _centred(weight) / (_variance(weight) + eps)),
+        ("the mean is not subtracted", lambda weight, eps: weight / np.sqrt(_variance(weight) + eps)),
+        ("only the mean is subtracted", lambda weight, eps: _centred(weight)),
     ],
 )
 
 
 # ---- receptive_field(kernels, strides) -> side -----------------------------------------------------------------------
-
-
-def _receptive_field_cases(rng):
-    return [
-        ([3, 3, 3], [1, 1, 1]),
-        ([7, 3], [2, 2]),
-        ([7, 3, 1, 3, 1], [2, 2, 1, 2, 1]),
-        ([3, 5, 2, 3], [2, 1, 3, 1]),
-    ]
 
 
 def _grown(kernels, strides, start=1, less=1, own=False):
@@ -445,52 +266,19 @@ def _from_the_end(kernels, strides):
     return side
 
 
-receptive_field = Check(
-    "receptive_field",
-    reference=lambda kernels, strides: _from_the_end(kernels[::-1], strides[::-1]),
-    cases=_receptive_field_cases,
-    outputs={"side": "(a whole number)"},
-    tolerance=1e-9,  # a count: a difference of one is a mistake
-    mistakes=[
-        Mistake(
-            "the strides are not used",
-            "After a layer of stride 2, how many pixels of the image lie between two neighbours of its output?",
-            lambda kernels, strides: 1 + sum(k - 1 for k in kernels),
-        ),
-        Mistake(
-            "the kernels are added up whole",
-            "Two layers of 3 x 3 see 5 x 5 pixels.  By how many does the second one widen the field?",
-            lambda kernels, strides: sum(kernels),
-        ),
-        Mistake(
-            "the kernels are multiplied",
-            "Two layers of 3 x 3 see 5 x 5 pixels, since their windows overlap.",
-            lambda kernels, strides: math.prod(kernels),
-        ),
-        Mistake(
-            "a layer's own stride counts for its own window",
-            "The stride of the first layer: which windows does it move apart, its own pixels or those of its output?",
-            lambda kernels, strides: _grown(kernels, strides, own=True),
-        ),
-        Mistake(
+receptive_field = FirstGeneration(
+    lambda kernels, strides: _from_the_end(kernels[::-1], strides[::-1]),
+    [
+        ("the strides are not used", lambda kernels, strides: 1 + sum(k - 1 for k in kernels)),
+        ("the kernels are added up whole", lambda kernels, strides: sum(kernels)),
+        ("the kernels are multiplied", lambda kernels, strides: math.prod(kernels)),
+        ("a layer's own stride counts for its own window", lambda kernels, strides: _grown(kernels, strides, own=True)),
+        (
             "each layer adds its whole kernel instead of one less",
-            "A window of one pixel widens the field by how many?",
             lambda kernels, strides: _grown(kernels, strides, less=0),
         ),
-        Mistake(
-            "the pixel itself is not counted",
-            "With no layer at all, how many pixels does a pixel see?",
-            lambda kernels, strides: _grown(kernels, strides, start=0),
-        ),
-        Mistake(
-            "strides are added up where they multiply",
-            "After two layers of stride 2, how far apart in the image are two neighbours?",
-            _strides_added,
-        ),
-        Mistake(
-            "the layers are walked in the wrong direction",
-            "Start at one output pixel and go back: which layer's window do you open first?",
-            _from_the_end,
-        ),
+        ("the pixel itself is not counted", lambda kernels, strides: _grown(kernels, strides, start=0)),
+        ("strides are added up where they multiply", _strides_added),
+        ("the layers are walked in the wrong direction", _from_the_end),
     ],
 )
