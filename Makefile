@@ -1,10 +1,10 @@
-# Two commands do everything: `make lab` opens the notebooks, `make test` runs all tests.  Each sets itself up in .venv.
-# `make site` builds the documentation, in build/site/html.
+# `make lab` opens the notebooks, `make test` runs all tests, `make site` builds the documentation in build/site/html (Python
+# 3.11 or newer).  Each sets itself up in .venv.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# What was set up: what a reader needs, and on top of it what a tester needs.
+# What was set up: what a reader needs, on top of it what a tester needs, and what the site needs.
 READER := $(VENV)/.installed-notebooks
 TESTER := $(VENV)/.installed
 WRITER := $(VENV)/.installed-site

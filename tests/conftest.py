@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -45,3 +48,25 @@ def fix_dropout():
     Kept values get two different factors, so that a gradient multiplied by another mask, or by none, shows.
     """
     return _fix_dropout
+
+
+CHROMIUM = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # its workers reach this machine only, too
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser.  Skipped only where no Chromium can be had."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    own = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        if own is None and not Path(playwright.chromium.executable_path).is_file():
+            pytest.skip("no Chromium found: install the system's, or run `playwright install chromium`")
+        browser = playwright.chromium.launch(executable_path=own, args=CHROMIUM)
+        yield browser
+        browser.close()

@@ -16,7 +16,7 @@ __all__ = ["HEADING", "Exercise", "Lesson", "Place", "page"]
 
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$", flags=re.MULTILINE)
 EXERCISE = re.compile(r"^\*\*(?:Exercise )?(\d+)[.:] *(.*?)\*\*", flags=re.MULTILINE)
-NUMBER = re.compile(r"(?<![\w.])(\d\d)(?:_\w+)?(?![\w.,]*\d)(?! minutes)(?:\]\([^)]*\))?( to (?=\[?\d\d))?")
+NUMBER = re.compile(r"(?<![\w.])(\d\d)(?:_\w+)?(?![\w.,]*\d)(?! minutes|-[a-z])(?:\]\([^)]*\))?( to (?=\[?\d\d))?")
 SHOWN = re.compile(r"<pre\b[^>]*>(.*?)</pre>", flags=re.DOTALL)
 
 
@@ -105,10 +105,6 @@ class Lesson:
             return reading, round(reading / 2)
         return reading, reading if "as long again" in self.before else 0
 
-    @property
-    def modules(self) -> list[str]:
-        return list(dict.fromkeys(re.findall(rf"`({MODULE.pattern})`", self.section("Before you start"))))
-
     # ---- places ------------------------------------------------------------------------------------------------
 
     @functools.cached_property
@@ -167,7 +163,7 @@ def page(site: Site, lesson: Lesson) -> dict:
     notebook["cells"] = cells = [cell | {"source": cell["source"]} for cell in lesson.cells]
     labels, heading = iter(place.label for place in lesson.places), ""
     for i, cell in enumerate(cells):
-        metadata = cell["metadata"] = {"tags": tags(cell)}
+        metadata = cell["metadata"] = {"tags": tags(cell), "mystnb": {}}
         if cell["cell_type"] == "markdown":
             heading = [heading, *(match.group(2) for match in HEADING.finditer(cell["source"]))][-1]
             exercises = lesson.exercises if i >= lesson.first_exercise else []
@@ -175,10 +171,9 @@ def page(site: Site, lesson: Lesson) -> dict:
             continue
         if "solution" in tags(cell):
             metadata["tags"] = [*tags(cell), "hide-cell"]
-            metadata["mystnb"] = {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
-        alt = caption(cells[i + 1 :]) or f"Picture: {heading}"
+            metadata["mystnb"] |= {"code_prompt_show": "Show the solution", "code_prompt_hide": "Hide the solution"}
         if any(kind.startswith("image/") for output in cell["outputs"] for kind in output.get("data", {})):
-            metadata["mystnb"] = {"image": {"alt": alt}}
+            metadata["mystnb"]["image"] = {"alt": caption(cells[i + 1 :]) or f"Picture: {heading}"}
         cell["outputs"] = [shown(site, here, output) for output in cell["outputs"]]
     cells[0]["source"] += "\n\n" + header(site, lesson)
     return notebook

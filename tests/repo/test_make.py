@@ -1,4 +1,4 @@
-"""What the two commands do, as `make --dry-run` prints it: nothing is installed here."""
+"""What the commands do, as `make --dry-run` prints it: nothing is installed here."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def set_up(target: str, venv: Path) -> None:
 def test_each_command_installs_what_it_needs(tmp_path):
     assert installed(would_do("lab", tmp_path / "new")) == ["notebooks"]
     assert installed(would_do("test", tmp_path / "new")) == ["test"]
+    assert installed(would_do("site", tmp_path / "new")) == ["site"]
 
 
 def test_lab_after_test_installs_nothing_and_test_after_lab_the_rest(tmp_path):
@@ -52,6 +53,7 @@ def test_lab_after_test_installs_nothing_and_test_after_lab_the_rest(tmp_path):
         assert installed(would_do("test", venv)) == later
         set_up("test", venv)
         assert installed(would_do("test", venv)) == []
+        assert installed(would_do("site", venv)) == []
 
 
 def test_a_new_list_of_packages_is_installed(tmp_path):

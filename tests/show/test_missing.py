@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from tqdm import tqdm
 
 from vitedu import show
 from vitedu.show import missing
@@ -34,6 +35,15 @@ def test_a_marked_cell_is_replaced_where_pytorch_is_missing(shell, monkeypatch):
 def test_nothing_changes_where_pytorch_is(shell):
     show.style()
     assert shell.transform_cell(CELL) == CELL
+
+
+def test_in_a_browser_no_bar_starts_a_thread(monkeypatch):
+    monkeypatch.setattr(tqdm, "monitor_interval", 10)
+    missing.do_without()
+    assert tqdm.monitor_interval == 10
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    missing.do_without()
+    assert tqdm.monitor_interval == 0
 
 
 RUN = """

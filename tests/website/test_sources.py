@@ -10,7 +10,7 @@ import pytest
 from website import api, indexes, lessons
 from website.assemble import assemble
 from website.lessons import Lesson
-from website.pages import ROOT, Site
+from website.pages import NOT_READ, ROOT, Site
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,12 @@ def test_every_notebook_guide_and_file_of_code_has_a_page(site, sources):
     for file in house.python_files("vitedu", "vitedu_numpy"):
         page = site.pages[file.relative_to(ROOT).as_posix()]
         assert (folder / page).is_file(), f"{file} has no page"
+
+
+def test_what_git_ignores_is_not_read():
+    """`make lite` leaves a copy of NOTATION.md in public/."""
+    ignored = re.findall(r"^/?([a-z]+)/$", (ROOT / ".gitignore").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {"build", "public"} <= set(ignored) <= NOT_READ
 
 
 def test_twins_share_a_page(site):
@@ -121,6 +127,7 @@ def lesson(before: str) -> Lesson:
         ("Read notebooks 02 (linear, 2017), 03 and 04 first. 40 minutes, and as long again for the exercises.",
          ["02", "03", "04"], [], (40, 40)),
         ("Do 03 first. 50 minutes, and half as long again for the exercises.", ["03"], [], (50, 25)),
+        ("Do [02_a](02_a.ipynb) (standard errors, 10-shot accuracy) first. 75 minutes.", ["02"], [], (75, 0)),
     ],
 )  # fmt: skip
 def test_what_a_notebook_needs_is_read_from_its_text(before, needs, helps, minutes):
@@ -154,6 +161,7 @@ def test_shown_sources_have_no_colours_of_their_own(site, read):
     """... and are the stored text to the letter, under a link to the page of the file."""
     (one,) = [one for one in read if one.number == "03"]
     stored = [o for cell in one.cells for o in cell.get("outputs", []) if "text/html" in o.get("data", {})]
+    assert stored
     for output in stored:
         rich = lessons.shown(site, "notebooks/03_attention.ipynb", output)["data"]["text/html"]
         assert "style=" not in rich
