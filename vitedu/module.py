@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import nn
 
 from vitedu_numpy.contract import checked_for, shaped_for
-from vitedu_numpy.validate import check_dtype, is_count
+from vitedu_numpy.validate import as_array, check_dtype, is_count, is_model
 
-__all__ = ["Identity", "Module", "checked", "shaped"]
+__all__ = ["Identity", "Module", "checked", "checked_loop", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
@@ -30,7 +29,12 @@ def _is_generator(rng) -> bool:
 
 _A_GENERATOR = (_is_generator, "a torch.Generator, or None for PyTorch's own")
 _OR_SEED = (lambda rng: _is_generator(rng) or is_count(rng, 0), "a torch.Generator, a seed (an integer >= 0), or None")
-checked = checked_for({"rng": _OR_SEED})  # a door: a seed will do
+_A_MODEL = (lambda model: is_model(model) and hasattr(model, "parameters"), "a model of vitedu, such as ViT(config)")
+_OF_IMAGES = (lambda model: isinstance(model, nn.Module) and hasattr(model, "check_images"), _A_MODEL[1])
+checked = checked_for({"rng": _OR_SEED, "model": _A_MODEL})  # a door: a seed will do
+_NUMBERS = (lambda images: not getattr(images, "is_meta", False), "numbers, and a meta tensor has none")
+# one that trains, or counts right answers
+checked_loop = checked_for({"rng": _OR_SEED, "model": _OF_IMAGES, "images": _NUMBERS})
 _checked_layer = checked_for({"rng": _A_GENERATOR})  # a layer: its model made one generator for all
 
 
@@ -61,9 +65,11 @@ class Module(nn.Module):
             if name not in state_dict:
                 continue
             tensor = state_dict[name]
-            tensor = tensor if isinstance(tensor, torch.Tensor) else torch.from_numpy(np.array(tensor))
+            tensor = tensor if isinstance(tensor, torch.Tensor) else _as_tensor(tensor, f"state[{name!r}]")
             if tensor.shape != own[name].shape:
                 raise ValueError(f"state[{name!r}] has shape {tuple(tensor.shape)}; expected {tuple(own[name].shape)}")
+            if tensor.is_meta and not own[name].is_meta:
+                raise TypeError(f"state[{name!r}] is a meta tensor, which holds no numbers; expected numbers")
             real = not tensor.is_complex() and tensor.dtype != torch.bool
             if not real or not (tensor.is_meta or bool(torch.isfinite(tensor.to(own[name].dtype)).all())):
                 wanted = f"finite real numbers, also when converted to {own[name].dtype}"
@@ -88,6 +94,14 @@ class Module(nn.Module):
     def gradients(self) -> dict[str, torch.Tensor]:
         """dLoss/dparameter by name, as left by `loss.backward()`; zeros where nothing arrived."""
         return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in self.named_parameters()}
+
+
+def _as_tensor(x, name) -> torch.Tensor:
+    """What a state holds that is no tensor, such as an array of `vitedu_numpy`, copied."""
+    array = as_array(x, name)
+    if array.dtype.kind not in "fiubc":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected numbers")
+    return torch.from_numpy(array.copy())
 
 
 class Identity(Module):

@@ -17,8 +17,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from math import inf
 
-from .validate import ARGUMENTS, require
+from .validate import ARGUMENTS, refuse_gaps, require
 
 __all__ = ["checked", "checked_for", "read_shapes", "shaped_for"]
 
@@ -30,7 +31,7 @@ def read_shapes(function) -> dict[str, tuple[str | int | None, ...]]:
 
     "q (B, h, T, Dh)   k, v (B, h, S, Dh)  ->  ..." gives q, k and v; what stands behind the arrow comes out, not in.
     """
-    arguments = list(inspect.signature(function).parameters)
+    arguments, _ = _arguments(function)
     text = " ".join((function.__doc__ or "").split("->")[0].split())
     found = {}
     for match in re.finditer(r"\(([^()]*)\)", text):
@@ -64,12 +65,13 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
     """
 
     def decorate(function):
-        signature = inspect.signature(function).parameters
-        names, shapes = list(signature), read_shapes(function)
-        wanted = [(name, names.index(name), axes, signature[name].default is None) for name, axes in shapes.items()]
-        by_name = [name for name in names if name in ARGUMENTS and name not in shapes]
-        others = [(n, names.index(n), signature[n].default is None, *ARGUMENTS[n]) for n in by_name]
-        keeps_shape = function.__name__.endswith("_backward") and _gives_the_same(function, shapes.get(names[0]))
+        places, optional = _arguments(function)
+        names, shapes = list(places), read_shapes(function)
+        wanted = [(name, places[name], axes, name in optional) for name, axes in shapes.items()]
+        # a record is written here, not read
+        others = _rules(ARGUMENTS, {n: p for n, p in places.items() if n not in shapes and n != "record"}, optional)
+        is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
+        keeps_shape = is_backward and _gives_the_same(function, shapes.get(names[0]))
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
@@ -84,18 +86,16 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                     continue  # one number for all, as NumPy and PyTorch have it
                 if not isinstance(value, arrays):
                     raise TypeError(f"{name} is a {type(value).__name__}; expected {word} {_written(axes)}")
+                if type(value) is not arrays:
+                    refuse_gaps(name, value)
                 if not is_number(value.dtype):
                     raise TypeError(f"{name} has dtype {value.dtype}; expected numbers, {word} {_written(axes)}")
                 _fit(name, tuple(value.shape), axes, sizes)
-            for name, place, may_lack, test, allowed in others:
-                value = args[place] if place < count else kwargs.get(name, _DEFAULT)
-                if value is not _DEFAULT and not (value is None and may_lack) and not test(value):
-                    require(False, name, value, allowed)
+            _hold(others, args, kwargs)
             if not is_backward:
                 return function(*args, **kwargs)
             return _led_back(function, names[0], keeps_shape, *args, **kwargs)
 
-        is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
         if shapes:
             checked.shapes = shapes
         return checked
@@ -139,16 +139,12 @@ def checked_for(rules: dict):
 
     def decorate(function):
         plain = inspect.unwrap(function)  # below `torch.no_grad`
-        code = plain.__code__
-        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        kinds = {name: _settings(function.__annotations__.get(name)) for name in names}
-        wanted = [(name, place, *rules[name]) for place, name in enumerate(names) if name in rules and not kinds[name]]
-        configs = [(name, place, kinds[name]) for place, name in enumerate(names) if kinds[name]]
+        places, optional = _arguments(plain)
+        kinds = {name: _settings(function.__annotations__.get(name)) for name in places}
+        wanted = _rules(rules, {name: place for name, place in places.items() if not kinds[name]}, optional)
+        configs = [(name, places[name], kind) for name, kind in kinds.items() if kind]
         if not wanted and not configs:
             return function
-        first = code.co_argcount - len(plain.__defaults__ or ())
-        optional = {n for n, d in zip(names[first:], plain.__defaults__ or (), strict=False) if d is None}
-        optional |= {name for name, default in (plain.__kwdefaults__ or {}).items() if default is None}
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
@@ -157,17 +153,35 @@ def checked_for(rules: dict):
                 value = args[place] if place < count else kwargs.get(name, _DEFAULT)
                 if value is not _DEFAULT and type(value).__name__ not in allowed:
                     raise TypeError(f"{name} is a {type(value).__name__}; expected a {' or a '.join(allowed)}")
-            for name, place, test, allowed in wanted:
-                value = args[place] if place < count else kwargs.get(name, _DEFAULT)
-                if value is _DEFAULT or (value is None and name in optional):
-                    continue
-                if not test(value):
-                    require(False, name, value, allowed)
+            _hold(wanted, args, kwargs)
             return function(*args, **kwargs)
 
         return checked
 
     return decorate
+
+
+def _arguments(function) -> tuple[dict, set]:
+    """({argument: its place among the positional ones}, those whose default is None)."""
+    code, defaults = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    places = {name: place if place < code.co_argcount else inf for place, name in enumerate(names)}
+    given = dict(zip(names[code.co_argcount - len(defaults) :], defaults, strict=False))
+    return places, {name for name, value in (given | (function.__kwdefaults__ or {})).items() if value is None}
+
+
+def _rules(rules, places, optional) -> list:
+    """(name, place, may it be None?, test, what is allowed) of every argument that there is a rule for."""
+    return [(name, place, name in optional, *rules[name]) for name, place in places.items() if name in rules]
+
+
+def _hold(wanted, args, kwargs) -> None:
+    """Raise ValueError for an argument that its rule does not allow; one that was left out is its default's affair."""
+    count = len(args)
+    for name, place, may_lack, test, allowed in wanted:
+        value = args[place] if place < count else kwargs.get(name, _DEFAULT)
+        if value is not _DEFAULT and not (value is None and may_lack) and not test(value):
+            require(False, name, value, allowed)
 
 
 def _settings(annotation) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from .contract import checked_for, shaped_for
-from .validate import check_dtype, is_seed
+from .validate import as_array, check_dtype, is_seed
 
-__all__ = ["Buffer", "Identity", "Module", "Parameter", "checked", "shaped"]
+__all__ = ["Buffer", "Identity", "Module", "Parameter", "checked", "checked_loop", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.
@@ -28,7 +28,11 @@ def _is_generator(rng) -> bool:
 
 _A_GENERATOR = (_is_generator, "a NumPy Generator, such as np.random.default_rng(0)")
 _OR_SEED = (lambda rng: _is_generator(rng) or is_seed(rng), "a NumPy Generator, a seed (an integer >= 0), or None")
-checked = checked_for({"rng": _OR_SEED})  # a door: a seed will do
+_A_MODEL = (lambda model: isinstance(model, Module), "a model of vitedu_numpy, such as ViT(config, 0)")
+_OF_IMAGES = (lambda model: isinstance(model, Module) and hasattr(model, "check_images"), _A_MODEL[1])
+checked = checked_for({"rng": _OR_SEED, "model": _A_MODEL})  # a door: a seed will do
+# one that trains, or counts right answers
+checked_loop = checked_for({"rng": _OR_SEED, "model": _OF_IMAGES})
 _checked_layer = checked_for({"rng": _A_GENERATOR})  # a layer: its model made one generator for all
 
 
@@ -131,7 +135,7 @@ class Module:
             raise KeyError(f"state does not fit {type(self).__name__}: missing {missing}, not expected {extra}")
         arrays = {}
         for name, p in parameters.items():
-            array = np.asarray(state[name])
+            array = as_array(state[name], f"state[{name!r}]")
             if array.shape != p.value.shape:
                 raise ValueError(f"state[{name!r}] has shape {array.shape}; expected {p.value.shape}")
             with np.errstate(over="ignore"):
@@ -178,6 +182,7 @@ class Module:
 
     # ---- modes and copies ------------------------------------------------------------------------------------------
 
+    @checked
     def train(self, mode: bool = True):
         """Training (True: dropout acts, batch norm looks at the batch) or not, here and in every module inside."""
         for _, module in self.named_modules():

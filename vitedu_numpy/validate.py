@@ -13,10 +13,11 @@ from numbers import Real
 import numpy as np
 
 __all__ = [
-    "ARGUMENTS", "check_argument", "check_betas", "check_choices", "check_counts", "check_dtype", "check_flags",
-    "check_integers", "check_label_range", "check_max_norm", "check_momentum", "check_not_negative",
-    "check_positive", "check_range", "check_rates", "check_smoothing", "did_you_mean", "is_count", "is_integer",
-    "is_number", "is_real", "require",
+    "ARGUMENTS", "as_array", "check_argument", "check_betas", "check_broadcasts", "check_choices", "check_counts",
+    "check_divides", "check_dtype", "check_flags", "check_integers", "check_kind", "check_label_range",
+    "check_max_norm", "check_momentum", "check_not_negative", "check_on_off", "check_parts", "check_positive",
+    "check_range", "check_rates", "check_smoothing", "did_you_mean", "is_count", "is_integer", "is_model",
+    "is_number", "is_real", "is_size", "refuse_gaps", "require",
 ]  # fmt: skip
 
 
@@ -26,6 +27,13 @@ def require(condition: bool, name: str, value, allowed: str) -> None:
         given = repr(value)
         given = given if len(given) <= 200 else f"{given[:200]}..."  # a whole array is no help
         raise ValueError(f"{name}={given} is not allowed; {name} must be {allowed}")
+
+
+def check_kind(name: str, value, *kinds: type) -> None:
+    """Raise TypeError unless the value is an object of one of these classes."""
+    if not isinstance(value, kinds):
+        expected = " or a ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} is a {type(value).__name__}; expected a {expected}")
 
 
 def did_you_mean(given, known) -> str:
@@ -39,19 +47,26 @@ def did_you_mean(given, known) -> str:
 
 
 def is_count(value, least: int = 1) -> bool:
-    """An integer (True is none), `least` or more."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    """An integer (True is none), `least` or more, of 63 bits at most."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
 
 
 def is_number(value) -> bool:
     """A finite integer or float."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+
+
+def _is_finite(value) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer of more digits than any float has
+        return False
 
 
 def check_counts(config, *names: str) -> None:
     """Fields that must be positive integers."""
     for name in names:
-        require(is_count(getattr(config, name)), name, getattr(config, name), "a positive integer")
+        require(is_count(getattr(config, name)) and is_size(getattr(config, name)), name, getattr(config, name), A_SIZE)
 
 
 def check_dtype(dtype) -> str:
@@ -81,15 +96,34 @@ def check_rates(config, *names: str) -> None:
         require(is_number(rate) and 0 <= rate < 1, name, rate, "a number in [0, 1)")
 
 
+def check_broadcasts(name: str, shape: tuple, whole: tuple) -> None:
+    """Raise ValueError unless an array of that shape can be repeated along its axes of size 1 until it has `whole`."""
+    fits = len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape[::-1], whole[::-1], strict=False))
+    if not fits:
+        raise ValueError(f"{name} has shape {shape}; expected one that broadcasts to {whole}")
+
+
+def check_divides(whole: int, **parts) -> None:
+    """Numbers of equal parts that `whole` is cut into."""
+    for name, number in parts.items():
+        require(is_size(number) and whole % number == 0, name, number, f"a positive integer that divides {whole}")
+
+
 def check_flags(config, *names: str) -> None:
     """Fields that must be True or False: "no" would count as true."""
     for name in names:
         require(isinstance(getattr(config, name), bool), name, getattr(config, name), "True or False")
 
 
+def check_on_off(**values) -> None:
+    """Arguments that must be True or False."""
+    for name, value in values.items():
+        require(_is_flag(value), name, value, "True or False")
+
+
 def is_real(value) -> bool:
     """As `is_number`, for an argument that need not go into a file: NumPy's numbers are numbers too."""
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
 
 
 def check_not_negative(**values) -> None:
@@ -117,9 +151,24 @@ def check_smoothing(num_classes, label_smoothing) -> None:
     check_momentum(label_smoothing=label_smoothing)
 
 
+def refuse_gaps(name: str, x) -> None:
+    """Raise TypeError for a masked array: what lies under its mask would be taken for numbers."""
+    if isinstance(x, np.ndarray) and hasattr(x, "mask"):
+        raise TypeError(f"{name} is a masked array, whose gaps would count as numbers; expected an array without gaps")
+
+
+def as_array(x, name: str) -> np.ndarray:
+    """x as an array, from one, a tensor on the CPU, or numbers.  Raises TypeError, by the argument's name."""
+    refuse_gaps(name, x)
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} is a {type(x).__name__} that is no array ({error}); expected numbers") from None
+
+
 def check_integers(labels, num_classes) -> np.ndarray:
     """Labels as an array of integers.  Raises TypeError for texts, floats, truth values."""
-    labels = np.asarray(labels)
+    labels = as_array(labels, "labels")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
     return labels
@@ -129,6 +178,12 @@ def check_label_range(labels, num_classes) -> None:
     """Labels, an array or a tensor, within 0 ... num_classes - 1."""
     if len(labels) and not (0 <= labels.min() and labels.max() < num_classes):
         raise ValueError(f"labels run from {labels.min()} to {labels.max()}; allowed is 0..{num_classes - 1}")
+
+
+def check_parts(name: str, x) -> None:
+    """Parts of a whole, such as targets or probabilities: numbers in [0, 1], up to rounding.  An array or a tensor."""
+    if len(x) and not (x.min() >= 0 and x.max() <= 1.01):  # False for NaN, too; bfloat16 has three digits
+        raise ValueError(f"{name} holds values from {x.min():.4g} to {x.max():.4g}; expected numbers in [0, 1]")
 
 
 def check_max_norm(max_norm) -> None:
@@ -159,7 +214,21 @@ def check_range(images, name: str = "images") -> None:
 
 def is_integer(value, least: int) -> bool:
     """As `is_count`, for an argument that need not go into a file: NumPy's integers are integers too."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+    return isinstance(value, (int, np.integer)) and is_count(int(value), least) and not isinstance(value, bool)
+
+
+LARGEST = 2**31 - 1  # of what counts or measures something; more is a slip, and ends in an error of the memory
+A_SIZE = "a positive integer below 2^31"
+
+
+def is_size(value, least: int = 1) -> bool:
+    """`is_integer` of a size that something of this world may have."""
+    return is_integer(value, least) and value <= LARGEST
+
+
+def is_model(value) -> bool:
+    """An object (no class) that has parameters with names."""
+    return hasattr(value, "named_parameters") and not isinstance(value, type)
 
 
 def is_rate(value) -> bool:
@@ -177,7 +246,7 @@ def _is_dtype(value) -> bool:
 
 
 def _is_pair(value) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and all(is_integer(n, 1) for n in value)
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_size, value))
 
 
 def _is_flag(value) -> bool:
@@ -185,20 +254,20 @@ def _is_flag(value) -> bool:
 
 
 def _is_kernel(value) -> bool:
-    return is_integer(value, 1) or _is_pair(value)
+    return is_size(value) or _is_pair(value)
 
 
 def _is_padding(value) -> bool:
     if isinstance(value, str):
         return value == "same"
     if not isinstance(value, (tuple, list)):
-        return is_integer(value, 0)
+        return is_size(value, 0)
     pairs = [pair for pair in value if isinstance(pair, (tuple, list)) and len(pair) == 2]
-    return len(pairs) == len(value) == 2 and all(is_integer(n, 0) for pair in pairs for n in pair)
+    return len(pairs) == len(value) == 2 and all(is_size(n, 0) for pair in pairs for n in pair)
 
 
 def _is_image_shape(value) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 4 and all(is_integer(n, 0) for n in value)
+    return isinstance(value, (tuple, list)) and len(value) == 4 and all(is_size(n, 0) for n in value)
 
 
 def _is_strength(value) -> bool:
@@ -207,7 +276,9 @@ def _is_strength(value) -> bool:
 
 
 _FLOATS = ("float32", "float64")
-_COUNT = (lambda value: is_integer(value, 1), "a positive integer")
+MOST_THREADS = 1024
+_COUNT = (is_size, A_SIZE)
+_NATURAL = (lambda value: is_size(value, 0), "an integer >= 0, below 2^31")
 _RATE = (is_rate, "a number in [0, 1)")
 _POSITIVE = (lambda value: is_real(value) and value > 0, "a positive number")
 _NOT_NEGATIVE = (lambda value: is_real(value) and value >= 0, "a number in [0, inf)")
@@ -222,21 +293,26 @@ ARGUMENTS = {
             "width", "mlp_dim", "heads", "channels", "in_channels", "out_channels", "in_features", "out_features",
             "num_tokens", "num_patches", "head_width", "patch_size", "tubelet_length", "slices", "places",
             "squeezed", "vocabulary", "max_length", "length", "stride", "num_classes", "batch_size",
-            "representation_size", "count", "depth", "threads", "k", "groups",
+            "representation_size", "count", "depth", "k", "groups", "steps", "epochs", "samples",
         ),
         _COUNT,
     ),
     **dict.fromkeys(("dropout", "result_dropout", "stochastic_depth", "label_smoothing", "momentum"), _RATE),
-    **dict.fromkeys(("class_token", "has_class_token", "unbiased", "renormalise"), _FLAG),
-    **dict.fromkeys(("eps", "lr", "weight_decay"), _NOT_NEGATIVE),
-    **dict.fromkeys(("temperature", "pitch"), _POSITIVE),
+    **dict.fromkeys(("class_token", "has_class_token", "unbiased", "renormalise", "mode", "verbose", "smooth"), _FLAG),
+    **dict.fromkeys(("eps", "lr", "weight_decay", "tolerance"), _NOT_NEGATIVE),
+    **dict.fromkeys(("temperature", "pitch", "h"), _POSITIVE),
     **dict.fromkeys(("grid", "old_grid", "new_grid"), _PAIR),
     **dict.fromkeys(("path", "path_or_id"), _PATH),
-    **dict.fromkeys(("pad", "pixels"), (lambda value: is_integer(value, 0), "an integer >= 0")),
+    **dict.fromkeys(("pad", "pixels"), _NATURAL),
+    "threads": (lambda n: is_integer(n, 1) and n <= MOST_THREADS, f"a positive integer, {MOST_THREADS} at most"),
+    "border": (lambda value: is_real(value) or (isinstance(value, float) and abs(value) == inf), "a number, or -inf"),
+    "rates": (_is_strength, "a positive number, or a list of them"),
+    "progress": (callable, "a function that is given the steps and gives them on, such as tqdm"),
+    "function": (callable, "a function"),
     "kernel": (_is_kernel, "a positive integer or a pair of them"),
     "padding": (_is_padding, "an integer >= 0, 'same', or ((top, bottom), (left, right))"),
     "l2": (_is_strength, "a positive number, or a list of them"),
-    "model": (lambda value: hasattr(value, "named_parameters"), "a model"),
+    "model": (is_model, "a model"),
     "record": (lambda value: isinstance(value, Mapping), "a dict that a forward has filled"),
     "image_shape": (_is_image_shape, "(B, C, H, W)"),
     "where": (lambda value: value in ("stem", "every", "shared"), "'stem', 'every' or 'shared'"),

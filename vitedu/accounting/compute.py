@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.models.names import named_config
+from vitedu_numpy.validate import check_not_negative, check_on_off
 
 from ..paper import JFT_IMAGES, TABLE_1, TABLE_6
 from .formulas import macs_by_part, parameters_by_part
@@ -73,6 +74,7 @@ def on_meta(config, *, shortcut=False, fused=True, recompute=True, dtype="float3
     """
     import torch
 
+    check_on_off(shortcut=shortcut, fused=fused, recompute=recompute)
     dtypes = ("float64", "float32", "float16", "bfloat16")
     if dtype not in dtypes:
         raise ValueError(f"dtype={dtype!r} is not allowed; dtype must be one of {dtypes}")
@@ -167,6 +169,7 @@ def _fused_on_meta():
 
 def exaflops(macs, epochs, images=JFT_IMAGES) -> float:
     """1e18 FLOPs of a training: 2 FLOPs per MAC, 3 forwards' worth per image, every image once per epoch."""
+    check_not_negative(macs=macs, epochs=epochs, images=images)
     return 2 * 3 * macs * images * epochs / 1e18
 
 

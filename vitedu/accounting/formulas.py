@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vitedu_numpy.validate import check_on_off, is_size, require
+
 __all__ = ["macs_by_part", "parameters_by_part", "vit_activations"]
 
 
@@ -44,7 +46,9 @@ def macs_by_part(config, *, shortcut=False, lengths=None, border=True) -> dict[s
     does, the compiler of the paper's authors.
     """
     kind = _kind(config)
-    if (kind == "TransformerConfig") != (lengths is not None):
+    check_on_off(shortcut=shortcut, border=border)
+    is_pair = isinstance(lengths, (tuple, list)) and len(lengths) == 2 and all(map(is_size, lengths))
+    if not is_pair if kind == "TransformerConfig" else lengths is not None:
         raise ValueError(f"lengths={lengths!r} is not allowed; lengths must be (S, T) for a Transformer, else None")
     if kind == "ViTConfig":
         parts = _vit_macs(config, shortcut)
@@ -122,6 +126,8 @@ def vit_activations(config, *, recompute=True) -> dict[str, int]:
     recompute: GELU's result is not kept at all, but computed again.
     Raises ValueError for dropout, stochastic depth and relative positions, which keep more.
     """
+    require(_kind(config) == "ViTConfig", "config", config, "a ViTConfig")
+    check_on_off(recompute=recompute)
     c, D, T, L = config, config.width, config.num_tokens, config.depth
     if c.dropout or c.attention_dropout or c.stochastic_depth or c.position_embedding == "relative":
         raise ValueError("config has dropout or relative positions; vit_activations counts models without")

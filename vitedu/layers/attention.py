@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from vitedu_numpy.record import note
+from vitedu_numpy.validate import check_broadcasts, check_divides
 
 from ..init import xavier_uniform
 from ..module import Module, shaped
@@ -38,7 +39,7 @@ def attention_weights(q, k, mask=None):
     scores = q @ k.transpose(-1, -2)  # (B, h, T, S)
     scores = scores * q.shape[-1] ** -0.5
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, scores.shape)
         scores = scores.masked_fill(~mask, float("-inf"))
     return softmax(scores)
 
@@ -46,7 +47,7 @@ def attention_weights(q, k, mask=None):
 def fused_attention(q, k, v, mask=None):
     """`attention` by PyTorch's fused kernel: the same numbers, faster, A never stored."""
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, (*q.shape[:3], k.shape[2]))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
@@ -55,10 +56,12 @@ def fused_is_slow(q) -> bool:
     return q.device.type == "cpu" and q.dtype == torch.bfloat16
 
 
-def check_mask(mask) -> None:
-    """Refuse a mask that is not boolean, or that forbids a token every other: its softmax would be 0 / 0."""
-    if mask.dtype != torch.bool:
-        raise TypeError(f"mask has dtype {mask.dtype}; expected booleans, True where a token may be asked")
+def check_mask(mask, shape) -> None:
+    """Refuse a mask that is not boolean, does not fit, or forbids a token every other: its softmax would be 0 / 0."""
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        given = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"mask has dtype {given}; expected booleans, True where a token may be asked")
+    check_broadcasts("mask", tuple(mask.shape), tuple(shape))
     if mask.device.type != "cpu" or torch.compiler.is_compiling():  # no reading back from a GPU, as for images
         return
     forbidden = ~mask.any(dim=-1)
@@ -71,6 +74,7 @@ def check_mask(mask) -> None:
 def split_heads(x, heads):
     """x (B, T, D)  ->  (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
     B, T, D = x.shape
+    check_divides(D, heads=heads)
     return x.reshape(B, T, heads, D // heads).transpose(1, 2)
 
 

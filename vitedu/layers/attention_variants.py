@@ -36,7 +36,7 @@ def general_weights(q, k, mask=None, bias=None):
         scores = scores + bias
     scores = scores * q.shape[-1] ** -0.5
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, scores.shape)
         scores = scores.masked_fill(~mask, float("-inf"))
     return softmax(scores)
 
@@ -61,17 +61,17 @@ class GeneralAttention(MultiHeadAttention):
         if record is not None:
             note(record, A=general_weights(q, k, mask, bias))
         if self.fused and drop is None and not fused_is_slow(q):
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=_fused_mask(mask, bias, q.shape[-1]))
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=_fused_mask(mask, bias, q, k))
         return general_attention(q, k, v, mask, drop, bias)
 
 
-def _fused_mask(mask, bias, head_width):
+def _fused_mask(mask, bias, q, k):
     """What the fused kernel calls its mask: booleans, or numbers that it adds to the scores *after* scaling them."""
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, (*q.shape[:3], k.shape[2]))
     if bias is None:
         return mask
-    bias = head_width**-0.5 * bias
+    bias = q.shape[-1] ** -0.5 * bias
     return bias if mask is None else bias.masked_fill(~mask, float("-inf"))
 
 

@@ -55,7 +55,9 @@ class BatchNorm(Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
+    @shaped
     def forward(self, x):
+        """x (B, C, H, W)  ->  (B, C, H, W)"""
         if not self.training:
             return batchnorm_inference(x, self.weight, self.bias, self.running_mean, self.running_var, self.eps)
         check_batch(x.shape)

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from vitedu_numpy.layers.padding import explicit_padding
+from vitedu_numpy.validate import require
 
 from ..init import lecun_normal, normal
 from ..module import Module, shaped
@@ -107,6 +108,7 @@ class Conv(Module):
 
     def __init__(self, in_channels, out_channels, kernel, rng=None, stride=1, padding="same", bias=False):
         super().__init__()
+        require(isinstance(bias, bool), "bias", bias, "True or False")
         self.stride, self.padding = stride, padding
         std = (2 / (out_channels * kernel**2)) ** 0.5
         self.weight = nn.Parameter(normal(torch.empty(out_channels, in_channels, kernel, kernel), std, rng))

@@ -54,7 +54,9 @@ class Dropout(Module):
             return self.mask
         return dropout_mask(self.mask_shape(shape), self.rate, like)
 
+    @shaped
     def forward(self, x):
+        """x (...)  ->  (...)"""
         mask = self.draw(x.shape, x)
         return x if mask is None else dropout(x, mask)
 

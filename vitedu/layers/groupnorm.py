@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from vitedu_numpy.validate import check_divides
+
 from ..module import Module, shaped
 
 __all__ = ["GroupNorm", "groupnorm"]
@@ -24,6 +26,7 @@ def groupnorm(x, weight, bias, groups, eps=1e-5):
 
     Mean and population variance are those of each group: C / groups channels next to each other, with all pixels.
     """
+    check_divides(x.shape[1], groups=groups)
     return F.group_norm(x, groups, weight, bias, eps)
 
 
@@ -35,9 +38,7 @@ class GroupNorm(Module):
 
     def __init__(self, channels: int, groups: int, eps: float = 1e-5):
         super().__init__()
-        if not isinstance(groups, int) or groups < 1 or channels % groups:
-            allowed = f"a positive integer that divides {channels}"
-            raise ValueError(f"groups={groups!r} is not allowed; groups must be {allowed}")
+        check_divides(channels, groups=groups)
         self.groups = groups
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from vitedu_numpy.record import note
+from vitedu_numpy.validate import require
 
 from ..init import lecun_normal, normal
 from ..module import Module, shaped
@@ -37,10 +38,18 @@ def patchify(images, patch_size):
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (..., C P P)  ->  (B, C, H, W) = image_shape"""
     B, C, H, W = image_shape
+    _check_image_shape(patches, image_shape, patch_size)
     P, gh, gw = patch_size, H // patch_size, W // patch_size
     x = patches.reshape(B, gh, gw, C, P, P)
     x = x.permute(0, 3, 1, 4, 2, 5)  # (B, C, gh, P, gw, P)
     return x.reshape(B, C, H, W)
+
+
+def _check_image_shape(patches, image_shape, patch_size) -> None:
+    B, C, H, W = image_shape
+    fits = B * C * H * W == patches.numel() and patches.shape[-1] == C * patch_size**2
+    allowed = f"(B, C, H, W) that patches {tuple(patches.shape)} of side {patch_size} can fill"
+    require(fits and H % patch_size == W % patch_size == 0, "image_shape", image_shape, allowed)
 
 
 class PatchEmbedding(Module):
@@ -68,6 +77,7 @@ class ClassToken(Module):
         super().__init__()
         self.x_class = nn.Parameter(torch.zeros(width))
 
+    @shaped
     def forward(self, x):
         """x (B, N, D)  ->  (B, N + 1, D)"""
         B, _, D = x.shape
@@ -82,6 +92,7 @@ class PositionEmbedding(Module):
         super().__init__()
         self.E_pos = nn.Parameter(normal(torch.empty(num_tokens, width), 0.02, rng))
 
+    @shaped
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
         return x + self.E_pos

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from vitedu_numpy.config import ViTConfig
+from vitedu_numpy.validate import require
 
 from ..init import normal
 from ..module import Identity, Module, checked, shaped
@@ -43,6 +44,7 @@ class PositionEmbedding2D(Module):
         self.E_y = nn.Parameter(normal(torch.empty(gh, width // 2), 0.02, rng))
         self.E_class = nn.Parameter(normal(torch.empty(1, width), 0.02, rng)) if class_token else None
 
+    @shaped
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
         table = grid_positions(self.E_x, self.E_y)  # (N, D)
@@ -57,6 +59,7 @@ def sincos_2d(grid, width):
 
     grid (gh, gw)  ->  (gh gw, D), float64.  As in big_vision (Beyer et al. 2022, arXiv:2205.01580).
     """
+    require(width % 4 == 0, "width", width, "a multiple of 4: sines and cosines, down and across")
     gh, gw = grid
     w = 10000.0 ** -torch.linspace(0, 1, width // 4, dtype=torch.float64)  # (D/4,)
     y, x = (torch.arange(n, dtype=torch.float64) for n in (gh, gw))
@@ -71,6 +74,7 @@ class SinCosPosition2D(Module):
         super().__init__()
         self.grid, self.width, self.class_token, self.table = grid, width, class_token, None
 
+    @shaped
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
         # Made when it is needed, and again when the model moved: a buffer would be rounded on the way to float64.

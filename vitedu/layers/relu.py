@@ -18,5 +18,7 @@ def relu(x):
 class Relu(Module):
     """`relu` as a layer, written over its input: for what a norm or a sum has just made, and nobody reads again."""
 
+    @shaped
     def forward(self, x):
+        """x (...)  ->  (...)"""
         return F.relu(x, inplace=True)

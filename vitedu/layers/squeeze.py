@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from vitedu_numpy.record import noted
 
-from ..module import Module
+from ..module import Module, shaped
 from .conv import Conv
 from .swish import Sigmoid, Swish
 
@@ -27,6 +27,7 @@ class SqueezeExcite(Module):
         self.reduce, self.swish = Conv(channels, squeezed, 1, rng, bias=True), Swish()
         self.expand, self.sigmoid = Conv(squeezed, channels, 1, rng, bias=True), Sigmoid()
 
+    @shaped
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, C, H, W)"""
         mean = noted(record, mean=x.mean(dim=(2, 3), keepdim=True))  # (B, C, 1, 1)

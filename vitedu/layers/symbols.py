@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from vitedu_numpy.record import note
+from vitedu_numpy.validate import require
 
 from ..init import normal
 from ..module import Module, checked, shaped
-from ..tensors import as_tensor
+from ..tensors import as_tensor, may_look
 from .dropout import Dropout
 
 __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask", "sinusoid"]
@@ -24,6 +25,7 @@ __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask",
 @shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
+    ids = check_symbols(ids, "ids", len(weight))
     scale = weight.shape[1] ** 0.5
     return scale * F.embedding(ids.long(), weight)  # (B, T, D)
 
@@ -34,6 +36,7 @@ def sinusoid(length, width, dtype=torch.float32):
 
     Vaswani et al. (2017, arXiv:1706.03762), Sec. 3.5.
     """
+    require(width % 2 == 0, "width", width, "an even number: sines and cosines in turn")
     w = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)  # (D/2,)
     angle = torch.arange(length, dtype=torch.float64)[:, None] * w  # (T, D/2)
     return torch.stack([torch.sin(angle), torch.cos(angle)], dim=-1).reshape(length, width).to(dtype)
@@ -79,15 +82,10 @@ def check_symbols(ids, name, vocabulary, max_length=None) -> torch.Tensor:
     ids = as_tensor(ids, name)
     if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
         raise TypeError(f"{name} has dtype {ids.dtype}; expected integers 0..{vocabulary - 1}")
-    if ids.ndim != 2 or ids.shape[1] == 0:
-        raise ValueError(f"{name} has shape {tuple(ids.shape)}; expected (B, T) with T >= 1")
+    if ids.ndim != 2 or 0 in ids.shape:
+        raise ValueError(f"{name} has shape {tuple(ids.shape)}; expected (B, T) with B, T >= 1")
     if max_length is not None and ids.shape[1] > max_length:
         raise ValueError(f"{name} has {ids.shape[1]} symbols per sequence; allowed are at most max_length={max_length}")
     if may_look(ids) and not (0 <= ids.min() and ids.max() < vocabulary):
         raise ValueError(f"{name} runs from {ids.min()} to {ids.max()}; allowed is 0..{vocabulary - 1}")
     return ids
-
-
-def may_look(ids) -> bool:
-    """Values are looked at on the CPU only: reading them back from a GPU would stall its queue at every step."""
-    return ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling()

@@ -21,6 +21,7 @@ from vitedu_numpy.record import note
 from ..layers.linear import Linear
 from ..layers.patches import patchify
 from ..module import Module, shaped
+from ..tensors import may_look
 from .vit import ViT
 
 __all__ = [
@@ -47,10 +48,10 @@ def _check_corruption(corruption, B, N, device=None) -> Corruption:
         if numbers.ndim != 2 or len(numbers) != B or numbers.shape != patches.shape:
             given = tuple(numbers.shape)
             raise ValueError(f"corruption.{name} has shape {given}; expected (B, m) with B={B}, as .patches has")
-        if _may_look(numbers) and not (0 <= numbers.min() and numbers.max() <= last):
+        if may_look(numbers) and not (0 <= numbers.min() and numbers.max() <= last):
             allowed = f"0..{last} for {N} patches"
             raise ValueError(f"corruption.{name} runs from {numbers.min()} to {numbers.max()}; allowed is {allowed}")
-    if _may_look(patches) and (patches[:, 1:] <= patches[:, :-1]).any():
+    if may_look(patches) and (patches[:, 1:] <= patches[:, :-1]).any():
         raise ValueError("corruption.patches must rise along each row; expected every patch once, in order")
     return Corruption(patches.long(), sources.long())
 
@@ -129,7 +130,7 @@ def to_bytes(images) -> torch.Tensor:
     if images.dtype == torch.uint8:
         return images
     levels = torch.round((images + 1) * 127.5)
-    if _may_look(levels) and not (0 <= levels.min() and levels.max() <= 255):
+    if may_look(levels) and not (0 <= levels.min() and levels.max() <= 255):
         raise ValueError(f"images runs from {images.min():.4g} to {images.max():.4g}; expected floats in [-1, 1]")
     return levels.to(torch.uint8)
 
@@ -174,7 +175,7 @@ def masked_patch_accuracy(predictions, targets):
 
 
 def _check_prediction(predictions, targets):
-    if not isinstance(targets, torch.Tensor) or targets.is_complex() or targets.ndim < 2:
+    if not isinstance(targets, torch.Tensor) or targets.is_complex() or targets.dtype == torch.bool or targets.ndim < 2:
         raise TypeError(f"targets is {str(targets)[:80]}; expected a tensor (B, m, ...), what `masked_target` gives")
     if not isinstance(predictions, torch.Tensor) or predictions.is_complex():
         raise TypeError(f"predictions is {str(predictions)[:80]}; expected a tensor (B, m, outputs) of numbers")
@@ -184,11 +185,9 @@ def _check_prediction(predictions, targets):
     if not fits or (predictions.shape != targets.shape if pixels else predictions.shape[2] % guesses):
         ours, theirs = tuple(predictions.shape), tuple(targets.shape)
         raise ValueError(f"predictions has shape {ours}, targets {theirs}; expected (B, m, outputs)")
-
-
-def _may_look(numbers) -> bool:
-    """Values are looked at on the CPU only: reading them back from a GPU would stall its queue at every step."""
-    return numbers.device.type == "cpu" and numbers.numel() > 0 and not torch.compiler.is_compiling()
+    colours = predictions.shape[2] // guesses
+    if not pixels and may_look(targets) and not (0 <= targets.min() and targets.max() < colours):
+        raise ValueError(f"targets run from {targets.min()} to {targets.max()}; allowed is 0..{colours - 1}")
 
 
 # ---- model --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 from vitedu_numpy.validate import check_range
 from vitedu_numpy.weights.loading import load_npz, save_npz
 
-from ..module import Module
+from ..module import Module, checked
 from ..tensors import as_tensor
 
 __all__ = ["Model", "check_images"]
@@ -16,10 +16,12 @@ __all__ = ["Model", "check_images"]
 class Model(Module):
     """A whole network, described by its `config`: it can be read from the authors' files and written as one of them."""
 
+    @checked
     def load_npz(self, path) -> None:
         """Read weights in the authors' layout, and the constants they were trained with; see `weights.load_npz`."""
         load_npz(self, path)
 
+    @checked
     def save_npz(self, path, naming="old") -> None:
         """Write the weights in the authors' layout, at exactly this path; see `weights.save_npz`."""
         save_npz(self, path, naming)

@@ -62,6 +62,7 @@ _DRIVER = {
 
 def gpu_named(name: str) -> str | None:
     """The key in `known_gpus()` of the GPU that the driver calls `name`, None for one that is not there."""
+    require(isinstance(name, str), "name", name, "a text")
     own = (key for key, gpu in known_gpus().items() if name and gpu.driver == name)
     sheets = (key for words, key in _DRIVER.items() if re.fullmatch(rf"(NVIDIA |Tesla )?{words}", name))
     return next(own, None) or next(sheets, None)
@@ -80,6 +81,7 @@ def known_gpus(path: str | None = None) -> dict[str, Gpu]:
 
     Raises OSError where the file cannot be read, ValueError that names it and the key that is wrong.
     """
+    require(path is None or isinstance(path, (str, os.PathLike)), "path", path, "a file, or None")
     path = path or os.environ.get(LIST)
     if not path:
         return GPUS

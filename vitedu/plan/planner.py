@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 
 from vitedu_numpy.models.names import list_models, named_config
-from vitedu_numpy.validate import check_choices, check_flags, did_you_mean, is_count, is_number, require
+from vitedu_numpy.validate import check_choices, check_flags, check_kind, did_you_mean, is_count, is_number, require
 
 from ..accounting.compute import exaflops
 from ..accounting.formulas import macs_by_part, parameters_by_part
@@ -142,6 +142,9 @@ def plan(request: PlanRequest, recipe: Recipe | None = None) -> Plan:
     Raises ValueError for an unknown recipe, when the number of images or epochs is not known, and for what
     `vitedu train` would refuse (`check_shares`).
     """
+    check_kind("request", request, PlanRequest)
+    if recipe is not None:
+        check_kind("recipe", recipe, Recipe)
     recipe = _changed(recipe or _find(request), request)
     config, gpu, world = recipe.model, _card(request), request.gpus * request.nodes
     num_images = _number_of_images(request, recipe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vitedu_numpy.validate import check_kind
+
 from .planner import Plan
 
 __all__ = ["format_plan"]
@@ -11,6 +13,7 @@ _GIB = 2**30
 
 def format_plan(p: Plan) -> str:
     """The plan as plain text."""
+    check_kind("p", p, Plan)
     r, recipe, run = p.request, p.recipe, p.recipe.run
     columns = [run.parallel] if p.world_size == 1 else ["ddp", "fsdp"]
     parts = [part for part in p.memory["ddp"] if any(p.memory[how][part] for how in columns)]

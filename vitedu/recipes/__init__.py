@@ -34,7 +34,7 @@ def get_recipe(name: str) -> Recipe:
     """
     if is_recipe_file(name):
         return read_recipe_file(name, Recipe, any_recipe)
-    if name not in _RECIPES:
+    if not isinstance(name, str) or name not in _RECIPES:
         if name in list_finetunings():
             raise ValueError(f"recipe={name!r} is one for fine-tuning: `vitedu finetune FROM --recipe {name}`")
         hint = did_you_mean(name, [*_RECIPES, *list_finetunings()])

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from vitedu_numpy.models.names import named_config
+from vitedu_numpy.validate import check_kind
 
 from ..accounting.compute import exaflops
 from ..accounting.formulas import macs_by_part
@@ -53,6 +54,7 @@ def augmented(recipe: Recipe, level: str) -> Recipe:
 
     Raises ValueError for any other.
     """
+    check_kind("recipe", recipe, Recipe)
     if level not in LEVELS:
         raise ValueError(f"level={level!r} is not allowed; level must be one of {tuple(LEVELS)}")
     layers, magnitude, p = LEVELS[level]

@@ -86,7 +86,7 @@ def read_table(path) -> dict:
     with open(path, "rb") as file:
         text = file.read().decode("utf-8-sig")
     if path.lower().endswith(".json"):
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_once)
     else:
         try:
             import tomllib
@@ -98,6 +98,15 @@ def read_table(path) -> dict:
     return found
 
 
+def _once(pairs) -> dict:
+    """A JSON object.  Raises ValueError for a key that stands twice: one of the two would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key in found if sum(name == key for name, _ in pairs) > 1)
+        raise ValueError(f"key {twice!r} stands twice")
+    return found
+
+
 def _python(path):
     """Whatever the file calls `recipe`.  It is executed: it may do anything."""
     import runpy
@@ -106,7 +115,7 @@ def _python(path):
         found = runpy.run_path(path, run_name="vitedu_recipe")
     except OSError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"executing it ended with {type(error).__name__}: {error}") from error
     if "recipe" not in found:
         raise ValueError("it defines no `recipe`; expected recipe = Recipe(...) or FineTuning(...)")

@@ -15,13 +15,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
-from vitedu_numpy.validate import did_you_mean, is_count, is_number, require
+from vitedu_numpy.config import DIGITS_VIT
+from vitedu_numpy.validate import check_flags, check_rates, did_you_mean, is_count, is_number, require
 
 from ..paper import TABLE_4
 from .hyper_rule import hyper_rule
 from .recipe import DataRecipe, Execution, Notes, Recipe
 
 __all__ = ["FineTuning", "finetuning_for", "get_finetuning", "list_finetunings"]
+
+
+_IN_A_RECIPE = {f.name for f in fields(Recipe)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class FineTuning:
     seed: int = 0
 
     def __post_init__(self):
-        part, rates = self.dev_part, tuple(self.rates)
+        part, rates = self.dev_part, self.rates
+        require(isinstance(rates, (tuple, list)), "rates", rates, "a list of positive numbers")
         require(is_number(part) and 0 < part < 1, "dev_part", part, "a number in (0, 1)")
         require(all(is_number(r) and r > 0 for r in rates), "rates", rates, "positive numbers")
         require(len(set(rates)) == len(rates), "rates", rates, "different numbers")
@@ -61,7 +66,19 @@ class FineTuning:
             value = getattr(self, name)
             require(value is None or is_count(value), name, value, "a positive integer or None")
         open_fields = [name for name in ("steps", "warmup_steps", "milestones") if getattr(self, name) is None]
+        check_flags(self, "by_rule")
+        check_rates(self, "dropout")
         require(self.by_rule or not open_fields, (open_fields or [""])[0], None, "given where by_rule is False")
+        self._check_the_rest(open_fields)
+
+    def _check_the_rest(self, open_fields) -> None:
+        """Raise as a `Recipe` does, for the fields that it has too; with something in place of what the rule says."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name in _IN_A_RECIPE}
+        stand_in = {"steps": 10_000, "warmup_steps": 0, "milestones": (0.5,) if self.decay == "stair" else ()}
+        given |= {name: stand_in[name] for name in open_fields}
+        if is_count(given["warmup_steps"], 0) and is_count(given["steps"]):  # how they go together is `recipe`'s affair
+            given["warmup_steps"] = min(given["warmup_steps"], given["steps"])
+        Recipe(model=DIGITS_VIT, **given)
 
     def for_task(self, flip: bool, crop: bool, image_size: int | None = None) -> FineTuning:
         """The same for a task of VTAB-1k: trained on its thousand images, resized to a square as BiT does.
@@ -106,8 +123,8 @@ class FineTuning:
             "representation_size": None, "dropout": self.dropout, "attention_dropout": 0.0, "stochastic_depth": 0.0,
         }  # fmt: skip
         model = replace(config, **{name: value for name, value in changes.items() if name in own})
-        same = [f.name for f in fields(self) if f.name in {f.name for f in fields(Recipe)}]
-        return Recipe(model=model, start=start, loss="softmax", **{name: getattr(self, name) for name in same})
+        same = {f.name: getattr(self, f.name) for f in fields(self) if f.name in _IN_A_RECIPE}
+        return Recipe(model=model, start=start, loss="softmax", **same)
 
 
 # name -> (its name in Table 4, images, learning rate without a search, warm-up).
@@ -209,7 +226,7 @@ def list_finetunings() -> list[str]:
 
 def get_finetuning(name: str) -> FineTuning:
     """The recipe of that name.  Raises ValueError, with all names, for an unknown one."""
-    if name not in _ALL:
+    if not isinstance(name, str) or name not in _ALL:
         hint = did_you_mean(name, _ALL)
         raise ValueError(f"recipe={name!r} is not known; {hint}allowed is a file, or one of {', '.join(_ALL)}")
     return _ALL[name]

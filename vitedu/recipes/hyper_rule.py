@@ -39,8 +39,9 @@ def hyper_rule(num_images: int, image_hw: tuple[int, int], version: str = "code"
     """
     require(version in ("code", "paper"), "version", version, "one of ('code', 'paper')")
     require(is_count(num_images), "num_images", num_images, "a positive integer")
+    is_pair = isinstance(image_hw, (tuple, list)) and len(image_hw) == 2 and all(map(is_count, image_hw))
+    require(is_pair, "image_hw", image_hw, "two positive integers (H, W)")
     H, W = image_hw
-    require(is_count(H) and is_count(W), "image_hw", image_hw, "two positive integers (H, W)")
     as_coded = version == "code"
     resize, crop = (160, 128) if H * W < 96 * 96 else (512, 480) if as_coded else (448, 384)
     small = num_images < 20_000

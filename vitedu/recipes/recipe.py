@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 
 from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
-from vitedu_numpy.validate import check_choices, check_flags, is_count, is_number, require
+from vitedu_numpy.validate import check_choices, check_flags, check_kind, is_count, is_number, require
 
 __all__ = ["DataRecipe", "Execution", "Notes", "Recipe", "check_shares", "flatten", "format_recipe"]
 
@@ -22,6 +22,10 @@ class Notes:
     expected: str = ""  # published or measured result
     hardware: str = ""  # what the result was got on
     cost: str = ""  # time, or core-days
+
+    def __post_init__(self):
+        for f in fields(self):
+            require(isinstance(getattr(self, f.name), str), f.name, getattr(self, f.name), "a text")
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ class Recipe:
             decay=("linear", "cosine", "none", "stair"),
             loss=("softmax", "sigmoid"),
         )
+        check_parts(self)
         kind, kinds = type(self.model).__name__, ("ViTConfig", "HybridConfig", "BiTConfig")
         if (
             kind not in kinds
@@ -201,6 +206,7 @@ class Recipe:
 
     def updates(self, num_images: int) -> int:
         """Optimiser steps for a training set of `num_images`: `steps`, or epochs * num_images / batch_size, rounded."""
+        require(is_count(num_images), "num_images", num_images, "a positive integer")
         if self.steps is not None:
             return self.steps
         return max(1, round(self.epochs * num_images / self.batch_size))
@@ -223,9 +229,17 @@ def check_shares(recipe, world: int, images: int | None = None) -> None:
         require(batch <= images, "batch_size", batch, allowed)
 
 
+def check_parts(recipe) -> None:
+    """Raise TypeError for a part that is of another kind."""
+    for name, kind in (("data", DataRecipe), ("notes", Notes), ("run", Execution)):
+        check_kind(name, getattr(recipe, name), kind)
+
+
 def check_milestones(recipe) -> None:
     """Raise ValueError unless the milestones grow from 0 to 1, and are there for a stair alone; make them a tuple."""
-    stops = tuple(recipe.milestones)
+    stops = recipe.milestones
+    require(isinstance(stops, (tuple, list)), "milestones", stops, "a list of parts of the run")
+    stops = tuple(stops)
     object.__setattr__(recipe, "milestones", stops)  # a list, where they were read from a file
     if recipe.decay != "stair":
         require(stops == (), "milestones", stops, f"() for decay={recipe.decay!r}")
@@ -246,4 +260,5 @@ def flatten(config, prefix: str = "") -> dict[str, object]:
 
 def format_recipe(recipe: Recipe) -> str:
     """All fields of a recipe, one a line."""
+    require(is_dataclass(recipe), "recipe", recipe, "a Recipe")
     return "\n".join(f"{name:28s} {value}" for name, value in flatten(recipe).items() if value != "")

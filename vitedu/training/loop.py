@@ -9,7 +9,7 @@ import torch
 from vitedu_numpy.config import TrainConfig
 from vitedu_numpy.training.batches import batches, check_labelled, check_loss, random_shift, scheduled_rate
 
-from ..module import checked
+from ..module import checked_loop
 from . import losses
 from .losses import one_hot
 from .optim import Adam, clip_by_global_norm
@@ -67,9 +67,16 @@ def evaluate(model, images, labels, batch_size: int = 256) -> float:
     labels = check_labelled(images, labels, model.config.num_classes, batch_size)
     was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    parts = [model(images[i : i + batch_size].to(device)).argmax(-1) for i in range(0, len(images), batch_size)]
+    parts = [_largest(model(images[i : i + batch_size].to(device))) for i in range(0, len(images), batch_size)]
     model.train(was_training)
     return float((torch.cat(parts).cpu().numpy() == labels).mean())
 
 
-fit, prepare, evaluate = map(checked, (fit, prepare, evaluate))  # arguments by their names, see contract.py
+def _largest(logits):
+    """The class with the largest logit.  Raises FloatingPointError where that is none: NaN is not the largest."""
+    if torch.isnan(logits).any():
+        raise FloatingPointError("model gives NaN for an image; expected logits that are numbers")
+    return logits.argmax(-1)
+
+
+fit, prepare, evaluate = map(checked_loop, (fit, prepare, evaluate))  # arguments by their names, see contract.py

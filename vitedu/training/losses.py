@@ -9,16 +9,18 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from vitedu_numpy.validate import check_integers, check_label_range, check_smoothing
+from vitedu_numpy.validate import check_integers, check_label_range, check_parts, check_smoothing
 
 from ..layers.swish import sigmoid
-from ..module import shaped
+from ..module import checked, shaped
+from ..tensors import may_look
 
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "one_hot", "sigmoid", "sigmoid_cross_entropy", "softmax_cross_entropy",
 ]  # fmt: skip
 
 
+@checked
 def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
     """Targets (B, K): 1 at the label, 0 elsewhere; smoothing s mixes in the uniform: (1 - s) onehot + s / K.
 
@@ -30,10 +32,10 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
         raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
     if labels.ndim != 1:
         raise ValueError(f"labels has shape {tuple(labels.shape)}; expected (B,)")
-    # As for images: no reading back from a GPU; there an index out of range stops the kernel itself.
-    if labels.device.type == "cpu":
+    labels = labels.long()
+    if may_look(labels):  # on a GPU an index out of range stops the kernel itself
         check_label_range(labels, num_classes)
-    onehot = F.one_hot(labels.long(), num_classes).to(dtype)
+    onehot = F.one_hot(labels, num_classes).to(dtype)
     return onehot * (1 - label_smoothing) + label_smoothing / num_classes
 
 
@@ -42,6 +44,11 @@ def _check_targets(scores, targets, name):
         raise ValueError(
             f"targets has shape {tuple(targets.shape)}; expected that of {name}, {tuple(scores.shape)} = (B, K)"
         )
+    for given, x in ((name, scores), ("targets", targets)):
+        if not x.is_floating_point():
+            raise TypeError(f"{given} has dtype {x.dtype}; expected floating point")
+        if given in ("p", "targets") and may_look(x):
+            check_parts(given, x.detach())
 
 
 # ---- softmax: exactly one class is right -----------------------------------------------------------------------

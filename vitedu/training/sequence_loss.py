@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-from ..layers.symbols import check_symbols, may_look
+from vitedu_numpy.validate import require
+
+from ..layers.symbols import check_symbols
 from ..module import shaped
+from ..tensors import may_look
 
 __all__ = ["token_cross_entropy"]
 
@@ -21,6 +24,7 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     nothing but padding.
     """
     B, T, V = logits.shape
+    require(pad < V, "pad", pad, f"a symbol in 0..{V - 1}")
     targets = check_symbols(targets, "targets", V)
     if may_look(targets) and not (targets != pad).any():
         raise ValueError(f"targets holds nothing but pad={pad}; expected at least one other symbol")

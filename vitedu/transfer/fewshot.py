@@ -172,6 +172,8 @@ def check_data(train_features, train_labels, test_features, test_labels):
 def check_features(features, name):
     """Features (N, D), finite floating-point numbers."""
     features = as_tensor(features, name)
+    if features.is_meta:
+        raise TypeError(f"{name} is a meta tensor, which holds no numbers; expected numbers")
     if not features.is_floating_point():
         raise TypeError(f"{name} has dtype {features.dtype}; expected floating point")
     if features.ndim != 2 or 0 in features.shape:

@@ -37,6 +37,7 @@ def nearest(features, test_features, k):
 
     features (N, D)   test_features (N_test, D)  ->  two (N_test, k)
     """
+    require(k <= len(features), "k", k, f"at most the number of features, {len(features)}")
     return (test_features @ features.T).topk(k, dim=1)
 
 

@@ -18,6 +18,7 @@ from vitedu_numpy.training.batches import batches
 from vitedu_numpy.transfer.shots import count_classes, hold_out
 from vitedu_numpy.validate import is_number, require
 
+from ..module import checked
 from ..training.losses import one_hot, softmax_cross_entropy
 from .fewshot import check_data
 from .lbfgs import lbfgs
@@ -39,6 +40,7 @@ def logistic_loss(weight, bias, features, targets, l2):
     return softmax_cross_entropy(logits, targets) + l2 / 2 * weight.square().sum()
 
 
+@checked
 def fit_logistic(features, labels, num_classes, l2, steps=500, tolerance=1e-6):
     """(weight (K, D), bias (K,)) with the least `logistic_loss`: L-BFGS from 0 in float64, `steps` at most."""
     x = features.double()
@@ -67,6 +69,7 @@ def sgd_gradients(weight, bias, x, targets):
         return torch.autograd.grad(loss, (weight, bias))
 
 
+@checked
 def fit_sgd(features, labels, num_classes, rates=RATES, epochs=100, batch_size=256, seed=0):
     """(weights (R, K, D), biases (R, K)): one probe per rate, from 0, by SGD with momentum 0.9 and a cosine to 0.
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..init import xavier_uniform
 from ..module import Module, shaped
 from ..record import note
+from ..validate import as_array, check_broadcasts, check_divides
 from .linear import Linear
 from .softmax import softmax, softmax_backward
 
@@ -41,7 +42,7 @@ def attention(q, k, v, mask=None):
     scores = q @ k.swapaxes(-1, -2)  # (B, h, T, S)  [1]
     scores *= q.shape[-1] ** -0.5  # [2]
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, scores.shape)
         scores = np.where(mask, scores, -np.inf)  # [3]
     A, _ = softmax(scores)  # [4]
     y = A @ v  # (B, h, T, Dh)  [5]
@@ -61,11 +62,12 @@ def attention_backward(dy, cache):
     return dq, dk, dv
 
 
-def check_mask(mask) -> None:
-    """Refuse a mask that is not boolean, or that forbids a token every other: its softmax would be 0 / 0."""
-    mask = np.asarray(mask)
+def check_mask(mask, shape) -> None:
+    """Refuse a mask that is not boolean, does not fit, or forbids a token every other: its softmax would be 0 / 0."""
+    mask = as_array(mask, "mask")
     if mask.dtype != bool:
         raise TypeError(f"mask has dtype {mask.dtype}; expected booleans, True where a token may be asked")
+    check_broadcasts("mask", mask.shape, shape)
     forbidden = ~mask.any(axis=-1)
     if forbidden.any():
         row = np.argwhere(forbidden)[0].tolist()
@@ -76,6 +78,7 @@ def check_mask(mask) -> None:
 def split_heads(x, heads):
     """x (B, T, D)  ->  (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
     B, T, D = x.shape
+    check_divides(D, heads=heads)
     return x.reshape(B, T, heads, D // heads).swapaxes(1, 2)
 
 

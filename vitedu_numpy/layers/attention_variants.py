@@ -44,7 +44,7 @@ def general_attention(q, k, v, mask=None, drop=None, bias=None):
         scores += bias  # [1]
     scores *= q.shape[-1] ** -0.5  # [2]
     if mask is not None:
-        check_mask(mask)
+        check_mask(mask, scores.shape)
         scores = np.where(mask, scores, -np.inf)  # [3]
     A, _ = softmax(scores)  # [4]
     weights = A if drop is None else A * drop  # [5]

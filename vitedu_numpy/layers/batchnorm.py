@@ -109,7 +109,9 @@ class BatchNorm(Module):
         self.running_mean = Buffer(np.zeros(channels, dtype))
         self.running_var = Buffer(np.ones(channels, dtype))
 
+    @shaped
     def forward(self, x):
+        """x (B, C, H, W)  ->  (B, C, H, W)"""
         weight, bias, averages = self.weight.value, self.bias.value, (self.running_mean, self.running_var)
         if not self.training:
             y, cache = batchnorm_inference(x, weight, bias, *(average.value for average in averages), self.eps)

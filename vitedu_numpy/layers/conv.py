@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..init import lecun_normal, normal
 from ..module import Module, Parameter, shaped
+from ..validate import require
 from .conv_chunked import conv2d_chunked, conv2d_chunked_backward
 from .padding import explicit_padding
 
@@ -168,6 +169,7 @@ class Conv(Module):
     """
 
     def __init__(self, in_channels, out_channels, kernel, rng, stride=1, padding="same", bias=False, dtype=np.float32):
+        require(isinstance(bias, bool), "bias", bias, "True or False")
         self.stride, self.padding = stride, padding
         std = (2 / (out_channels * kernel**2)) ** 0.5
         self.weight = Parameter(normal(rng, (out_channels, in_channels, kernel, kernel), std, dtype))

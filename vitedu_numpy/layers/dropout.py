@@ -55,7 +55,9 @@ class Dropout(Module):
             return self.mask
         return dropout_mask(self.rng, self.mask_shape(shape), self.rate, dtype)
 
+    @shaped
     def forward(self, x):
+        """x (...)  ->  (...)"""
         mask = self.draw(x.shape, x.dtype)
         y, cache = (x, None) if mask is None else dropout(x, mask)
         self.keep((cache,))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import Module, Parameter, shaped
+from ..validate import check_divides
 
 __all__ = ["GroupNorm", "groupnorm", "groupnorm_backward"]
 
@@ -23,6 +24,7 @@ def groupnorm(x, weight, bias, groups, eps=1e-5):
     Mean and population variance are those of each group: C / groups channels next to each other, with all pixels.
     """
     B, C, H, W = x.shape
+    check_divides(C, groups=groups)
     xhat = x.reshape(B, groups, C // groups * H * W)  # (B, G, R)
     xhat = xhat - xhat.mean(axis=-1, keepdims=True)  # [1]
     var = np.vecdot(xhat, xhat)[..., None] / xhat.shape[-1]  # (B, G, 1)  [2]
@@ -60,9 +62,7 @@ class GroupNorm(Module):
     """
 
     def __init__(self, channels: int, groups: int, eps: float = 1e-5, dtype=np.float32):
-        if not isinstance(groups, int) or groups < 1 or channels % groups:
-            allowed = f"a positive integer that divides {channels}"
-            raise ValueError(f"groups={groups!r} is not allowed; groups must be {allowed}")
+        check_divides(channels, groups=groups)
         self.groups = groups
         self.eps = eps
         self.weight = Parameter(np.ones(channels, dtype))

@@ -11,6 +11,7 @@ import numpy as np
 from ..init import lecun_normal, normal
 from ..module import Module, Parameter, shaped
 from ..record import note
+from ..validate import require
 from .linear import linear, linear_backward
 
 __all__ = [
@@ -46,10 +47,18 @@ def patchify_backward(dpatches, cache):
 def unpatchify(patches, image_shape, patch_size):
     """The inverse of `patchify`.     patches (..., C P P)  ->  (B, C, H, W) = image_shape"""
     B, C, H, W = image_shape
+    _check_image_shape(patches, image_shape, patch_size)
     P, gh, gw = patch_size, H // patch_size, W // patch_size
     x = patches.reshape(B, gh, gw, C, P, P)
     x = x.transpose(0, 3, 1, 4, 2, 5)  # (B, C, gh, P, gw, P)
     return x.reshape(B, C, H, W)
+
+
+def _check_image_shape(patches, image_shape, patch_size) -> None:
+    B, C, H, W = image_shape
+    fits = B * C * H * W == patches.size and patches.shape[-1] == C * patch_size**2
+    allowed = f"(B, C, H, W) that patches {tuple(patches.shape)} of side {patch_size} can fill"
+    require(fits and H % patch_size == W % patch_size == 0, "image_shape", image_shape, allowed)
 
 
 class PatchEmbedding(Module):
@@ -83,6 +92,7 @@ class ClassToken(Module):
     def __init__(self, width, dtype=np.float32):
         self.x_class = Parameter(np.zeros(width, dtype))
 
+    @shaped
     def forward(self, x):
         """x (B, N, D)  ->  (B, N + 1, D)"""
         B, _, D = x.shape
@@ -100,6 +110,7 @@ class PositionEmbedding(Module):
     def __init__(self, num_tokens, width, rng, dtype=np.float32):
         self.E_pos = Parameter(normal(rng, (num_tokens, width), 0.02, dtype))
 
+    @shaped
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
         return x + self.E_pos.value

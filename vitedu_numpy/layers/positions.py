@@ -13,6 +13,7 @@ import numpy as np
 from ..config import ViTConfig
 from ..init import normal
 from ..module import Identity, Module, Parameter, checked, shaped
+from ..validate import require
 from .patches import PositionEmbedding
 
 __all__ = [
@@ -47,6 +48,7 @@ class PositionEmbedding2D(Module):
         self.E_y = Parameter(normal(rng, (gh, width // 2), 0.02, dtype))
         self.E_class = Parameter(normal(rng, (1, width), 0.02, dtype)) if class_token else None
 
+    @shaped
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
         table, _ = grid_positions(self.E_x.value, self.E_y.value)  # (N, D)
@@ -72,6 +74,7 @@ def sincos_2d(grid, width, dtype=np.float32):
 
     grid (gh, gw)  ->  (gh gw, D).  As in big_vision (Beyer et al. 2022, arXiv:2205.01580).
     """
+    require(width % 4 == 0, "width", width, "a multiple of 4: sines and cosines, down and across")
     gh, gw = grid
     w = 10000.0 ** -np.linspace(0, 1, width // 4)  # (D/4,)
     y, x = (axis.reshape(-1, 1) for axis in np.mgrid[:gh, :gw])  # each (N, 1)
@@ -84,6 +87,7 @@ class SinCosPosition2D(Module):
     def __init__(self, grid, width, class_token):
         self.grid, self.width, self.class_token, self.table = grid, width, class_token, None
 
+    @shaped
     def forward(self, x):
         """x (B, T, D)  ->  (B, T, D)"""
         if self.table is None or self.table.dtype != x.dtype:  # made when it is needed, and again after `astype`

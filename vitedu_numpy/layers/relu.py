@@ -29,7 +29,9 @@ def relu_backward(dy, cache):
 class Relu(Module):
     """`relu` as a layer, written over its input: for what a norm or a sum has just made, and nobody reads again."""
 
+    @shaped
     def forward(self, x):
+        """x (...)  ->  (...)"""
         y = np.maximum(x, 0, out=x)
         self.keep(y)
         return y

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..module import Module
+from ..module import Module, shaped
 from ..record import noted
 from .conv import Conv
 from .swish import Sigmoid, Swish
@@ -27,6 +27,7 @@ class SqueezeExcite(Module):
         self.reduce, self.swish = Conv(channels, squeezed, 1, rng, bias=True, dtype=dtype), Swish()
         self.expand, self.sigmoid = Conv(squeezed, channels, 1, rng, bias=True, dtype=dtype), Sigmoid()
 
+    @shaped
     def forward(self, x, record=None):
         """x (B, C, H, W)  ->  (B, C, H, W)"""
         mean = noted(record, mean=x.mean(axis=(2, 3), keepdims=True))  # (B, C, 1, 1)  [1]

@@ -12,6 +12,7 @@ import numpy as np
 from ..init import normal
 from ..module import Module, Parameter, checked, shaped
 from ..record import note
+from ..validate import as_array, require
 from .dropout import Dropout
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
 @shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
+    ids = check_symbols(ids, "ids", len(weight))
     scale = weight.shape[1] ** 0.5
     y = scale * weight[ids]  # (B, T, D)  [1]
     return y, (ids, scale, weight.shape)
@@ -42,6 +44,7 @@ def sinusoid(length, width, dtype=np.float32):
 
     Vaswani et al. (2017, arXiv:1706.03762), Sec. 3.5.
     """
+    require(width % 2 == 0, "width", width, "an even number: sines and cosines in turn")
     w = 10000.0 ** (-np.arange(0, width, 2) / width)  # (D/2,)
     angle = np.arange(length)[:, None] * w  # (T, D/2)
     return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, width).astype(dtype)
@@ -86,13 +89,13 @@ def padding_mask(ids, pad):
 
 def check_symbols(ids, name, vocabulary, max_length=None) -> np.ndarray:
     """Refuse what an index would silently get wrong: `ids` must be integers (B, T) in 0 ... vocabulary - 1."""
-    ids = np.asarray(ids)
+    ids = as_array(ids, name)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {ids.dtype}; expected integers 0..{vocabulary - 1}")
-    if ids.ndim != 2 or ids.shape[1] == 0:
-        raise ValueError(f"{name} has shape {ids.shape}; expected (B, T) with T >= 1")
+    if ids.ndim != 2 or 0 in ids.shape:
+        raise ValueError(f"{name} has shape {ids.shape}; expected (B, T) with B, T >= 1")
     if max_length is not None and ids.shape[1] > max_length:
         raise ValueError(f"{name} has {ids.shape[1]} symbols per sequence; allowed are at most max_length={max_length}")
-    if ids.size and not (0 <= ids.min() and ids.max() < vocabulary):
+    if not (0 <= ids.min() and ids.max() < vocabulary):
         raise ValueError(f"{name} runs from {ids.min()} to {ids.max()}; allowed is 0..{vocabulary - 1}")
     return ids

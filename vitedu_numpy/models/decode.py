@@ -9,6 +9,7 @@ import numpy as np
 
 from ..layers.symbols import check_symbols
 from ..module import checked
+from ..validate import is_integer, require
 
 __all__ = ["greedy_decode"]
 
@@ -21,7 +22,8 @@ def greedy_decode(model, source, start, stop, max_length):
     never chosen.  Dropout is off meanwhile.  Raises ValueError for a start or stop that is `pad` or no target symbol,
     and for a max_length above the model's.
     """
-    config = model.config
+    config = getattr(model, "config", None)
+    require(hasattr(config, "target_vocabulary"), "model", model, "a Transformer")
     _check(config, start, stop, max_length)
     source = check_symbols(source, "source", config.source_vocabulary, config.max_length)
     was_training = model.training
@@ -44,10 +46,10 @@ def greedy_decode(model, source, start, stop, max_length):
 def _check(config, start, stop, max_length) -> None:
     """See `greedy_decode`."""
     for name, symbol in (("start", start), ("stop", stop)):
-        is_symbol = isinstance(symbol, (int, np.integer)) and 0 <= symbol < config.target_vocabulary
+        is_symbol = is_integer(symbol, 0) and symbol < config.target_vocabulary
         if not is_symbol or symbol == config.pad:
             allowed = f"a symbol in 0..{config.target_vocabulary - 1} other than pad={config.pad}"
             raise ValueError(f"{name}={symbol!r} is not allowed; {name} must be {allowed}")
-    if not isinstance(max_length, (int, np.integer)) or not 1 <= max_length <= config.max_length:
+    if not is_integer(max_length, 1) or max_length > config.max_length:
         allowed = f"an integer in 1..{config.max_length}, the model's max_length"
         raise ValueError(f"max_length={max_length!r} is not allowed; max_length must be {allowed}")

@@ -209,6 +209,9 @@ def _check_prediction(predictions, targets):
         raise ValueError(
             f"predictions has shape {predictions.shape}, targets {targets.shape}; expected (B, m, outputs)"
         )
+    colours = predictions.shape[2] // guesses
+    if not pixels and targets.size and not (0 <= targets.min() and targets.max() < colours):
+        raise ValueError(f"targets run from {targets.min()} to {targets.max()}; allowed is 0..{colours - 1}")
 
 
 # ---- model --------------------------------------------------------------------------------------------------------

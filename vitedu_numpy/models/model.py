@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..module import Module
-from ..validate import check_range
+from ..module import Module, checked
+from ..validate import as_array, check_range
 from ..weights.loading import load_npz, save_npz
 
 __all__ = ["Model", "check_images"]
@@ -14,10 +14,12 @@ __all__ = ["Model", "check_images"]
 class Model(Module):
     """A whole network, described by its `config`: it can be read from the authors' files and written as one of them."""
 
+    @checked
     def load_npz(self, path) -> None:
         """Read weights in the authors' layout, and the constants they were trained with; see `weights.load_npz`."""
         load_npz(self, path)
 
+    @checked
     def save_npz(self, path, naming="old") -> None:
         """Write the weights in the authors' layout, at exactly this path; see `weights.save_npz`."""
         save_npz(self, path, naming)
@@ -25,7 +27,7 @@ class Model(Module):
 
 def check_images(images, channels, image_hw=None) -> np.ndarray:
     """Refuse what a model would silently get wrong.  image_hw: (H, W), None for images of any size."""
-    images = np.asarray(images)
+    images = as_array(images, "images")
     if images.dtype.kind != "f":
         raise TypeError(f"images has dtype {images.dtype}; expected floats in [-1, 1] (for bytes: images / 127.5 - 1)")
     wanted = f"C = {channels}" if image_hw is None else f"(C, H, W) = {(channels, *image_hw)}"

@@ -21,7 +21,7 @@ from ..layers.spacetime import SpaceAttention, TimeAttention
 from ..layers.tubelets import SpacePosition, TubeletEmbedding
 from ..module import Identity, Module, checked
 from ..record import note, scope
-from ..validate import check_range
+from ..validate import as_array, check_range
 from .encoder import Block, Encoder
 from .vit import ReadMean, ReadToken
 
@@ -31,7 +31,7 @@ __all__ = ["FactorisedBlock", "VideoViT", "check_videos", "make_video_block", "m
 @checked
 def check_videos(videos, config: VideoViTConfig) -> np.ndarray:
     """Refuse what a model would silently get wrong.     videos (B, F, C, H, W), floats in [-1, 1]"""
-    videos = np.asarray(videos)
+    videos = as_array(videos, "videos")
     if videos.dtype.kind != "f":
         raise TypeError(f"videos has dtype {videos.dtype}; expected floats in [-1, 1] (for bytes: videos / 127.5 - 1)")
     wanted = (config.frames, config.channels, *config.image_hw)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..layers.softmax import softmax
 from ..layers.swish import sigmoid, sigmoid_backward
-from ..module import shaped
-from ..validate import check_integers, check_label_range, check_smoothing
+from ..module import checked, shaped
+from ..validate import check_integers, check_label_range, check_parts, check_smoothing
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_backward", "cross_entropy", "cross_entropy_backward",
@@ -20,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@checked
 def one_hot(labels, num_classes, label_smoothing=0.0, dtype=np.float32):
     """Targets (B, K): 1 at the label, 0 elsewhere; smoothing s mixes in the uniform: (1 - s) onehot + s / K.
 
@@ -38,6 +39,9 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=np.float32):
 def _check_targets(scores, targets, name):
     if np.shape(targets) != scores.shape:
         raise ValueError(f"targets has shape {np.shape(targets)}; expected that of {name}, {scores.shape} = (B, K)")
+    check_parts("targets", targets)
+    if name == "p":
+        check_parts("p", scores)
 
 
 # ---- softmax: exactly one class is right -----------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 from ..blas import cpu_count, single_threaded_blas
 from ..layers.dropout import Dropout
 from ..module import checked
+from ..validate import A_SIZE, as_array, is_size, require
 from . import losses
 
 __all__ = ["DataParallel"]
@@ -35,9 +36,7 @@ class DataParallel:
     @checked
     def __init__(self, model, threads: int | None = None, chunk: int | None = None, rng=None):
         threads = cpu_count() if threads is None else threads
-        for name, value in (("threads", threads), ("chunk", 1 if chunk is None else chunk)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r} is not allowed; {name} must be a positive integer")
+        require(chunk is None or is_size(chunk), "chunk", chunk, f"{A_SIZE}, or None")
         if chunk is not None and next(model.named_buffers(), None):
             raise ValueError(f"chunk={chunk} is not allowed; chunk must be None for a model with batch normalisation")
         self.model, self.chunk = model, chunk
@@ -54,9 +53,10 @@ class DataParallel:
         """
         if loss not in ("softmax", "sigmoid"):
             raise ValueError(f"loss={loss!r} is not allowed; loss must be 'softmax' or 'sigmoid'")
-        if len(images) != len(targets) or len(images) == 0:
+        images, targets = as_array(images, "images"), as_array(targets, "targets")
+        if images.shape[:1] != targets.shape[:1] or not images.size:
             raise ValueError(
-                f"images holds {len(images)} images, targets {len(targets)} rows; expected equal and not 0"
+                f"images holds {_rows(images)} images, targets {_rows(targets)} rows; expected equal and not 0"
             )
         size = self.chunk or self._chunk_size(images.shape)
         chunks = [slice(i, i + size) for i in range(0, len(images), size)]
@@ -100,6 +100,10 @@ class DataParallel:
             p.grad = grads[0]
             for g in grads[1:]:
                 p.grad += g
+
+
+def _rows(x) -> int:
+    return len(x) if x.ndim else 0
 
 
 def _keep_freed_memory() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..layers.symbols import check_symbols
 from ..module import shaped
+from ..validate import require
 from .losses import one_hot, softmax_cross_entropy, softmax_cross_entropy_backward
 
 __all__ = ["token_cross_entropy", "token_cross_entropy_backward"]
@@ -22,6 +23,7 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     nothing but padding.
     """
     V = logits.shape[-1]
+    require(pad < V, "pad", pad, f"a symbol in 0..{V - 1}")
     targets = check_symbols(targets, "targets", V)
     counts = targets != pad  # (B, T)
     if not counts.any():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import shaped
+from ..validate import as_array
 from .shots import check_l2, check_labels, choose_all
 
 __all__ = [
@@ -163,7 +164,7 @@ def check_data(train_features, train_labels, test_features, test_labels):
 
 def check_features(features, name):
     """Features (N, D), finite floating-point numbers."""
-    features = np.asarray(features)
+    features = as_array(features, name)
     if features.dtype.kind != "f":
         raise TypeError(f"{name} has dtype {features.dtype}; expected floating point")
     if features.ndim != 2 or 0 in features.shape:

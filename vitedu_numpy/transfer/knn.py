@@ -35,6 +35,7 @@ def nearest(features, test_features, k):
 
     features (N, D)   test_features (N_test, D)  ->  two (N_test, k)
     """
+    require(k <= len(features), "k", k, f"at most the number of features, {len(features)}")
     cosine = test_features @ features.T  # (N_test, N)
     near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]  # in no order
     order = np.argsort(-np.take_along_axis(cosine, near, 1), axis=1)  # (N_test, k)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..module import checked
+from ..validate import A_SIZE, is_size, require
+
 __all__ = ["inverse_hessian_times", "lbfgs"]
 
 
@@ -26,12 +29,14 @@ def inverse_hessian_times(g, memory):
     return r
 
 
+@checked
 def lbfgs(function, x, steps=500, tolerance=1e-8, memory=10):
     """(x, largest |gradient| there) where function(x) -> (value, gradient (n,)) is least, from x (n,) on.
 
     A step is halved until the value falls by 1e-4 of what the slope promises.  Ends when no entry of the gradient is
     above `tolerance`, when rounding leaves nothing to gain, or after `steps`.
     """
+    require(is_size(memory), "memory", memory, A_SIZE)
     value, g = function(x)
     past = []
     for _ in range(steps):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import TrainConfig
-from ..module import shaped
+from ..module import checked, shaped
 from ..schedule import learning_rate
 from ..training.batches import batches
 from ..training.losses import one_hot, softmax_cross_entropy, softmax_cross_entropy_backward
@@ -50,6 +50,7 @@ def logistic_loss_backward(dloss, cache):
     return dweight, dlogits.sum(axis=0)  # from [1]
 
 
+@checked
 def fit_logistic(features, labels, num_classes, l2, steps=500, tolerance=1e-6):
     """(weight (K, D), bias (K,)) with the least `logistic_loss`: L-BFGS from 0 in float64, `steps` at most."""
     x = np.asarray(features, np.float64)
@@ -76,6 +77,7 @@ def sgd_gradients(weight, bias, x, targets):
     return (dlogits.T @ x).reshape(R, K, D), dlogits.sum(axis=0).reshape(R, K)
 
 
+@checked
 def fit_sgd(features, labels, num_classes, rates=RATES, epochs=100, batch_size=256, seed=0):
     """(weights (R, K, D), biases (R, K)): one probe per rate, from 0, by SGD with momentum 0.9 and a cosine to 0.
 

@@ -9,10 +9,11 @@ import logging
 
 import numpy as np
 
-from ..validate import is_count, is_number, require
+from ..validate import as_array, is_count, is_number, require
 
 __all__ = ["check_l2", "check_labels", "check_neighbors", "choose_all", "choose_shots", "count_classes", "hold_out"]
 
+MOST_CLASSES = 10**6  # a number beyond is some other column of the table
 _log = logging.getLogger(__name__)  # as warnings: seen in a notebook and on a terminal without any setting up
 
 
@@ -59,15 +60,16 @@ def count_classes(train_labels, test_labels) -> int:
 
 def check_labels(labels, name, count=None):
     """Labels as an array (N,) of int64.  count: how many there must be."""
-    labels = np.asarray(labels)
+    labels = as_array(labels, name)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name} has dtype {labels.dtype}; expected integers 0 ... K - 1")
     if labels.ndim != 1 or not len(labels):
         raise ValueError(f"{name} has shape {labels.shape}; expected (N,), N at least 1")
     if count not in (None, len(labels)):
         raise ValueError(f"{name} holds {len(labels)} labels for {count} images")
-    if labels.min() < 0:
-        raise ValueError(f"{name} run from {labels.min()}; expected 0 ... K - 1")
+    if not 0 <= labels.min() <= labels.max() < MOST_CLASSES:
+        allowed = f"0 ... K - 1, K below {MOST_CLASSES}"
+        raise ValueError(f"{name} run from {labels.min()} to {labels.max()}; expected {allowed}")
     return labels.astype(np.int64)
 
 
