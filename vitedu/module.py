@@ -14,7 +14,7 @@ from torch import nn
 from vitedu_numpy.contract import checked_for, shaped_for
 from vitedu_numpy.validate import as_array, check_dtype, is_count, is_model
 
-__all__ = ["Identity", "Module", "checked", "checked_loop", "shaped"]
+__all__ = ["A_MODEL", "Identity", "Module", "checked", "checked_loop", "is_device", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
@@ -27,11 +27,20 @@ def _is_generator(rng) -> bool:
     return rng is None or isinstance(rng, torch.Generator)
 
 
+def is_device(device) -> bool:
+    """A device, or the name of one, that this PyTorch has."""
+    try:
+        return isinstance(device, str | torch.device) and torch.device(device) is not None
+    except RuntimeError:
+        return False
+
+
 _A_GENERATOR = (_is_generator, "a torch.Generator, or None for PyTorch's own")
 _OR_SEED = (lambda rng: _is_generator(rng) or is_count(rng, 0), "a torch.Generator, a seed (an integer >= 0), or None")
-_A_MODEL = (lambda model: is_model(model) and hasattr(model, "parameters"), "a model of vitedu, such as ViT(config)")
-_OF_IMAGES = (lambda model: isinstance(model, nn.Module) and hasattr(model, "check_images"), _A_MODEL[1])
-checked = checked_for({"rng": _OR_SEED, "model": _A_MODEL})  # a door: a seed will do
+A_MODEL = (lambda model: is_model(model) and hasattr(model, "parameters"), "a model of vitedu, such as ViT(config)")
+_OF_IMAGES = (lambda model: isinstance(model, nn.Module) and hasattr(model, "check_images"), A_MODEL[1])
+_A_DEVICE = (is_device, "'cpu', or 'cuda' where there is a GPU")
+checked = checked_for({"rng": _OR_SEED, "model": A_MODEL, "device": _A_DEVICE})  # a door: a seed will do
 _NUMBERS = (lambda images: not getattr(images, "is_meta", False), "numbers, and a meta tensor has none")
 # one that trains, or counts right answers
 checked_loop = checked_for({"rng": _OR_SEED, "model": _OF_IMAGES, "images": _NUMBERS})

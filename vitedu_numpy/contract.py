@@ -23,6 +23,7 @@ from .validate import ARGUMENTS, refuse_gaps, require
 
 __all__ = ["checked", "checked_for", "read_shapes", "shaped_for"]
 
+_NAMES = re.compile(r"((?:\w+, )*\w+?)(?: \w+)? ?$")
 _LETTER = re.compile(r"[A-Za-z]\w*")
 
 
@@ -36,7 +37,7 @@ def read_shapes(function) -> dict[str, tuple[str | int | None, ...]]:
     found = {}
     for match in re.finditer(r"\(([^()]*)\)", text):
         axes = _axes(match[1])
-        before = re.search(r"((?:\w+, )*\w+?)(?: \w+)? ?$", text[: match.start()])
+        before = _NAMES.search(text, max(0, match.start() - 80), match.start())  # at every import: quick
         names = before[1].split(", ") if before else []
         if axes is not None:
             found |= {name: axes for name in names if name in arguments and name not in found}

@@ -275,6 +275,11 @@ def _is_strength(value) -> bool:
     return len(each) > 0 and all(is_real(one) and one > 0 for one in each)
 
 
+def _are_cells(value) -> bool:
+    is_list = isinstance(value, (list, tuple))
+    return is_list and all(isinstance(one, Mapping) and {"model", "data", "metrics"} <= {*one} for one in value)
+
+
 _FLOATS = ("float32", "float64")
 MOST_THREADS = 1024
 _COUNT = (is_size, A_SIZE)
@@ -299,16 +304,23 @@ ARGUMENTS = {
     ),
     **dict.fromkeys(("dropout", "result_dropout", "stochastic_depth", "label_smoothing", "momentum"), _RATE),
     **dict.fromkeys(("class_token", "has_class_token", "unbiased", "renormalise", "mode", "verbose", "smooth"), _FLAG),
+    **dict.fromkeys(("again", "by_number", "drop_pre_logits", "fast", "fold_normalization", "same_order"), _FLAG),
     **dict.fromkeys(("eps", "lr", "weight_decay", "tolerance"), _NOT_NEGATIVE),
     **dict.fromkeys(("temperature", "pitch", "h"), _POSITIVE),
     **dict.fromkeys(("grid", "old_grid", "new_grid"), _PAIR),
-    **dict.fromkeys(("path", "path_or_id"), _PATH),
+    **dict.fromkeys(("path", "path_or_id", "folder", "out", "data", "start"), _PATH),
     **dict.fromkeys(("pad", "pixels"), _NATURAL),
     "threads": (lambda n: is_integer(n, 1) and n <= MOST_THREADS, f"a positive integer, {MOST_THREADS} at most"),
     "border": (lambda value: is_real(value) or (isinstance(value, float) and abs(value) == inf), "a number, or -inf"),
     "rates": (_is_strength, "a positive number, or a list of them"),
     "progress": (callable, "a function that is given the steps and gives them on, such as tqdm"),
-    "function": (callable, "a function"),
+    **dict.fromkeys(("augment", "function", "make", "report"), (callable, "a function")),
+    "learning_rates": (_is_strength, "a positive number, or a list of them"),
+    "training": (lambda value: type(value).__name__ == "TrainConfig", "a TrainConfig"),
+    "rounds": _NATURAL,
+    "part": (lambda value: is_real(value) and 0 <= value <= 1, "a number in [0, 1]"),
+    "side": _COUNT,
+    "cells": (_are_cells, "a list of cells, as `read_cells` gives them"),
     "kernel": (_is_kernel, "a positive integer or a pair of them"),
     "padding": (_is_padding, "an integer >= 0, 'same', or ((top, bottom), (left, right))"),
     "l2": (_is_strength, "a positive number, or a list of them"),

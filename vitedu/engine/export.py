@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+from vitedu_numpy.contract import checked
 from vitedu_numpy.weights.about import About
 from vitedu_numpy.weights.loading import save_npz
 
@@ -59,6 +60,7 @@ def export_model(model, average, recipe, path, world, dtype=np.float32, classes=
     world.barrier()
 
 
+@checked
 def export_run(folder, path, dtype=np.float32, step: int | None = None, allow_older: bool = False) -> int:
     """Write the weights of a run's last checkpoint to `path`; return its step.
 

@@ -17,12 +17,14 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import check_kind, check_on_off
 from vitedu_numpy.weights.files import replacing
 
 from ..data.memory import first_size
 from ..data.open import open_source
 from ..data.vtab import PREFIX
-from ..recipes import format_recipe
+from ..recipes import FineTuning, format_recipe
 from .distributed import processes
 from .lock import FolderLock
 from .report import read_metrics
@@ -33,6 +35,7 @@ from .train import train
 __all__ = ["choose_rate", "dev_images", "finetune", "recipe_for"]
 
 
+@checked
 def finetune(tuning, start: str, out, data: str | None = None, grid: bool = False) -> dict[str, float]:
     """Carry weights over to another data set; return the last evaluation.
 
@@ -40,6 +43,8 @@ def finetune(tuning, start: str, out, data: str | None = None, grid: bool = Fals
     folder, where a run or a search that was stopped goes on; data: in place of `tuning.data.dataset`; grid: try
     `tuning.rates` first.  Raises as `train` does, and ValueError where weights, data and recipe do not fit together.
     """
+    check_kind("tuning", tuning, FineTuning)
+    check_on_off(grid=grid)
     recipe, num_images = recipe_for(tuning, start, data)
     if grid:
         held_out = dev_images(tuning, num_images)

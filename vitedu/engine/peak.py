@@ -13,6 +13,8 @@ import time
 
 import torch
 
+from vitedu_numpy.validate import is_number, require
+
 from ..accounting.formulas import macs_by_part
 from ..plan.gpus import gpu_named, known_gpus
 
@@ -28,6 +30,8 @@ def flops_per_image(recipe) -> float:
 
 def peak_flops(device, precision: str, given: float | None = None) -> tuple[float, str]:
     """(FLOP/s of one process's device at best, where that number comes from).     given: `run.gpu_flops`"""
+    require(given is None or (is_number(given) and given > 0), "given", given, "a positive number or None")
+    require(precision in DTYPES, "precision", precision, f"one of {tuple(DTYPES)}")
     if given is not None:
         return given, "gpu_flops says so"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""

@@ -10,6 +10,9 @@ from functools import partial
 import numpy as np
 import torch
 
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import is_count, require
+
 from ..data.open import open_source
 from ..data.transforms import evaluation_transform
 from ..models.pretrained import from_pretrained
@@ -25,6 +28,7 @@ from .start import weights_at
 __all__ = ["format_probe", "probe"]
 
 
+@checked
 def probe(
     start: str,
     data: str,
@@ -50,6 +54,8 @@ def probe(
     images, its strength chosen on a tenth of them.  out: a .json file for the numbers.  Raises ValueError where a class
     has too few images, or the labels are not known beforehand.
     """
+    for name, value in (("train_images", train_images), ("image_size", image_size)):
+        require(value is None or is_count(value), name, value, "a positive integer or None")
     run = run or Execution()
     recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:

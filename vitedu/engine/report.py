@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from vitedu_numpy.contract import checked
 from vitedu_numpy.weights.files import replacing
 
 __all__ = ["Report", "read_metrics"]
@@ -91,6 +92,7 @@ class Report:
                 thing.close()
 
 
+@checked
 def read_metrics(path) -> list[dict]:
     """The lines of a `metrics.jsonl`.
 

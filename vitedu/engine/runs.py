@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from vitedu_numpy.contract import checked
 from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import require
 from vitedu_numpy.weights.files import replacing
 
 from ..recipes import flatten
@@ -40,6 +42,7 @@ class Run(NamedTuple):
         return next((line[key] for line in reversed(self.metrics) if key in line), None)
 
 
+@checked
 def read_run(folder) -> Run:
     """Raises OSError or ValueError, naming the file, where the folder holds no run."""
     folder = Path(folder)
@@ -75,7 +78,10 @@ def file_names(runs) -> list[str]:
 def verify(folders) -> tuple[list[str], bool]:
     """(a line for each checkpoint of these runs, is one of them damaged?)  Reads every file that they hold."""
     lines, damaged = [], False
+    _check_list("folders", folders, "folders of runs")
     for folder in folders:
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"{folder!r} is no folder; expected that of a run")
         kept = Path(folder) / "checkpoints"
         steps = steps_in(kept)
         lines += [] if steps else [f"{kept}: no checkpoint"]
@@ -91,6 +97,10 @@ def verify(folders) -> tuple[list[str], bool]:
     return lines, damaged
 
 
+def _check_list(name, value, what) -> None:
+    require(isinstance(value, list | tuple) and len(value) > 0, name, value, f"a list of {what}")
+
+
 def differences(runs) -> dict[str, list]:
     """Setting -> its value in each run, for the settings in which the runs differ."""
     names = sorted({name for run in runs for name in run.settings})
@@ -100,6 +110,7 @@ def differences(runs) -> dict[str, list]:
 
 def compare(runs) -> str:
     """A table: one column per run; where each is, what it reached, what was set differently."""
+    _check_list("runs", runs, "runs, as `read_run` gives them")
     rows = [("", [run.name for run in runs])]
     for label, key, form in (
         ("step", "step", "{}"), ("images", "images", "{}"), ("hours", "seconds", "{:.2f}"), ("loss", "loss", "{:.4f}"),

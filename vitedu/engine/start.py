@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vitedu_numpy.contract import checked
+
 from ..models.pretrained import from_pretrained
 
 __all__ = ["begin_from", "digest", "starting_config", "weights_at"]
@@ -17,6 +19,7 @@ __all__ = ["begin_from", "digest", "starting_config", "weights_at"]
 TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "head_bias", "image_size")  # the recipe decides
 
 
+@checked
 def weights_at(start: str) -> str:
     """What `from_pretrained` is given: `start` itself; of a run's folder the weights at its end.
 
@@ -38,6 +41,7 @@ def weights_at(start: str) -> str:
     return str(folder / "model.safetensors")
 
 
+@checked
 def starting_config(start: str, num_classes: int | None = None):
     """The settings of the model that `start` holds.  num_classes: for a file without a head."""
     return from_pretrained(weights_at(start), num_classes=num_classes).config

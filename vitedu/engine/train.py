@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import check_kind
+
 from ..data.classes import one_form
 from ..data.loader import Loader
 from ..data.open import open_source
 from ..data.order import Shuffled, Streamed
 from ..data.transforms import evaluation_transform, training_transform
-from ..recipes.recipe import check_shares
+from ..recipes.recipe import Recipe, check_shares
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import parallelise, processes, sync_gradients
@@ -39,6 +42,7 @@ from .stop import Asked, Stop
 __all__ = ["train"]
 
 
+@checked
 def train(recipe, out, data: str | None = None) -> dict[str, float]:
     """Carry out a recipe, from its last checkpoint where there is one; return the last evaluation.
 
@@ -47,6 +51,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
     finite, CheckpointError where a checkpoint cannot be written or read, LockedError where another process has the
     folder.  All checkpoints written by then stay.  SIGTERM, SIGUSR1 and Ctrl-C: see `stop.py`.
     """
+    check_kind("recipe", recipe, Recipe)
     if not str(out):
         raise ValueError("out='' is not allowed; out must be a folder ('.' for the one you are in)")
     run, out = recipe.run, Path(out)

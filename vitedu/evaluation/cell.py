@@ -14,6 +14,9 @@ from functools import partial
 
 import torch
 
+from vitedu_numpy.contract import checked_for
+from vitedu_numpy.validate import A_SIZE, is_real, is_size, require
+
 from ..data.vtab import PREFIX, split_name
 from ..engine.distributed import processes
 from ..engine.evaluate import evaluate_scores
@@ -23,11 +26,15 @@ from .sets import SETS, open_set
 
 __all__ = ["CELL", "evaluate_cell", "model_digest", "standard_error"]
 
+_LOADED = (lambda model: hasattr(model, "transform") and not isinstance(model, type), "a model from vitedu.load")
+checked_model = checked_for({"model": _LOADED})
 CELL = "vitedu cell 1"  # what such a file begins with
 
 
 def standard_error(p: float, n: int) -> float:
     """sqrt(p (1 - p) / n): how far a share p of n images would scatter, were others drawn."""
+    require(is_real(p) and 0 <= p <= 1, "p", p, "a number in [0, 1]")
+    require(is_size(n), "n", n, A_SIZE)
     return math.sqrt(p * (1 - p) / n)
 
 
@@ -41,6 +48,7 @@ def model_digest(model) -> str:
     return found.hexdigest()
 
 
+@checked_model
 def evaluate_cell(
     model, data: str, split: str | None = None, *, name: str = "", folder: str | None = None, labels: str | None = None,
     convention: str = "all", by_number: bool = False, out: str | None = None, again: bool = False,
@@ -134,6 +142,7 @@ def _place(path):
 def _file_digest(path):
     if path is None:
         return None
+    require(isinstance(path, str | os.PathLike), "labels", path, "a path")
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 

@@ -12,6 +12,9 @@ import re
 import numpy as np
 import torch
 
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import is_integer, require
+
 from ..data.decode import open_image
 from ..data.folder import ImageFiles, is_image
 from ..data.retry import Retry
@@ -28,14 +31,14 @@ BORDER = 2  # pixels of each side of an ObjectNet image: a frame against trainin
 # ---- ReaL (Beyer et al. 2020, arXiv:2006.07159) --------------------------------------------------------------------
 
 
+@checked
 def read_real(path) -> list[list[int]]:
     """The labels of real.json: for each validation image, in the order of the file names, all that it shows.
 
     The list of an image may be empty: it then counts for nothing.  Raises OSError, or ValueError that names the file.
     """
     found = _read_json(path)
-    is_list = isinstance(found, list) and all(isinstance(entry, list) for entry in found)
-    if not is_list or not all(type(k) is int and 0 <= k < CLASSES for entry in found for k in entry):
+    if not _are_lists(found):
         raise ValueError(
             f"{os.fspath(path)} is no real.json: expected a list of lists of class numbers below {CLASSES}"
         )
@@ -44,6 +47,11 @@ def read_real(path) -> list[list[int]]:
             f"{os.fspath(path)} has labels for {len(found)} images; ImageNet's validation split has {IMAGES}"
         )
     return found
+
+
+def _are_lists(found) -> bool:
+    is_list = isinstance(found, list) and all(isinstance(entry, list) for entry in found)
+    return is_list and all(type(k) is int and 0 <= k < CLASSES for entry in found for k in entry)
 
 
 class _ValidationFiles:
@@ -73,6 +81,7 @@ class _ValidationFiles:
         return Sample(self.retry(content, path), int(self.labels[i]), path)
 
 
+@checked
 def validation_files(folder) -> _ValidationFiles:
     """The files ILSVRC2012_val_00000001.JPEG ... below a folder, in that order.
 
@@ -100,6 +109,7 @@ def validation_files(folder) -> _ValidationFiles:
 
 def judge_real(real):
     """A guess is right if it is one of the image's labels.  The label of an image is its place in `real`."""
+    require(_are_lists(real), "real", real, f"a list of lists of class numbers below {CLASSES}")
     width = max(1, *(len(entry) for entry in real))
     table = torch.tensor([entry + [-1] * (width - len(entry)) for entry in real])
 
@@ -112,6 +122,7 @@ def judge_real(real):
 # ---- ImageNet-v2 (Recht et al. 2019, arXiv:1902.10811) -------------------------------------------------------------
 
 
+@checked
 def numbered_folders(folder) -> ImageFiles:
     """Images in folders "0" ... "999", whose names are class numbers: sorted as text, "10" would come before "2"."""
     found = ImageFiles(folder)
@@ -163,6 +174,7 @@ def judge_objectnet(right, convention: str):
     convention "all": the arg max over all 1,000 classes, and one that belongs to no object is wrong (the paper's, by
     way of BiT); "mapped": the arg max over the classes that belong to some object.
     """
+    require(convention in ("all", "mapped"), "convention", convention, "'all' or 'mapped'")
     mask = torch.zeros(len(right), CLASSES, dtype=torch.bool)
     for k, numbers in enumerate(right):
         mask[k, numbers] = True
@@ -181,6 +193,7 @@ class WithoutBorder:
     """A transform for images with a frame: it is cut off first."""
 
     def __init__(self, pixels, border: int = BORDER):
+        require(is_integer(border, 0), "border", border, "an integer >= 0")
         self.pixels, self.border, self.shape = pixels, border, pixels.shape
 
     def __call__(self, data, rng=None):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitedu_numpy.contract import checked
+
 from ..data.classes import new_numbers
 from ..data.open import open_source
 from ..data.vtab import PREFIX, TASKS
@@ -56,6 +58,7 @@ class Opened:
     pixels: object = None  # in place of the model's transform of bytes, where the images need more
 
 
+@checked
 def open_set(name, split, model, *, folder=None, labels=None, convention="all", by_number=False, streaming=False):
     """(name of the split, `Opened`) of a name in `SETS`, a folder or a hub name.
 
@@ -154,6 +157,8 @@ def _judge_labels(numbers, K, what):
             labels = table.to(labels.device)[labels]
         if len(labels) and int(labels.max()) >= K:
             raise ValueError(f"{what} has the label {int(labels.max())}; the model has {K} classes, 0 to {K - 1}")
+        if bool(torch.isnan(logits).any()):
+            raise FloatingPointError("model gives NaN for an image; expected logits that are numbers")
         best = logits.topk(min(5, K)).indices
         found = {"top1": logits.argmax(-1) == labels}
         return found | ({"top5": (best == labels[:, None]).any(-1)} if K > 5 else {})

@@ -7,6 +7,8 @@ import io
 import math
 from pathlib import Path
 
+from vitedu_numpy.contract import checked
+
 from ..data.vtab import GROUPS, PREFIX, TASKS
 from .cell import read_cell
 
@@ -15,6 +17,7 @@ __all__ = ["csv_table", "markdown_lines", "markdown_table", "points", "read_cell
 COLUMNS = ("model", "digest", "data", "split", "metric", "value", "standard_error", "n", "precision", "classes", "date")
 
 
+@checked
 def read_cells(folder) -> list[dict]:
     """All cells of a folder, sorted by model and data set.  Raises ValueError that names a file which is none."""
     if not Path(folder).is_dir():
@@ -25,6 +28,7 @@ def read_cells(folder) -> list[dict]:
     return sorted(cells, key=lambda cell: (cell["model"]["name"], cell["model"]["digest"], cell["data"]["name"]))
 
 
+@checked
 def markdown_table(cells, metric: str = "top1") -> str:
     """Models down, data sets across, "75.32 ± 0.43" (per cent, standard error) in each cell; "-": not computed.
 
@@ -47,6 +51,7 @@ def markdown_table(cells, metric: str = "top1") -> str:
 # ---- VTAB-1k -------------------------------------------------------------------------------------------------------
 
 
+@checked
 def vtab_means(cells) -> dict[str, dict[str, tuple]]:
     """{model: {"natural", "specialized", "structured", "all": (mean, standard error, tasks there, tasks in all)}}.
 
@@ -68,6 +73,7 @@ def vtab_means(cells) -> dict[str, dict[str, tuple]]:
     return found
 
 
+@checked
 def vtab_table(cells) -> str:
     """Models down; the means by group and of all with the number of tasks that are there, then each task.  "": none."""
     found, means = _vtab(cells), vtab_means(cells)
@@ -105,6 +111,7 @@ def _is_vtab_test(cell) -> bool:
 # ---- as a picture, as lines ----------------------------------------------------------------------------------------
 
 
+@checked
 def points(cells, metric: str = "top1") -> list[tuple]:
     """(data set, model, per cent, standard error) of each cell, for `vitedu.show.draw_accuracies`; VTAB's means too."""
     others = [cell for cell in cells if metric in cell["metrics"] and not _is_vtab_test(cell)]
@@ -122,6 +129,7 @@ def points(cells, metric: str = "top1") -> list[tuple]:
     return [(row, name, 100 * found["value"], 100 * found["standard_error"]) for row, name, found in rows]
 
 
+@checked
 def csv_table(cells) -> str:
     """One line for each number of each cell."""
     text = io.StringIO()

@@ -8,6 +8,8 @@ import os
 import numpy as np
 import torch
 
+from vitedu_numpy.validate import is_size, require
+
 from ..data.sample import UnreadableImage
 from ..data.transforms import evaluation_transform
 from ..recipes import DataRecipe
@@ -23,6 +25,8 @@ class Transform:
     """
 
     def __init__(self, shape, eval_resize: int | None = None):
+        is_shape = isinstance(shape, tuple | list) and len(shape) == 3 and all(map(is_size, shape))
+        require(is_shape, "shape", shape, "three positive integers (C, H, W)")
         self.shape, self.eval_resize = tuple(shape), eval_resize
         self.pixels = evaluation_transform(DataRecipe(crop="none", eval_resize=eval_resize), shape)
 

@@ -29,7 +29,7 @@ def list_experiments() -> list[str]:
 
 def get_experiment(name: str) -> Experiment:
     """An experiment by its name.  Raises ValueError for a name that is none."""
-    if name not in _EXPERIMENTS:
+    if not isinstance(name, str) or name not in _EXPERIMENTS:
         hint = did_you_mean(name, _EXPERIMENTS)
         raise ValueError(f"name={name!r} is not an experiment; {hint}there are {', '.join(_EXPERIMENTS)}")
     return _EXPERIMENTS[name]

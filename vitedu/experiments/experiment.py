@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any
 
+from vitedu_numpy.validate import check_counts, check_positive, is_count, require
+
 __all__ = ["Budget", "Cell", "Condition", "Experiment", "Measured", "Panel"]
 
 
@@ -27,6 +29,14 @@ class Budget:
     images: int  # that accuracies are measured on, and as many for early stopping
     seeds: tuple[int, ...]
     minutes: float  # of one core, about, for all cells
+
+    def __post_init__(self):
+        check_counts(self, "steps", "batch_size", "images")
+        check_positive(self, "minutes")
+        for name, least in (("sizes", 1), ("seeds", 0)):
+            value = getattr(self, name)
+            is_list = isinstance(value, tuple | list) and len(value) > 0 and all(is_count(n, least) for n in value)
+            require(is_list, name, value, f"a list of integers >= {least}")
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,8 @@ class Experiment:
         for name, value, least in (("seeds", seeds, 0), ("steps", [steps] if steps is not None else None, 1)):
             if value is None:
                 continue
-            if not value or len(set(value)) < len(value) or not all(isinstance(v, int) and v >= least for v in value):
+            is_list = isinstance(value, list | tuple | range) and all(is_count(v, least) for v in value)
+            if not is_list or not value or len(set(value)) < len(value):
                 shown = value if name == "seeds" else value[0]
                 allowed = "different integers >= 0" if name == "seeds" else "an integer >= 1"
                 raise ValueError(f"{name}={shown!r} is not allowed; {name} must be {allowed}")

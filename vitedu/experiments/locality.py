@@ -14,6 +14,9 @@ from functools import partial
 
 import numpy as np
 
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import as_array, require
+
 from ..data.procedural import Stream
 from .experiment import Budget, Condition, Experiment, Measured, Panel
 from .fitting import accuracy, fit_stream, labelled, same, scores, training
@@ -28,6 +31,7 @@ LEFT = replace(WHOLE, columns=(0.25, 0.33), side=(6.0, 7.5))  # the half that is
 RIGHT = replace(LEFT, columns=(0.67, 0.75))
 
 
+@checked
 def permute(images, side, seed=0):
     """The squares of `side` pixels of every image in another order, the same for all: n, C, H, W stay.
 
@@ -38,6 +42,7 @@ def permute(images, side, seed=0):
     return _join(squares[:, :, order], images.shape)
 
 
+@checked
 def shuffle_patches(images, side, seed=0):
     """As `permute`, but each image's squares by a permutation of its own."""
     squares, rng = _cut(images, side), np.random.default_rng(seed)
@@ -45,6 +50,7 @@ def shuffle_patches(images, side, seed=0):
     return _join(np.take_along_axis(squares, orders[:, None, :, None, None], axis=2), images.shape)
 
 
+@checked
 def drop_patches(images, side, part, seed=0):
     """`part` of each image's squares (rounded) take the mean colour of all images."""
     squares, rng = _cut(images, side), np.random.default_rng(seed)
@@ -55,7 +61,11 @@ def drop_patches(images, side, part, seed=0):
 
 
 def _cut(images, side):
+    images = as_array(images, "images")
+    if images.ndim != 4 or images.dtype.kind not in "fiu":
+        raise ValueError(f"images has shape {images.shape} and dtype {images.dtype}; expected numbers (n, C, H, W)")
     n, C, H, W = images.shape
+    require(H % side == W % side == 0, "side", side, f"a divisor of both sides, {H} and {W}")
     x = images.reshape(n, C, H // side, side, W // side, side).swapaxes(3, 4)
     return x.reshape(n, C, -1, side, side)
 

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
+from vitedu_numpy.contract import checked
 from vitedu_numpy.weights.files import replacing
 
 __all__ = [
@@ -68,6 +69,7 @@ def write_results(results: Results, path) -> None:
         file.write("\n")
 
 
+@checked
 def read_results(path) -> Results:
     """What `write_results` wrote.  Raises OSError, or ValueError that names file and line of what is wrong."""
     path = Path(path).with_suffix(".csv")

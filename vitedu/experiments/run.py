@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vitedu_numpy.validate import is_count, is_number, require
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import check_kind, is_count, is_number, require
 from vitedu_numpy.weights.files import replacing
 
 from .experiment import Cell, Experiment, Measured
@@ -28,6 +29,7 @@ __all__ = ["run_experiment"]
 KIND = "vitedu experiment cell 1"  # what the file of a cell begins with
 
 
+@checked
 def run_experiment(
     experiment: Experiment, out, *, fast=False, seeds=None, conditions=None, steps=None, device="cpu", workers=1,
     minutes=None, command="", report=print,
@@ -44,6 +46,10 @@ def run_experiment(
     Raises ValueError for settings that are not allowed, for `minutes` that are too few for one seed, and for a part
     that is no cell's result; whatever the measuring raises.
     """
+    check_kind("experiment", experiment, Experiment)
+    require(isinstance(device, str), "device", device, "'cpu', or 'cuda' where there is a GPU")
+    is_list = isinstance(conditions, list | tuple) and conditions
+    require(conditions is None or is_list, "conditions", conditions, "a list of names, or None")
     require(is_count(workers), "workers", workers, "a positive integer")
     on_gpu = device.partition(":")[0] == "cuda" and torch.cuda.is_available()
     require(device == "cpu" or on_gpu, "device", device, "'cpu', or 'cuda' where there is a GPU")

@@ -19,10 +19,11 @@ import numpy as np
 
 from vitedu_numpy.drawing import without_drawing
 from vitedu_numpy.extras import naming_extras
-from vitedu_numpy.validate import did_you_mean
+from vitedu_numpy.validate import did_you_mean, require
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.contents import check_image
 from vitedu_numpy.weights.files import pickle_refused, read_texts
+from vitedu_numpy.weights.grids import METHODS
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 from vitedu_numpy.weights.wrappers import unwrapped
 
@@ -92,6 +93,7 @@ def from_pretrained(
     Raises OSError where a file cannot be opened or fetched (ConnectionError then says how to get it by hand),
     ValueError where it holds no model, or not one that fits, TypeError for a setting that cannot be changed.
     """
+    require(method is None or method in METHODS, "method", method, f"one of {METHODS}, or None")
     path, source, usual = _weights_of_run(_locate(path_or_id)), os.fspath(path_or_id), "linear"
     told = (num_classes, image_size, heads, fold_normalization)
     if os.path.isdir(path) or path.endswith(INDEX):

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from vitedu_numpy.extras import naming_extras
+import numpy as np
 
-__all__ = ["COLOURS", "MARKERS", "legend_beside", "new_axes"]
+from vitedu_numpy.contract import checked_for
+from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import as_array, is_integer
+
+__all__ = ["COLOURS", "MARKERS", "checked", "legend_beside", "new_axes", "numbers"]
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; their yellow, faint on white, last.  Markers help.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+_AXES = (lambda ax: hasattr(ax, "imshow"), "axes of Matplotlib")
+_FIGURE = (lambda figure: hasattr(figure, "savefig"), "a figure of Matplotlib")
+_WINDOW = (lambda smooth: is_integer(smooth, 1), "a positive integer")  # elsewhere `smooth` is a flag
+checked = checked_for({"ax": _AXES, "figure": _FIGURE, "smooth": _WINDOW})
+
+
+def numbers(x, name: str) -> np.ndarray:
+    """x as floats.  Raises TypeError or ValueError, by the argument's name, for what cannot be drawn."""
+    x = as_array(x, name)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {x.dtype}; expected real numbers")
+    if not x.size:
+        raise ValueError(f"{name} has shape {x.shape}; expected at least one number")
+    return x.astype(float)
 
 
 @naming_extras()

@@ -38,6 +38,8 @@ def side_by_side(left, right=None) -> None:
     """
     from IPython.display import HTML, display
 
+    if right is None and not hasattr(left, "__qualname__"):
+        raise TypeError(f"left is a {type(left).__name__}; expected a function or class of vitedu_numpy, or give right")
     right = f"vitedu.{left.__module__.partition('.')[2]}.{left.__qualname__}" if right is None else right
     columns = "".join(f"<pre style='{_FONT};flex:1;min-width:0'>{_highlighted(x)}</pre>" for x in (left, right))
     display(HTML(f"<div style='display:flex;gap:1.5em'>{columns}</div>"))
@@ -56,6 +58,8 @@ def _text(obj) -> str:
     if isinstance(obj, str):
         return _text_by_name(obj)
     module = inspect.getmodule(obj)
+    if not (inspect.isroutine(obj) or inspect.isclass(obj) or inspect.ismodule(obj)) or inspect.isbuiltin(obj):
+        raise TypeError(f"obj is a {type(obj).__name__}; expected a function, a class, a module or the name of one")
     return f"# {module.__name__.replace('.', '/')}.py\n{inspect.getsource(obj)}"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vitedu_numpy.extras import naming_extras
 
-from .axes import COLOURS, MARKERS, legend_beside, new_axes
+from .axes import COLOURS, MARKERS, checked, legend_beside, new_axes, numbers
 
 __all__ = [
     "draw_attention_distance", "draw_cka", "draw_filters", "draw_heads", "draw_lens", "draw_lens_maps",
@@ -18,12 +18,13 @@ __all__ = [
 ]  # fmt: skip
 
 
+@checked
 def draw_filters(components, ax=None, columns=7, title="Principal components of the patch filters"):
     """Components (n, C, P, P), C = 1 or 3, side by side (Fig. 7 left), the first top left.  Grey is 0.
 
     Each is scaled to its own largest number: its size says nothing.
     """
-    x = np.asarray(components, dtype=float)
+    x = numbers(components, "components")
     if x.ndim != 4 or x.shape[1] not in (1, 3):
         raise ValueError(f"components has shape {x.shape}; expected (n, C, P, P), C = 1 or 3")
     n, _, P, _ = x.shape
@@ -40,9 +41,10 @@ def draw_filters(components, ax=None, columns=7, title="Principal components of 
     return ax
 
 
+@checked
 def draw_position_similarity(similarity, ax=None, title="Similarity of position embeddings"):
     """Tiles (gh, gw, gh, gw): the one in row r, column c is the position of patch (r, c) against all (Figs. 7, 10)."""
-    x = np.asarray(similarity, dtype=float)
+    x = numbers(similarity, "similarity")
     if x.ndim != 4 or x.shape[:2] != x.shape[2:]:
         raise ValueError(f"similarity has shape {x.shape}; expected (gh, gw, gh, gw)")
     gh, gw = x.shape[:2]
@@ -57,12 +59,13 @@ def draw_position_similarity(similarity, ax=None, title="Similarity of position 
     return ax
 
 
+@checked
 def draw_attention_distance(distance, ax=None, uniform=None, title="How far heads look"):
     """Distances (L, h) in pixels, or (B, L, h), whose mean over images is drawn: a point per head (Figs. 7, 11).
 
     uniform: the distance of a head that asks all patches alike, drawn as a line.
     """
-    x = np.asarray(distance, dtype=float)
+    x = numbers(distance, "distance")
     if x.ndim not in (2, 3):
         raise ValueError(f"distance has shape {x.shape}; expected (L, h) or (B, L, h)")
     x = x.mean(axis=0) if x.ndim == 3 else x
@@ -79,12 +82,13 @@ def draw_attention_distance(distance, ax=None, uniform=None, title="How far head
     return _finished(ax)
 
 
+@checked
 def draw_rollout(image, mask, axes=None, titles=("image", "attention")):
     """An image (C, H, W) in [-1, 1], and the same darkened where mask (H, W) is small (Figs. 6, 14).  Two axes.
 
     The mask is divided by its largest number.
     """
-    image, mask = np.asarray(image, dtype=float), np.asarray(mask, dtype=float)
+    image, mask = numbers(image, "image"), numbers(mask, "mask")
     if image.ndim != 3 or image.shape[0] not in (1, 3) or image.shape[1:] != mask.shape:
         wanted = "expected (C, H, W) and (H, W), C = 1 or 3; inspect.to_pixels makes maps as large as the image"
         raise ValueError(f"image has shape {image.shape}, mask {mask.shape}; {wanted}")
@@ -97,9 +101,10 @@ def draw_rollout(image, mask, axes=None, titles=("image", "attention")):
     return axes
 
 
+@checked
 def draw_query_maps(maps, query=None, axes=None, titles=None):
     """Maps (h, gh, gw) of whom one token asks, a panel per head, in one scale.  query: (row, column), outlined."""
-    maps = np.asarray(maps, dtype=float)
+    maps = numbers(maps, "maps")
     titles = [f"head {head}" for head in range(len(maps))] if titles is None else titles
     axes = _panels(maps, axes, titles, "attention weight", vmin=0, vmax=maps.max(), cmap="viridis")
     for ax in axes if query is not None else ():
@@ -108,12 +113,13 @@ def draw_query_maps(maps, query=None, axes=None, titles=None):
     return axes
 
 
+@checked
 def draw_lens(logits, names=None, ax=None, show=5, ylabel="logit", title="The answer after every block"):
     """Answers (L + 1, K) after 0 ... L blocks, a line per class: the `show` that are highest at the end.
 
     names: of the K classes, else their numbers.  For probabilities, give those and ylabel="probability".
     """
-    x = np.asarray(logits, dtype=float)
+    x = numbers(logits, "logits")
     if x.ndim != 2:
         raise ValueError(f"logits has shape {x.shape}; expected (L + 1, K), those of one image")
     names = [f"class {k}" for k in range(x.shape[1])] if names is None else names
@@ -127,17 +133,19 @@ def draw_lens(logits, names=None, ax=None, show=5, ylabel="logit", title="The an
     return _finished(ax)
 
 
+@checked
 def draw_lens_maps(maps, axes=None, titles=None, label="logit"):
     """Maps (n, gh, gw) of one class's answer read from every patch, a panel per layer, in one scale around 0."""
-    maps = np.asarray(maps, dtype=float)
+    maps = numbers(maps, "maps")
     titles = [f"after {l} block{'s' * (l != 1)}" for l in range(len(maps))] if titles is None else titles
     most = np.abs(maps).max() or 1.0
     return _panels(maps, axes, titles, label, vmin=-most, vmax=most, cmap="RdBu_r")
 
 
+@checked
 def draw_heads(values, ax=None, label="change of the accuracy (points)", title="One head switched off"):
     """A number for each head (L, h), e.g. what switching it off changes: red above 0, blue below."""
-    x = np.asarray(values, dtype=float)
+    x = numbers(values, "values")
     if x.ndim != 2:
         raise ValueError(f"values has shape {x.shape}; expected (L, h)")
     L, h = x.shape
@@ -151,9 +159,10 @@ def draw_heads(values, ax=None, label="change of the accuracy (points)", title="
     return ax
 
 
+@checked
 def draw_cka(matrix, ax=None, xlabel="layer", ylabel="layer", title="Likeness of layers", label="linear CKA"):
     """Likeness (n, m) of one model's layers with another's; the first layers bottom left, as in Raghu et al."""
-    x = np.asarray(matrix, dtype=float)
+    x = numbers(matrix, "matrix")
     if x.ndim != 2:
         raise ValueError(f"matrix has shape {x.shape}; expected (n, m)")
     ax = new_axes(ax, (4.6, 3.8))

@@ -123,8 +123,11 @@ def _images(n) -> str:
 
 def _checked(runs, name, names=False) -> list:
     """The runs, each refused that is not (name, x, y, standard error)."""
+    if runs is not None and not isinstance(runs, list | tuple):
+        raise TypeError(f"{name} is a {type(runs).__name__}; expected a list of (name, x, y, standard error or None)")
     for i, run in enumerate(runs or []):
-        fits = len(run) == 4 and isinstance(run[0], str) and (isinstance(run[1], str) if names else _positive(run[1]))
+        fits = isinstance(run, list | tuple) and len(run) == 4 and isinstance(run[0], str)
+        fits = fits and (isinstance(run[1], str) if names else _positive(run[1]))
         fits = fits and isinstance(run[2], Real) and math.isfinite(run[2])
         if not fits or not (run[3] is None or (isinstance(run[3], Real) and 0 <= run[3] < math.inf)):
             x = "the name of a data set" if names else "a positive number"

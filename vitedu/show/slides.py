@@ -49,15 +49,19 @@ class Slide:
     def __init__(self, model, image, names=None):
         from vitedu_numpy import inspect
 
+        if isinstance(model, type) or not hasattr(model, "config"):
+            raise TypeError(f"model is a {type(model).__name__}; expected a ViT or a Hybrid of either package")
         self.config = model.config
         self.grid, self.first, _ = inspect.layout(self.config)
+        if names is not None and not isinstance(names, list | tuple):
+            raise TypeError(f"names is a {type(names).__name__}; expected a list of names, one per class")
         names = getattr(model, "classes", None) if names is None else names
         K = self.config.num_classes
         self.names = tuple(f"class {k}" for k in range(K)) if names is None else tuple(map(str, names))
         if len(self.names) != K:
             raise ValueError(f"names has {len(self.names)} entries; expected {K}, one per class")
         self.model = _in_numpy(model)
-        image = inspect.as_array(image)
+        image = inspect.as_array(image, "image")
         self.images = image[None] if image.ndim == 3 else image  # (1, C, H, W)
         if self.images.ndim != 4 or len(self.images) != 1:
             raise ValueError(f"image has shape {image.shape}; expected (C, H, W) or (1, C, H, W): one image")
@@ -92,7 +96,7 @@ class Slide:
         if isinstance(query, str):
             if query == "class" and self.first:
                 return 0
-        elif len(query) == 2 and query[0] in range(gh) and query[1] in range(gw):
+        elif isinstance(query, tuple | list) and len(query) == 2 and query[0] in range(gh) and query[1] in range(gw):
             return self.first + query[0] * gw + query[1]
         allowed = "'class' or " * self.first + f"(row, column) in a grid of {gh} x {gw}"
         raise ValueError(f"query={query!r} is not allowed; query must be {allowed}")

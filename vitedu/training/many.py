@@ -21,8 +21,10 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from vitedu_numpy.schedule import learning_rate
 from vitedu_numpy.training.batches import batches, random_shift
+from vitedu_numpy.validate import is_count, is_model, require
 
 from ..layers.dropout import Dropout
+from ..module import checked
 from . import losses
 from .losses import one_hot
 from .optim import is_kernel
@@ -43,11 +45,13 @@ class Many:
 
     def __init__(self, make, seeds, *, weight_decay=0.0, clip_norm=None, betas=(0.9, 0.999), eps=1e-8,
                  loss=losses.softmax_cross_entropy, device="cpu", dtype=torch.float32, autocast=None):  # fmt: skip
+        is_list = isinstance(seeds, list | tuple | range) and seeds and all(is_count(seed, 0) for seed in seeds)
+        require(is_list, "seeds", seeds, "a list of integers >= 0, one for each model")
         self.make, self.seeds = make, list(seeds)
-        if not self.seeds:
-            raise ValueError("seeds=[] is not allowed; seeds must hold one integer for each model")
         K, self.betas, self.eps = len(self.seeds), betas, eps
-        states = [dict(make(seed).named_parameters()) for seed in self.seeds]
+        models = [make(seed) for seed in self.seeds]
+        require(all(map(is_model, models)), "make", make, "a function that makes a model of a seed")
+        states = [dict(model.named_parameters()) for model in models]
         self.parameters = {
             name: torch.stack([state[name].detach() for state in states]).to(device, dtype) for name in states[0]
         }
@@ -163,6 +167,7 @@ def _for(value, like):
     return value.view(-1, *(1 for _ in like.shape[1:]))
 
 
+@checked
 def fit_many(make, images, labels, training, seeds, *, learning_rates=None, same_order=False, device="cpu",
              dtype=torch.float32, progress=iter):  # fmt: skip
     """`fit` for K models side by side; returns (models, history), each number of the history a row of K.

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import torch
 
+from vitedu_numpy.contract import checked_for
 from vitedu_numpy.validate import check_momentum, check_not_negative
 
+from ..module import A_MODEL, checked
 from .optim import Adam
 
 __all__ = ["Muon", "orthogonal"]
 
 
+@checked
 def orthogonal(M, steps: int = 5, eps: float = 1e-7):
     """About U V^T of M = U S V^T: five steps of an odd polynomial that draws singular values near 1.     (n, R, C)
 
@@ -34,6 +37,10 @@ def orthogonal(M, steps: int = 5, eps: float = 1e-7):
     return X.to(M.dtype)
 
 
+# lr may be a tensor
+_RULES = {"model": A_MODEL, "lr": (lambda lr: True, "")}
+
+
 class Muon:
     """m <- beta m + (1 - beta) g,   u = orthogonal((1 - beta) g + beta m),
     w <- (1 - lr weight_decay) w - 0.2 sqrt(max(R, C)) lr u      for the matrices of `model.encoder.blocks`;
@@ -43,6 +50,7 @@ class Muon:
     then never waits for the host.
     """
 
+    @checked_for(_RULES)
     def __init__(self, model, lr, momentum: float = 0.95, weight_decay: float = 0.0, adam_share: float = 0.5,
                  betas=(0.9, 0.999)):  # fmt: skip
         matrices = {n: p for n, p in model.named_parameters() if n.startswith("encoder.blocks") and p.ndim == 2}

@@ -24,10 +24,12 @@ import torch
 
 from vitedu_numpy.training.batches import batches, check_loss, scheduled_rate
 from vitedu_numpy.training.pseudo import PseudoLabels, check_pseudo, pseudo_labels
-from vitedu_numpy.validate import check_flags, is_count, is_number, require
+from vitedu_numpy.validate import check_flags, check_kind, is_count, is_number, require
 from vitedu_numpy.weights.files import replacing
 
 from ..layers.dropout import Dropout, StochasticDepth
+from ..module import checked_loop
+from ..tensors import as_tensor
 from ..weights.safe import read_json, read_safetensors, save_safetensors
 from .losses import one_hot, softmax_cross_entropy
 from .optim import Adam, clip_by_global_norm
@@ -95,6 +97,7 @@ class Round(NamedTuple):
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
 
+@checked_loop
 def noisy_student(make, images, labels, unlabelled, training, method=NoisyStudent(), *, rounds=3, teacher=None,
                   teacher_training=None, augment=None, folder=None, progress=iter) -> list[Round]:  # fmt: skip
     """Teacher, student, student's student ...: `rounds` students in all.  Returns [round 0, round 1, ...].
@@ -109,6 +112,7 @@ def noisy_student(make, images, labels, unlabelled, training, method=NoisyStuden
     models came from other settings or images (what `make` and `augment` do is not compared).
     """
     require(is_count(rounds, 0), "rounds", rounds, "an integer >= 0")
+    check_kind("method", method, NoisyStudent)
     require(teacher is None or teacher_training is None, "teacher_training", teacher_training, "None beside a teacher")
     data = None if folder is None else _digest([("images", images), ("labels", labels), ("unlabelled", unlabelled)])
     done = []
@@ -151,6 +155,7 @@ def round_seed(seed: int, number: int) -> int:
 
 
 @torch.no_grad()
+@checked_loop
 def class_probabilities(model, images, batch_size: int = 256) -> np.ndarray:
     """What a teacher says: softmax(logits) of the images as they are, in inference mode.     (n, C, H, W)  ->  (n, K)
 
@@ -174,6 +179,7 @@ def _counts(pseudo: PseudoLabels) -> dict:
 # ---- one round -------------------------------------------------------------------------------------------------------
 
 
+@checked_loop
 def fit_noisy(model, images, labels, training, pseudo=None, *, ratio=1, noise=Noise(), labelled_noise=Noise(),
               augment=None, average=None, progress=iter) -> dict[str, list[float]]:  # fmt: skip
     """Train `model` in place on labels and pseudo-labels.  Returns one number per step under each name.
@@ -196,6 +202,10 @@ def fit_noisy(model, images, labels, training, pseudo=None, *, ratio=1, noise=No
     require(training.loss == "softmax", "loss", training.loss, "'softmax' here: pseudo-labels are probabilities")
     require(is_count(ratio), "ratio", ratio, "a positive integer")
     _check_average(average)
+    for name, value in (("noise", noise), ("labelled_noise", labelled_noise)):
+        check_kind(name, value, Noise)
+    is_pair = isinstance(pseudo, tuple | list) and len(pseudo) == 2 and isinstance(pseudo[1], PseudoLabels)
+    require(pseudo is None or is_pair, "pseudo", pseudo, "(images, PseudoLabels), or None")
     parts = [_labelled(model, images, labels, training, labelled_noise)]
     if pseudo is not None:
         parts.append(_unlabelled(model, *pseudo, training, ratio, noise))
@@ -295,8 +305,8 @@ def _unlabelled(model, images, pseudo, training, ratio, noise) -> _Part:
 
 def _stored(model, images, name) -> torch.Tensor:
     """Images where the model is, bytes as bytes, once they are such as the model takes."""
-    images, like = torch.as_tensor(images), next(model.parameters())
-    if len(images) == 0:
+    images, like = as_tensor(images, name), next(model.parameters())
+    if images.ndim == 0 or len(images) == 0:
         raise ValueError(f"{name} has shape {tuple(images.shape)}; expected at least one image")
     model.check_images(_floats(images[:1]) if images.dtype == torch.uint8 else images)
     return images.to(like.device) if images.dtype == torch.uint8 else images.to(like)

@@ -153,8 +153,10 @@ class ViTClassifier(_Classifier):
         training = TrainConfig(**{n: getattr(self, n) for n in names}, warmup_steps=warmup or 0, seed=seed)
         if self.backend == "torch":
             from ..models.create import build
+            from ..module import is_device
             from ..training.loop import fit
 
+            require(is_device(self.device), "device", self.device, "'cpu', or 'cuda' where there is a GPU")
             self.model_ = build(self.config_, seed).astype(self.dtype).to(self.device)
         else:
             from vitedu_numpy.models.create import build
@@ -215,6 +217,8 @@ class ViTClassifier(_Classifier):
         if isinstance(self.config, str):
             return named_config(self.config, **data)
         if self.config is not None:
+            known = hasattr(self.config, "num_classes")
+            require(known, "config", self.config, "settings such as a ViTConfig, or the name of a model")
             return replace(self.config, **data)
         patch = max(P for P in range(1, min(H, W) + 1) if H % P == W % P == 0 and (P == 1 or H * W // P**2 >= 16))
         return ViTConfig(patch_size=patch, width=48, depth=3, heads=4, mlp_dim=96, **data)

@@ -39,7 +39,8 @@ def token_lens(model, record, classes=None) -> np.ndarray:
     """
     K = vit_of(model).config.num_classes
     chosen = np.arange(K) if classes is None else np.asarray(classes)
-    fits = chosen.ndim == 1 and np.isin(chosen, np.arange(K)).all()
+    is_list = chosen.ndim == 1 and chosen.dtype.kind in "iu" and len(chosen)
+    fits = is_list and np.isin(chosen, np.arange(K)).all()
     require(fits, "classes", classes, f"a list from 0 ... {K - 1}, or None")
     return np.stack([as_array(_answers(model, z))[..., chosen] for z in _streams(model, record)])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import checked
-from ..validate import is_integer, require
+from ..validate import is_integer, is_size, require
 from ..weights.resize import interpolation_matrix
 from .recorded import as_array, blocks, check_tokens, layout, on_grid
 
@@ -103,7 +103,8 @@ def query_maps(record, config, query="class", block=-1) -> np.ndarray:
     """
     (gh, gw), first, _ = layout(config)
     maps = attention_maps(record)
-    require(-len(maps) <= block < len(maps), "block", block, f"in {-len(maps)} ... {len(maps) - 1}")
+    fits = is_integer(block, -len(maps)) and block < len(maps)
+    require(fits, "block", block, f"in {-len(maps)} ... {len(maps) - 1}")
     check_tokens(maps[block].shape[-1], config, "record")
     if isinstance(query, str):
         allowed = "'class' or " * first + f"(row, column) in a grid of {gh} x {gw}"
@@ -118,12 +119,15 @@ def query_maps(record, config, query="class", block=-1) -> np.ndarray:
     return on_grid(maps[block][:, :, token], config)
 
 
+@checked
 def to_pixels(maps, image_hw, smooth=True) -> np.ndarray:
     """Maps over patches as maps over pixels.     (..., gh, gw)  ->  (..., H, W)
 
     smooth: linear between the patches' centres; else every pixel has its patch's number.
     """
-    maps = as_array(maps)
+    maps = as_array(maps, "maps")
+    is_pair = isinstance(image_hw, (tuple, list)) and len(image_hw) == 2 and all(map(is_size, image_hw))
+    require(is_pair, "image_hw", image_hw, "a pair of positive integers (H, W)")
     H, W = image_hw
     if maps.ndim < 2 or H < maps.shape[-2] or W < maps.shape[-1]:
         raise ValueError(f"image_hw={image_hw!r} has fewer pixels than the patches of maps, of shape {maps.shape}")

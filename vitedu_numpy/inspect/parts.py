@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..validate import require
+from ..validate import is_integer, require
 
 __all__ = ["check_class", "check_heads", "vit_of"]
 
@@ -22,11 +22,12 @@ def check_heads(heads, config) -> list[tuple[int, int]]:
     pairs = [heads] if len(heads) == 2 and not any(hasattr(n, "__len__") for n in heads) else list(heads)
     for pair in pairs:
         fits = hasattr(pair, "__len__") and len(pair) == 2
-        fits = fits and pair[0] in range(config.depth) and pair[1] in range(config.heads)
+        fits = fits and all(is_integer(n, 0) for n in pair) and pair[0] < config.depth and pair[1] < config.heads
         require(fits, "heads", heads, allowed)
     return [(int(block), int(head)) for block, head in pairs]
 
 
 def check_class(target, config) -> None:
     """Refuse a class that the model does not have."""
-    require(target in range(config.num_classes), "target", target, f"a class, 0 ... {config.num_classes - 1}")
+    fits = is_integer(target, 0) and target < config.num_classes
+    require(fits, "target", target, f"a class, 0 ... {config.num_classes - 1}")

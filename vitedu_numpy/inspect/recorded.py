@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import validate
+
 __all__ = ["Layout", "Only", "as_array", "blocks", "check_tokens", "layout", "on_grid"]
 
 
@@ -35,22 +37,25 @@ class Only(dict):
             self[key] = value
 
 
-def as_array(x) -> np.ndarray:
+def as_array(x, name: str = "record") -> np.ndarray:
     """An array, a tensor of PyTorch on any device, or a parameter of either package, as an array; it may share memory.
 
-    Half precision becomes float32: sums over it would lose digits, and NumPy has no bfloat16.
+    Half precision becomes float32: sums over it would lose digits, and NumPy has no bfloat16.  Raises TypeError, by the
+    argument's name, for what holds no numbers.
     """
     x = getattr(x, "value", x)  # vitedu_numpy's Parameter
     if hasattr(x, "detach"):  # a tensor; PyTorch need not be installed here
         x = x.detach().cpu()
         x = (x.float() if x.is_floating_point() and x.itemsize < 4 else x).numpy()
-    x = np.asarray(x)
+    given, x = x, validate.as_array(x, name)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"{name} holds a {type(given).__name__} of dtype {x.dtype}; expected real numbers")
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def blocks(record, name: str) -> list[np.ndarray]:
     """What each block wrote under `name`, in order.  Raises KeyError as `block_keys`."""
-    return [as_array(record[key]) for key in block_keys(record, name)]
+    return [as_array(record[key], f"record[{key!r}]") for key in block_keys(record, name)]
 
 
 def block_keys(record, name: str) -> list[str]:

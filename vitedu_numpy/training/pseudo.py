@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..contract import checked
-from ..validate import is_count, is_number, require
+from ..validate import check_on_off, is_count, is_number, require
 
 __all__ = ["PseudoLabels", "balanced", "check_pseudo", "confident", "pseudo_labels", "tempered"]
 
@@ -92,7 +92,7 @@ def check_pseudo(threshold, per_class, soft, temperature) -> None:
     """Raise ValueError for a setting of `pseudo_labels` that is out of its range."""
     require(is_number(threshold) and 0 <= threshold <= 1, "threshold", threshold, "a number in [0, 1]")
     require(per_class is None or is_count(per_class), "per_class", per_class, "a positive integer or None")
-    require(soft in (True, False), "soft", soft, "True or False")
+    check_on_off(soft=soft)
     require(is_number(temperature) and temperature > 0, "temperature", temperature, "a positive number")
     hardened = not soft and temperature != 1
     require(not hardened, "temperature", temperature, "1 with soft=False, whose labels it would not change")

@@ -101,6 +101,9 @@ def ridge(features, targets, l2):
     strengths = [check_l2(value) for value in (l2 if several else [l2])]
     solvers = [eigen_ridge if eigen_suffices(features, strength) else svd_ridge for strength in strengths]
     X, Y = np.asarray(features, np.float64), np.asarray(targets, np.float64)
+    for name, x in (("features", X), ("targets", Y)):
+        if not np.isfinite(x).all():
+            raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
     parts = {solver: solver(X, Y) for solver in set(solvers)}
     weights = []
     for strength, solver in zip(strengths, solvers, strict=True):
