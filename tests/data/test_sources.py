@@ -102,8 +102,8 @@ def test_every_layout(layout, tmp_path, photos, write_shards, rng):
 def test_a_split_that_does_not_exist(layout, tmp_path, photos, write_shards):
     LAYOUTS[layout](tmp_path / "set", photos, np.arange(24) % 3, write_shards)
     for streaming in (False, True):
-        with pytest.raises(ValueError, match=r"data='.*set' has no split 'dev'; its splits are .*train"):
-            open_source(str(tmp_path / "set"), "dev", streaming=streaming)
+        with pytest.raises(ValueError, match=r"data='.*set' has no split 'rest'; its splits are .*train"):
+            open_source(str(tmp_path / "set"), "rest", streaming=streaming)
 
 
 def test_digits():

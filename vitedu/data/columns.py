@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ __all__ = [
     "with_names_of_files",
 ]  # fmt: skip
 
+_log = logging.getLogger(__name__)
+
 # In the order in which they are taken where a table has several.
 IMAGES = ("image", "img", *(ending.removeprefix(".") for ending in ENDINGS))
 LABELS = ("label", "labels", "fine_label", "cls", "class", "target", "json.label")
@@ -46,13 +49,17 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
     images = [column for column, feature in features.items() if _is_image(feature)]
     labels = [column for column, feature in _flat(features) if _is_label(feature)]
     texts = [column for column, feature in _flat(features) if _is_text(feature)]
-    if label is None and not labels:
-        labels = [column for column in texts if column in LABELS]  # names of classes
-    elif label in texts:
-        labels.append(label)
+    # By their name or by request alone: names of classes, and 3.0 or true, which are numbers of classes, too.
+    others = texts + [column for column, feature in _flat(features) if _is_number(feature)]
+    labels += [column for column in others if (column in LABELS if label is None else column == label)]
     with_names = [c for c in labels if hasattr(features.get(c), "names")]
     image = _choose("image", image, images, IMAGES, [], features, name)
-    label = _choose("label", label, labels, LABELS, with_names, features, name)
+    chosen = _choose("label", label, labels, LABELS, with_names, features, name)
+    beside = [column for column in labels if column != chosen and column in (*LABELS, *with_names)]
+    if label is None and beside:
+        text = "data=%r: labels are those of the column %r; there is %s, too (label_column= chooses)"
+        _log.warning(text, name, chosen, ", ".join(map(repr, beside)))
+    label = chosen
     return Columns(image, label, list(features[label].names) if label in with_names else None, label in texts)
 
 
@@ -132,6 +139,10 @@ def _is_label(feature) -> bool:
     return type(feature).__name__ == "ClassLabel" or getattr(feature, "dtype", "").startswith(("int", "uint"))
 
 
+def _is_number(feature) -> bool:
+    return getattr(feature, "dtype", "").startswith(("float", "bool"))
+
+
 def _is_text(feature) -> bool:
     return getattr(feature, "dtype", "") in ("string", "large_string")
 
@@ -176,7 +187,13 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
             raise ValueError(f"{name}: {columns.label} is {unknown[0]!r} somewhere, which is not among its classes")
         return np.array([numbers[text] for text in texts], np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
     labels = values.to_numpy(zero_copy_only=False)
-    if labels.dtype.kind not in "iu":
+    if labels.dtype.kind == "f" and len(broken := np.flatnonzero(labels != np.round(labels))):
+        first = int(broken[0])
+        raise ValueError(f"{name}: row {first} has {columns.label} {labels[first]}; expected whole numbers, or names")
+    if len(labels) and labels.dtype.kind in "iuf" and labels.max() >= 2**31:
+        first = int(np.argmax(labels))
+        raise ValueError(f"{name}: row {first} has {columns.label} {labels[first]}, which numbers no class")
+    if labels.dtype.kind not in "iufb":
         raise ValueError(f"{name}: {columns.label} is of type {values.type}; expected whole numbers, or names")
     if len(labels) and labels.min() < 0 <= labels.max():
         first = int(np.argmax(labels < 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 
@@ -11,25 +12,57 @@ from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
-__all__ = ["SPLITS", "ImageFiles", "is_image", "split_folders"]
+__all__ = ["SPLITS", "ImageFiles", "is_image", "same_split", "split_folders"]
 
-SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
-          "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
+SPLITS = {"train": "train", "training": "train", "trainset": "train", "val": "validation", "valid": "validation",
+          "validation": "validation", "valset": "validation", "dev": "validation", "test": "test", "testing": "test",
+          "testset": "test", "eval": "test", "evaluation": "test"}  # fmt: skip
+# What may stand beside such a word: training_set, train_images, val2017.
+_BESIDE = frozenset("set sets split data dataset folder image images img imgs picture pictures photos raw jpg".split())
+
+
+def same_split(asked: str, splits) -> str:
+    """The one of `splits` that is asked for: by its name, else the only one that means the same ("val", "valid")."""
+    meaning = SPLITS.get(asked.lower())
+    same = [split for split in splits if meaning is not None and SPLITS.get(str(split).lower()) == meaning]
+    return same[0] if asked not in splits and len(same) == 1 else asked
 
 
 def split_folders(folder: str) -> dict[str, str]:
     """{split: its folder}: folders named as splits are, or else all is "train".
 
-    Raises ValueError where two folders are of one split.
+    A folder is named so by one word (train, val), or by one word among others that say nothing (training_set, val2017)
+    or that stand in the names of the other splits too (seg_train, seg_test).  Raises ValueError where two folders are
+    of one split.
     """
-    found = {}
+    exact, loose = [], {}  # loose: the other words -> [(split, entry)]
     for entry in entries(folder):
-        split = SPLITS.get(entry.name.lower())
-        if split is not None and is_folder(entry):
-            if split in found:
-                names = f"{os.path.basename(found[split])!r} and {entry.name!r}"
-                raise ValueError(f"data={folder!r} has two folders for the split {split!r}, {names}; keep one")
-            found[split] = entry.path
+        if not is_folder(entry) or is_hidden(entry.name):
+            continue
+        if entry.name.lower() in SPLITS:
+            exact.append((SPLITS[entry.name.lower()], entry))
+            continue
+        words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", entry.name)]
+        said = [SPLITS[word] for word in words if word in SPLITS]
+        others = frozenset(word for word in words if word not in SPLITS) - _BESIDE
+        if len(said) == 1:
+            loose.setdefault(others, []).append((said[0], entry))
+    known = {split for split, _ in exact}
+    if exact:  # train/ and test_images/
+        exact += [(split, entry) for split, entry in loose.get(frozenset(), []) if split not in known]
+    else:
+        alone = sum(is_folder(entry) and not is_hidden(entry.name) for entry in entries(folder)) == 1
+        groups = [
+            group for others, group in loose.items()
+            if len({split for split, _ in group}) > 1 or (alone and not others)
+        ]  # fmt: skip
+        exact = groups[0] if len(groups) == 1 else []  # cats_train, cats_test, dogs_train, ... are no splits of one set
+    found = {}
+    for split, entry in exact:
+        if split in found:
+            names = f"{os.path.basename(found[split])!r} and {entry.name!r}"
+            raise ValueError(f"data={folder!r} has two folders for the split {split!r}, {names}; keep one")
+        found[split] = entry.path
     return dict(sorted(found.items())) or {"train": folder}
 
 
@@ -39,7 +72,7 @@ class ImageFiles:
     once.  What is left out is counted in `left_out`.
 
     A file is a chunk of its own: nothing is gained by reading neighbours together.  Raises ValueError where there are
-    no such files.
+    no such files, where all lie around a folder of folders, or where splits lie within the classes.
     """
 
     def __init__(self, folder: str, retry: Retry | None = None):
@@ -55,13 +88,16 @@ class ImageFiles:
                 self.left_out.add("hidden folders")
             else:
                 classes.append(entry.name)
-        inside = [[] for _ in classes]
+        inside, self.below = [[] for _ in classes], {}
         for which, where, names in walk([os.path.join(folder, name) for name in classes], folder, self.left_out):
+            before = len(inside[which])
             for name in names:
                 if is_image(name):
                     inside[which].append(os.path.join(where, name))
                 else:
                     self.left_out.file(name)
+            if len(inside[which]) > before:  # by class: the folders that hold its images, as seen from its own
+                self.below.setdefault(classes[which], set()).add(os.path.relpath(where, classes[which]))
         if not any(inside):
             found = f"{loose} image files lie in it directly" if loose else "there are none below it"
             more = f"; left out: {self.left_out}" if self.left_out.counts else ""
@@ -77,8 +113,26 @@ class ImageFiles:
                 names.append(name)
             else:
                 self.left_out.add("folders without images")
-        self.class_names = one_form(names)
+        self._check_levels(folder)
+        self.class_names = one_form(names, f"data={folder!r}: ")
         self._begin(folder, files, labels, retry)
+
+    def _check_levels(self, folder) -> None:
+        """Refuse a folder too high up, or splits within classes; else remember which classes have folders below."""
+        (first, below), *others = sorted(self.below.items())
+        if not others and len(below) > 1 and "." not in below:
+            raise ValueError(
+                f"data={folder!r} has all its images in one folder, {first!r}, in folders below it ({_some(below)}): "
+                f"it would be the only class.  Give the folder whose folders are the classes, or the splits, or move "
+                f"those up"
+            )
+        for name, below in self.below.items():
+            if len(below) > 1 and all(place.split(os.sep)[0].lower() in SPLITS for place in below):
+                raise ValueError(
+                    f"data={folder!r} has the splits within its folders, {name}/{_some(below)}; expected them outside, "
+                    f"as {folder}/train/{name}"
+                )
+        self.deep = {name: below for name, below in self.below.items() if len(below) > 1}
 
     def _begin(self, folder, files, labels, retry=None):
         self.folder, self.retry = folder, retry or Retry()
@@ -105,3 +159,8 @@ class ImageFiles:
 def _content(path) -> bytes:
     with open(path, "rb") as f:
         return f.read()
+
+
+def _some(names) -> str:
+    names = sorted(names)
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -22,7 +22,7 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.validate import did_you_mean
 
 from . import vtab
-from .classes import one_form, renumbered
+from .classes import alike, one_form, renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
 from .order import fixed_permutation
@@ -37,8 +37,11 @@ __all__ = ["open_source"]
 SPLIT_KEY = 20_201_022
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar"}
 PACKED = (".zip", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
-# A folder of this name, alone, holds the images of all classes.
-NO_CLASS = frozenset("images image imgs img pictures photos data jpegimages all raw files".split())
+# Folders of these names alone hold the images of all classes, and what belongs to them.
+NO_CLASS = frozenset(
+    "images image imgs img pictures photos data jpegimages all raw files mask masks label labels annotation "
+    "annotations depth segmentation segmentations".split()
+)
 
 _log = logging.getLogger(__name__)
 
@@ -84,14 +87,21 @@ def open_source(
     dataset, retry = os.fspath(dataset), retry or Retry()
     names = one_form(class_names)
     if dataset == "digits":
+        if wrong := [column for column in (image_column, label_column) if column is not None]:
+            raise ValueError(f"{wrong[0]!r} is not allowed for data='digits'; it has no columns to choose from")
         source = _digits(split)
     elif dataset.startswith((vtab.PREFIX, vtab.ALL)):
         source = _open_task(dataset, split, streaming, image_column, label_column, retry)
     else:
         source = _locate(dataset, split, streaming, image_column, label_column, retry, names)
-    if names is not None and source.class_names is None:
-        _log.warning("data=%r, split %r, does not name its classes; its numbers are taken as they are", dataset, split)
+    is_unnamed = names is not None and source.class_names is None
+    for group in alike(source.class_names or ()):
+        text = "data=%r, split %r: the classes %s differ in case or spaces alone; each counts as a class of its own"
+        _log.warning(text, dataset, split, ", ".join(map(repr, group)))
     source = renumbered(source, names, f"data={dataset!r}, split {split!r}")
+    if is_unnamed:
+        how = "taken as they are" if source.class_names is None else "looked up among the names, which are numbers, too"
+        _log.warning("data=%r, split %r, does not name its classes; its numbers are %s", dataset, split, how)
     _require_labels(source, dataset, split)
     if hold_out or train_images is not None:
         source = part_of(source, _chosen(len(source), hold_out, part, train_images))
@@ -169,16 +179,23 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
     if "images" in counts:
         from .listed import ListedFiles, tables_beside
 
-        listing = tables_beside(folder, label)
+        listing, unused = tables_beside(folder, image, label)
         if listing and (kind == "images" or listing[0][0].lower().endswith(".parquet")):
             source = ListedFiles(folder, split, listing, retry, names)
-            _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in listing))
+            _log.warning(
+                "data=%r: labels are those of %s", folder, ", ".join(f"{t}, column {c!r}" for t, _, c in listing)
+            )
             source.left_out.say(folder)
             return source
         if "parquet" in tables and _names_files(tables["parquet"][0]):
             kind = "parquet"
         if kind == "images":
-            return _open_images(folder, split, retry, names, counts)
+            asked = {"image_column": image, "label_column": label}
+            if wrong := [f"{name}={value!r}" for name, value in asked.items() if value is not None]:
+                raise ValueError(
+                    f"{wrong[0]} is not allowed: data={folder!r} holds class folders of images, and no table"
+                )
+            return _open_images(folder, split, retry, names, counts, unused)
     if kind is None:
         packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
         advice = "; unpack what is packed" if packed else ""
@@ -199,9 +216,9 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
     return _open_built(builder, folder, split, streaming, image, label, retry)
 
 
-def _open_images(folder, split, retry, names, counts):
+def _open_images(folder, split, retry, names, counts, unused):
     """Class folders of images.  Refuses what looks like something else."""
-    from .folder import ImageFiles, split_folders
+    from .folder import SPLITS, ImageFiles, same_split, split_folders
 
     if {"parquet", "arrow"} & counts.keys():
         raise ValueError(
@@ -209,37 +226,56 @@ def _open_images(folder, split, retry, names, counts):
             f"is meant cannot be told.  Keep them in folders of their own"
         )
     folders = split_folders(folder)
+    split = same_split(split, folders)
     if split not in folders:
         raise _no_split(folder, split, folders)
+    if (place := os.path.basename(folders[split])).lower() not in SPLITS and folders[split] != folder:
+        _log.warning("data=%r: its folder %r was taken for the split %r", folder, place, split)
     beside = [] if folder in folders.values() else entries(folder)
     others = [e.name for e in beside if is_folder(e) and not is_hidden(e.name) and e.path not in folders.values()]
     try:
         source = ImageFiles(folders[split], retry)
     except ValueError as error:
-        if not others:
+        if unused:
+            raise ValueError(f"{error}.  {unused[0]}") from None
+        if not others or "has no image files" not in str(error):
             raise
-        place = os.path.basename(folders[split])
         raise ValueError(
             f"{error}.  {place!r} was taken for the split {split!r} because of its name; if it is a class as "
             f"{others[0]!r} is, put all classes into one folder, {folder}/train/{place} and so on"
         ) from None
     source.left_out.add("folders beside those of the splits", len(others))
-    only = source.class_names[0] if len(source.class_names) == 1 else ""
-    if names is None and only.lower() in NO_CLASS:
+    found = source.class_names
+    if names is None and all(name.lower() in NO_CLASS for name in found):
+        which = f"one class folder alone, {found[0]!r}, which is no class's name"
+        which = which if len(found) == 1 else f"the folders {', '.join(map(repr, found))}, which are no classes' names"
+        left_out = unused[0] if unused else f"left out: {source.left_out}"
         raise ValueError(
-            f"data={folder!r}, split {split!r}, has one class folder alone, {only!r}, which is no class's name; "
-            f"expected a folder for each class, or a table with columns such as path and label beside the images "
-            f"(left out: {source.left_out})"
+            f"data={folder!r}, split {split!r}, has {which}; expected a folder for each class, or a table with columns "
+            f"such as path and label beside the images ({left_out})"
         )
+    for text in unused:
+        _log.warning("%s; labels are the names of folders", text)
+    if names is None and len(found) == 1:
+        _log.warning("data=%r, split %r, has one class alone, the folder %r", folder, split, found[0])
+    if source.deep:
+        name, below = min(source.deep.items())
+        deeper = f"{name}/{min(place for place in below if place != '.')}"
+        text = "data=%r: images in folders below class folders count to the class above, such as %s to %r"
+        _log.warning(text, folder, deeper, name)
     source.left_out.say(folders[split])
     return source
 
 
 def _open_built(builder, name, split, streaming, image, label, retry):
     """From a builder of `datasets`, which knows the files of each split."""
+    from .folder import same_split
+
     files = {str(key): list(value) for key, value in (builder.config.data_files or {}).items()}
-    whole = split.partition("[")[0]  # "train[:10%]" is a part of "train"
+    whole, bracket, rest = split.partition("[")  # "train[:10%]" is a part of "train"
     splits = files or builder.info.splits or {whole: None}
+    whole = same_split(whole, splits)
+    split = whole + bracket + rest
     if whole not in splits or (streaming and split != whole):
         raise _no_split(name, split, splits)
     features, folder = builder.info.features, name if os.path.isdir(name) else None
@@ -259,7 +295,7 @@ def _streamed(files, name, features, image, label, retry, folder):
         shards = ParquetShards(files, name, image, label, features, retry, folder)
         return Chunked(shards, shards.columns.class_names, retry)
     if kinds == {"tar"}:
-        shards = TarShards(files, retry=retry)
+        shards = TarShards(files, retry=retry, image=image, label=label)
         return Chunked(shards, shards.class_names, retry)
     if kinds == {"arrow"}:
         schemas = [(file, arrow_schema(file)) for file in files]
@@ -281,7 +317,7 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
 
     tars = [f for f in files if kind_of(f) == "tar" and not is_remote(f)]
     if tars and tars == files and split in builder.config.data_files:
-        return TarImages(TarShards([unpacked_tar(f) for f in files], retry=retry), retry)
+        return TarImages(TarShards([unpacked_tar(f) for f in files], None, retry, image, label), retry)
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
@@ -311,9 +347,11 @@ def _open_saved(folder, split, streaming, image, label, retry):
 
     from .arrow import ArrowShards, arrow_schema
     from .columns import find_columns
+    from .folder import same_split
 
     whole = os.path.exists(os.path.join(folder, "state.json"))
     splits = {"train": folder} if whole else {e.name: e.path for e in os.scandir(folder) if e.is_dir()}
+    split = same_split(split, splits)
     if split not in splits:
         raise _no_split(folder, split, splits)
     try:
@@ -389,6 +427,9 @@ def _require_labels(source, dataset, split):
         source.close()
     if label < 0:
         raise ValueError(f"data={dataset!r}, split {split!r} has no labels (they are negative); choose another split")
+    if source.class_names is None and (labels := getattr(source, "labels", np.zeros(1))).min() > 0:
+        text = "data=%r, split %r: its class numbers go from %d to %d, and class 0 has no image; they count from 0 here"
+        _log.warning(text, dataset, split, labels.min(), labels.max())
 
 
 def _no_split(dataset, split, splits):

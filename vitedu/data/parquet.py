@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from vitedu_numpy.limits import check_limit
+from vitedu_numpy.weights.files import refuse_pointer
 
 from .columns import Rows, columns_of, label_column, names_in, schema_features
 from .retry import Retry
@@ -150,6 +151,8 @@ def _said_clearly(file, read):
 
 
 def damaged(file, kind, error) -> ValueError:
+    if not is_remote(file):
+        refuse_pointer(file)
     size = "" if is_remote(file) else f" ({os.path.getsize(file):,} bytes)"
     reason = str(error).strip().split("\n")[0]
     return ValueError(f"{file}{size} is damaged or cut short, no whole {kind} file: {reason}.  Fetch it again")

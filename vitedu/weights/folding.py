@@ -34,6 +34,7 @@ _SCALES = (
 )
 _REFUSED = {
     r"register_tokens|reg_token": "register tokens",
+    r"fc_norm": "a norm after the pooling",
     r"dist_token|distillation_token|head_dist|distillation_classifier": "a distillation token",
     r"mlp\.(w12|w3|weights_in|weights_out|gate_proj|up_proj|down_proj|fc1_[gx])": "a SwiGLU MLP",
 }
@@ -81,16 +82,16 @@ def fold_layer_scale(arrays, source="arrays") -> dict:
 def fold_normalization(state, mean, std, channels, source) -> dict:
     """Our state of a ViT for images normalised with mean and std, as one for images in [-1, 1].  Says so in the log.
 
-    state: our names.  Raises ValueError for anything but a number per channel, std positive.
+    state: our names.  Raises ValueError for anything but a number per channel, std positive, mean of such images.
     """
     given = f"mean={mean} and std={std}"
     try:
         mean, std = (np.array(value, np.float64) for value in (mean, std))
-        fits = mean.shape == std.shape == (channels,) and np.isfinite(mean).all() and (std > 0).all()
+        fits = mean.shape == std.shape == (channels,) and (np.abs(mean) <= 1).all() and (std > 0).all()
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"{source}: {given}; expected {channels} numbers each, std positive")
+        raise ValueError(f"{source}: {given}; expected {channels} numbers each, std positive, for images in [0, 1]")
     E = as_array(state["patch_embedding.weight"]).astype(np.float64)  # (D, C P P)
     split = E.reshape(len(E), channels, -1)  # (D, C, P P)
     bias = as_array(state["patch_embedding.bias"])

@@ -175,6 +175,15 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
             _log.warning(text, source, heads, width)
         _check_arguments(arguments, settings.get("global_pool"), "cls_token" in arrays)
         config, told = _vit_settings(arrays, own, arguments, image_size, K, heads, source)
+        sizes = {
+            "embed_dim": width,
+            "depth": config.depth,
+            "patch_size": config.patch_size,
+            "in_chans": config.channels,
+        }
+        for name, size in sizes.items():  # or its heads are those of another model, or blocks were lost
+            if arguments.get(name) not in (None, size, [size, size]) and type(config).__name__ == "ViTConfig":
+                raise ValueError(f"model_args has {name}={arguments[name]!r}; the arrays are of {size}")
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ValueError(f"{source}: these settings, or arrays, are not of a model that fits: {error}") from None
     if not told:
@@ -189,7 +198,7 @@ _ARGUMENTS = frozenset(
     "drop_path_rate pretrained_strict".split()
 )
 _ALLOWED = {"qkv_bias": True, "reg_tokens": 0, "pre_norm": False, "qk_norm": False, "dynamic_img_pad": False,
-            "scale_attn_norm": False, "scale_mlp_norm": False, "final_norm": True}  # fmt: skip
+            "scale_attn_norm": False, "scale_mlp_norm": False, "final_norm": True, "fc_norm": False}  # fmt: skip
 
 
 def _check_arguments(arguments, pool, has_token) -> None:
