@@ -109,7 +109,7 @@ def test_a_class_called_train(tmp_path):
     ("files", "text"),
     [
         (["1.png", "2.png"], "has no image files in class folders.*2 image files lie in it directly"),
-        (["train.zip"], r"holds no parquet, arrow, tar or image files: left out: files \(.zip\): 1; unpack"),
+        (["train.7z"], r"holds no parquet, arrow, tar, zip or image files: left out: files \(.7z\): 1; unpack"),
         (["train/a/1.heic"], r"left out: files \(.heic\): 1"),
         (["images/1.png"], "one class folder alone, 'images', which is no class's name; expected a folder for each"),
         (["train/JPEGImages/1.png", "labels.txt"], "'JPEGImages', which is no class's name"),
@@ -123,9 +123,9 @@ def test_what_is_said_of_folders_that_are_no_classes(files, text, tmp_path):
 
 
 def test_an_archive_itself(tmp_path):
-    put(tmp_path / "train.zip", b"PK")
-    with pytest.raises(ValueError, match=r"is a file; data must be the folder that holds it, unpacked: \.zip is not"):
-        open_source(str(tmp_path / "train.zip"), "train")
+    put(tmp_path / "train.7z", b"7z")
+    with pytest.raises(ValueError, match=r"is a file; data must be the folder that holds it, unpacked: \.7z is not"):
+        open_source(str(tmp_path / "train.7z"), "train")
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path):

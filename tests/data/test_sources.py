@@ -246,7 +246,7 @@ def test_image_files_need_no_datasets(photos, tmp_path, monkeypatch):
 
 def test_an_empty_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
-    with pytest.raises(ValueError, match="holds no parquet, arrow, tar or image files"):
+    with pytest.raises(ValueError, match="holds no parquet, arrow, tar, zip or image files"):
         open_source(str(tmp_path), "train")
 
 

@@ -255,7 +255,10 @@ def inside(path: str, folder: str | None, name: str) -> str:
     if "\0" in path:
         raise ValueError(f"{name} names the file {path!r}, which is no path")
     if folder is None:
-        raise ValueError(f"{name} names the file {path!r} in place of holding an image, and no folder belongs to it")
+        raise ValueError(
+            f"{name} names the file {path!r} in place of holding an image, and no folder belongs to it; "
+            f"where images are files, give their folder in place of the table"
+        )
     root = os.path.realpath(folder)
     found = os.path.realpath(os.path.join(root, path))
     if found != root and not found.startswith(os.path.join(root, "")):

@@ -6,7 +6,9 @@
 | a short name ("cifar10", "imagenet1k"; the table is in hub.py) | a data set of the Hugging Face hub |
 | "owner/name", "owner/name:configuration" | the same |
 | "vtab/dtd:FOLDER" | a task of VTAB-1k (vtab.py); its splits are train800, val200, train800val200 (or train), test |
-| a folder (a name that is short is taken as such: write ./digits for a folder) | parquet, arrow, tar or image files |
+| a folder (a name that is short is taken as such: write ./digits) | parquet, arrow, tar, zip or image files |
+| a .zip file | class folders of images, read where they are |
+| a `datasets.Dataset` or `DatasetDict` | itself |
 
 What labels a folder of images: tables beside them that list files (listed.py), else the names of class folders.
 """
@@ -25,6 +27,7 @@ from . import vtab
 from .classes import alike, one_form, renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
+from .objects import is_open, name_of, open_object
 from .order import fixed_permutation
 from .retry import Retry
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
@@ -36,12 +39,7 @@ __all__ = ["open_source"]
 # held out once is never trained on by a later run.
 SPLIT_KEY = 20_201_022
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar"}
-PACKED = (".zip", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
-# Folders of these names alone hold the images of all classes, and what belongs to them.
-NO_CLASS = frozenset(
-    "images image imgs img pictures photos data jpegimages all raw files mask masks label labels annotation "
-    "annotations depth segmentation segmentations".split()
-)
+PACKED = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ def kind_of(name: str) -> str | None:
 
 @naming_extras()
 def open_source(
-    dataset: str,
+    dataset,
     split: str,
     *,
     streaming: bool = False,
@@ -82,11 +80,11 @@ def open_source(
     """
     if part not in ("train", "eval"):
         raise ValueError(f"part={part!r} is not allowed; part must be 'train' or 'eval'")
-    if not isinstance(dataset, str | os.PathLike) or not str(dataset):
-        raise ValueError(f"data={dataset!r} is not allowed; data must be a name or a folder")
-    dataset, retry = os.fspath(dataset), retry or Retry()
+    retry, given, dataset = retry or Retry(), dataset, name_of(dataset)
     names = one_form(class_names)
-    if dataset == "digits":
+    if given is not dataset and is_open(given):
+        source = open_object(given, split, image_column, label_column)
+    elif dataset == "digits":
         if wrong := [column for column in (image_column, label_column) if column is not None]:
             raise ValueError(f"{wrong[0]!r} is not allowed for data='digits'; it has no columns to choose from")
         source = _digits(split)
@@ -151,6 +149,8 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
         return _open_hub(HUB[dataset], *arguments)
     if os.path.isdir(dataset):
         return _open_folder(dataset, *arguments, names)
+    if dataset.lower().endswith(".zip") and os.path.isfile(dataset):
+        return _open_zip({"": dataset}, dataset, split, image, label, retry, names)
     if os.path.exists(dataset):
         packed = f", unpacked: {os.path.splitext(dataset)[1]} is not read" if dataset.lower().endswith(PACKED) else ""
         raise ValueError(f"data={dataset!r} is a file; data must be the folder that holds it{packed}")
@@ -176,6 +176,9 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
         return _open_saved(folder, split, streaming, image, label, retry)
     counts, tables, left_out = _kinds_in(folder)
     kind = max(counts, key=counts.get) if counts else None
+    zips = {e.name: e.path for e in entries(folder) if e.name.lower().endswith(".zip") and not is_folder(e)}
+    if kind is None and zips:
+        return _open_zip(zips, folder, split, image, label, retry, names)
     if "images" in counts:
         from .listed import ListedFiles, tables_beside
 
@@ -200,7 +203,7 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
         packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
         advice = "; unpack what is packed" if packed else ""
         found = f": left out: {left_out}{advice}" if left_out.counts else ""
-        raise ValueError(f"data={folder!r} holds no parquet, arrow, tar or image files{found}")
+        raise ValueError(f"data={folder!r} holds no parquet, arrow, tar, zip or image files{found}")
     from datasets import load_dataset_builder  # so late: image files need no `datasets`
 
     try:
@@ -216,9 +219,29 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
     return _open_built(builder, folder, split, streaming, image, label, retry)
 
 
+def _open_zip(zips, what, split, image, label, retry, names):
+    """Class folders of images in archives.     zips: {name: path}, one for all or one for each split"""
+    from .folder import judge_folders, same_split, splits_among
+    from .zipped import ZippedImages
+
+    if wrong := [column for column in (image, label) if column is not None]:
+        raise ValueError(f"{wrong[0]!r} is not allowed: data={what!r} holds class folders of images, and no table")
+    found = splits_among([os.path.splitext(name)[0] for name in zips], f"data={what!r}")
+    places = {os.path.splitext(name)[0]: path for name, path in zips.items()}
+    if len(zips) > 1:
+        split = same_split(split, found)
+        if split not in found:
+            raise _no_split(what, split, found or sorted(zips))
+        source = ZippedImages(places[found[split]], None, retry)
+    else:
+        source = ZippedImages(next(iter(places.values())), split, retry, next(iter(found), "train"))
+    judge_folders(source, what, split, names)
+    return source
+
+
 def _open_images(folder, split, retry, names, counts, unused):
     """Class folders of images.  Refuses what looks like something else."""
-    from .folder import SPLITS, ImageFiles, same_split, split_folders
+    from .folder import SPLITS, ImageFiles, judge_folders, same_split, split_folders
 
     if {"parquet", "arrow"} & counts.keys():
         raise ValueError(
@@ -245,25 +268,7 @@ def _open_images(folder, split, retry, names, counts, unused):
             f"{others[0]!r} is, put all classes into one folder, {folder}/train/{place} and so on"
         ) from None
     source.left_out.add("folders beside those of the splits", len(others))
-    found = source.class_names
-    if names is None and all(name.lower() in NO_CLASS for name in found):
-        which = f"one class folder alone, {found[0]!r}, which is no class's name"
-        which = which if len(found) == 1 else f"the folders {', '.join(map(repr, found))}, which are no classes' names"
-        left_out = unused[0] if unused else f"left out: {source.left_out}"
-        raise ValueError(
-            f"data={folder!r}, split {split!r}, has {which}; expected a folder for each class, or a table with columns "
-            f"such as path and label beside the images ({left_out})"
-        )
-    for text in unused:
-        _log.warning("%s; labels are the names of folders", text)
-    if names is None and len(found) == 1:
-        _log.warning("data=%r, split %r, has one class alone, the folder %r", folder, split, found[0])
-    if source.deep:
-        name, below = min(source.deep.items())
-        deeper = f"{name}/{min(place for place in below if place != '.')}"
-        text = "data=%r: images in folders below class folders count to the class above, such as %s to %r"
-        _log.warning(text, folder, deeper, name)
-    source.left_out.say(folders[split])
+    judge_folders(source, folder, split, names, unused)
     return source
 
 

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from ..data.objects import name_of
 from ..data.open import open_source
 from ..data.transforms import evaluation_transform
 from ..models.pretrained import from_pretrained
@@ -27,7 +28,7 @@ __all__ = ["format_probe", "probe"]
 
 def probe(
     start: str,
-    data: str,
+    data,
     train_split: str = "train",
     eval_split: str = "test",
     train_images: int | None = None,
@@ -51,7 +52,7 @@ def probe(
     has too few images, or the labels are not known beforehand.
     """
     run = run or Execution()
-    recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
+    recipe = DataRecipe(name_of(data), train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:
         opened = partial(open_source, data, image_column=image_column, label_column=label_column)
         source = opened(train_split, train_images=train_images)
@@ -77,7 +78,7 @@ def probe(
         if linear:
             results["linear"] = [linear_probe(*data_of_both)["accuracy"]]
         if out and world.is_first:
-            write_json(out, {"start": str(start), "data": data, "seeds": list(seeds), "accuracy": results})
+            write_json(out, {"start": str(start), "data": name_of(data), "seeds": list(seeds), "accuracy": results})
     return results
 
 

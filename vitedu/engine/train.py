@@ -16,6 +16,7 @@ import torch
 
 from ..data.classes import one_form
 from ..data.loader import Loader
+from ..data.objects import name_of
 from ..data.open import open_source
 from ..data.order import Shuffled, Streamed
 from ..data.transforms import evaluation_transform, training_transform
@@ -39,10 +40,10 @@ from .stop import Asked, Stop
 __all__ = ["train"]
 
 
-def train(recipe, out, data: str | None = None) -> dict[str, float]:
+def train(recipe, out, data=None) -> dict[str, float]:
     """Carry out a recipe, from its last checkpoint where there is one; return the last evaluation.
 
-    recipe: a `Recipe`; out: the run's folder; data: a hub name or a folder, in place of `recipe.data.dataset`.
+    recipe: a `Recipe`; out: the run's folder; data: what `open_source` opens, in place of `recipe.data.dataset`.
     Raises ValueError where recipe, data and folder do not fit together, FloatingPointError where the loss is not
     finite, CheckpointError where a checkpoint cannot be written or read, LockedError where another process has the
     folder.  All checkpoints written by then stay.  SIGTERM, SIGUSR1 and Ctrl-C: see `stop.py`.
@@ -52,8 +53,9 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
     run, out = recipe.run, Path(out)
     with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
         # ---- data ------------------------------------------------------------------------------------------------
-        dataset = data or recipe.data.dataset
-        train_source, eval_source = open_data(recipe.data, dataset)
+        given = data or recipe.data.dataset
+        train_source, eval_source = open_data(recipe.data, given)
+        dataset = name_of(given)
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
@@ -162,7 +164,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
 # ---- what the loop calls -------------------------------------------------------------------------------------------
 
 
-def open_data(recipe, dataset: str):
+def open_data(recipe, dataset):
     """(training source, evaluation source or None) of a `DataRecipe`."""
     if not dataset:
         raise ValueError("data='' is not allowed: this recipe names no data set; give a hub name or a folder")
@@ -175,7 +177,7 @@ def open_data(recipe, dataset: str):
     evaluation = opened(recipe.eval_split, class_names=names) if recipe.eval_split else None
     if names is None and evaluation is not None and evaluation.class_names is not None:
         text = "data=%r: split %r does not name its classes, split %r does; its numbers are taken as they are"
-        logging.getLogger(__name__).warning(text, dataset, recipe.train_split, recipe.eval_split)
+        logging.getLogger(__name__).warning(text, name_of(dataset), recipe.train_split, recipe.eval_split)
     return training, evaluation
 
 

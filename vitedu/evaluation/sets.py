@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.classes import new_numbers
+from ..data.objects import is_open, name_of
 from ..data.open import open_source
 from ..data.vtab import PREFIX, TASKS
 from . import imagenet
@@ -64,6 +65,7 @@ def open_set(name, split, model, *, folder=None, labels=None, convention="all", 
     by_number: take class numbers as they are, though the names differ or are not known.  Raises ValueError where data
     and model do not name the same classes.
     """
+    given, name = name, name_of(name)
     task, known = TASKS.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None, SETS.get(name)
     if task is not None:  # its folder is part of what is opened
         known, folder = EvaluationSet(f"{name}:{folder}", "test", task.classes, task.test), None
@@ -87,9 +89,11 @@ def open_set(name, split, model, *, folder=None, labels=None, convention="all", 
                 f"{model.config.num_classes}"
             )
         return known.split, _of_imagenet(rule, folder, labels, convention, model)
+    if is_open(given) and not isinstance(given, dict):  # one split, whichever
+        split = split or str(given.split or "train").partition("[")[0]
     split = split or (known.split if known else "validation")
     where = folder or (known.data if known else name)
-    source = open_source(where, split, streaming=streaming, in_memory=False)
+    source = open_source(given if where == name else where, split, streaming=streaming, in_memory=False)
     numbers, how = _numbers(source.class_names, model, by_number, f"data={where!r}, split {split!r}")
     K = model.config.num_classes
     if task is not None and source.class_names is None and task.classes != K:
