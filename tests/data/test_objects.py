@@ -71,7 +71,6 @@ def test_files_that_a_table_names_are_not_opened(tmp_path):
 def test_a_run_on_one(tmp_path):
     """`train(recipe, out, data=...)`, as with a folder; what the run keeps is a name."""
     import json
-    from dataclasses import replace
 
     from datasets import DatasetDict
 
@@ -92,7 +91,5 @@ def test_a_run_on_one(tmp_path):
     assert "eval_accuracy" in train(recipe, tmp_path / "run", both)
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["data"] == "DatasetDict of train, test in memory"
     assert json.loads((tmp_path / "run" / "classes.json").read_text()) == ["cat", "dog"]
-    alone = replace(recipe, data=replace(recipe.data, eval_split=None))
-    train(alone, tmp_path / "alone", dataset())
     with pytest.raises(ValueError, match="has no split 'test', but 'train'"):
         train(recipe, tmp_path / "other", dataset())

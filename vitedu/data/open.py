@@ -317,7 +317,7 @@ def _streamed(files, name, features, image, label, retry, folder):
 def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
-    from .parquet import is_remote, parquet_schemas
+    from .parquet import check_repeats, is_remote, parquet_schemas
     from .tar import TarImages, TarShards, unpacked_tar
 
     tars = [f for f in files if kind_of(f) == "tar" and not is_remote(f)]
@@ -325,6 +325,7 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
         return TarImages(TarShards([unpacked_tar(f) for f in files], None, retry, image, label), retry)
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
+    check_repeats(f for f in here if f.endswith(".parquet"))
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
     try:
         retry(builder.download_and_prepare, name)  # to a memory-mapped file in the cache of `datasets`, once
