@@ -166,9 +166,24 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
 
 
 def _open_hub(hub, split, streaming, image, label, retry):
-    builder = builder_of(hub.name, hub.config)
     label = label or hub.label
+    try:
+        builder = builder_of(hub.name, hub.config)
+    except ConnectionError as error:
+        from .fetched import kept_tars
+
+        kept = None if streaming else kept_tars(hub.name, hub.config or "default", split)
+        if kept is None:
+            raise
+        _log.warning("%s; the tar files that were fetched before are used", str(error).partition(", and")[0])
+        return _of_tars(kept, retry, image, label)
     return _open_built(builder, hub.name, split, streaming, image, label, retry)
+
+
+def _of_tars(files, retry, image, label):
+    from .tar import TarImages, TarShards, unpacked_tar
+
+    return TarImages(TarShards([unpacked_tar(file) for file in files], None, retry, image, label), retry)
 
 
 def _open_folder(folder, split, streaming, image, label, retry, names):
@@ -317,12 +332,17 @@ def _streamed(files, name, features, image, label, retry, folder):
 def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
+    from .fetched import fetch_tars
     from .parquet import check_repeats, is_remote, parquet_schemas
-    from .tar import TarImages, TarShards, unpacked_tar
 
-    tars = [f for f in files if kind_of(f) == "tar" and not is_remote(f)]
-    if tars and tars == files and split in builder.config.data_files:
-        return TarImages(TarShards([unpacked_tar(f) for f in files], None, retry, image, label), retry)
+    if (
+        files
+        and split in (builder.config.data_files or {})
+        and {kind_of(f.partition("?")[0]) for f in files} == {"tar"}
+    ):
+        if any(map(is_remote, files)):
+            files = fetch_tars(name, builder.config.name, split, files, retry)
+        return _of_tars(files, retry, image, label)
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     check_repeats(f for f in here if f.endswith(".parquet"))

@@ -33,7 +33,7 @@ from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, is_hidden
 
-__all__ = ["TarImages", "TarShards", "unpacked_tar"]
+__all__ = ["TarImages", "TarShards", "cache_folder", "unpacked_tar"]
 
 CHUNK_BYTES = 16 * 2**20
 BLOCK = 512  # bytes of a tar header
@@ -52,7 +52,7 @@ class TarShards:
     def __init__(self, files, cache: str | None = None, retry: Retry | None = None, image=None, label=None):
         from tqdm import tqdm
 
-        self.files, self.cache, self.tables = list(files), cache or _cache_folder(), {}
+        self.files, self.cache, self.tables = list(files), cache or cache_folder(), {}
         self.image, self.label = image, label
         self.remote = any(is_remote(f) for f in self.files)
         retry, left_out = retry or Retry(), LeftOut()
@@ -325,7 +325,7 @@ def unpacked_tar(file: str, cache: str | None = None) -> str:
     """
     if not file.lower().endswith((".gz", ".tgz")):
         return file
-    folder = os.path.join(cache or _cache_folder(), hashlib.sha256(_identity(file).encode()).hexdigest()[:32])
+    folder = os.path.join(cache or cache_folder(), hashlib.sha256(_identity(file).encode()).hexdigest()[:32])
     path = os.path.join(
         folder, re.sub(r"\.(tgz|gz|tar\.gz)$", "", os.path.basename(file), flags=re.IGNORECASE) + ".tar"
     )
@@ -365,6 +365,7 @@ def _identity(file) -> str:
     return f"{file} {fs.ukey(path)}"
 
 
-def _cache_folder() -> str:
+def cache_folder() -> str:
+    """Where tables of contents, and what was fetched or unpacked, are kept from one run to the next."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(os.environ.get("VITEDU_CACHE") or os.path.join(home, "vitedu"), "tar")
