@@ -68,17 +68,13 @@ def test_files_that_a_table_names_are_not_opened(tmp_path):
         open_source(named, "train")
 
 
-def test_a_run_on_one(tmp_path):
-    """`train(recipe, out, data=...)`, as with a folder; what the run keeps is a name."""
-    import json
-
-    from datasets import DatasetDict
-
-    from vitedu.engine.train import train
+@pytest.fixture
+def recipe():
+    """Two steps of a tiny model with two classes."""
     from vitedu.recipes import DataRecipe, Execution, Recipe
     from vitedu_numpy.config import ViTConfig
 
-    recipe = Recipe(
+    return Recipe(
         name="small",
         model=ViTConfig(8, 4, 8, 1, 1, 8, num_classes=2),
         data=DataRecipe("", "train", "test", crop="none", eval_resize=None),
@@ -87,9 +83,39 @@ def test_a_run_on_one(tmp_path):
         batch_size=2,
         warmup_steps=1,
     )
+
+
+def test_a_run_on_one(recipe, tmp_path):
+    """`train(recipe, out, data=...)`, as with a folder; what the run keeps is a name."""
+    import json
+
+    from datasets import DatasetDict
+
+    from vitedu.engine.train import train
+
     both = DatasetDict({"train": dataset(), "test": dataset((0, 1))})
     assert "eval_accuracy" in train(recipe, tmp_path / "run", both)
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["data"] == "DatasetDict of train, test in memory"
     assert json.loads((tmp_path / "run" / "classes.json").read_text()) == ["cat", "dog"]
     with pytest.raises(ValueError, match="has no split 'test', but 'train'"):
         train(recipe, tmp_path / "other", dataset())
+
+
+@pytest.mark.parametrize(("training", "test"), [((1, 2), (1, 2)), ((0, 1), (0, 7))])
+def test_numbers_that_a_model_has_no_output_for(recipe, training, test, tmp_path):
+    """Said before the first step, for either split; on a GPU it would be a crash without a reason."""
+    from datasets import DatasetDict, Value
+
+    from vitedu.engine.train import train
+
+    def unnamed(labels):
+        return dataset([0] * len(labels)).remove_columns("label").add_column("label", list(labels))
+
+    both = DatasetDict({"train": unnamed(training), "test": unnamed(test)})
+    assert both["train"].features["label"] == Value("int64")
+    highest, which = max(*training, *test), training if max(training) > 1 else test
+    text = (
+        f"num_classes=2 is not allowed: 'DatasetDict of .*' has the labels {which[0]} to {highest}, which count from 0"
+    )
+    with pytest.raises(ValueError, match=text):
+        train(recipe, tmp_path / "run", both)

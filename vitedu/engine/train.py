@@ -59,7 +59,7 @@ def train(recipe, out, data=None) -> dict[str, float]:
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
-        check_classes(recipe, train_source, dataset, world.size)
+        check_classes(recipe, train_source, dataset, world.size, eval_source)
         if run.few_shot_every:
             check_labels(train_source, eval_source)
 
@@ -189,8 +189,8 @@ def draw_curves(out: Path) -> None:
         print(f"no picture of the curves: {error}", flush=True)
 
 
-def check_classes(recipe, source, dataset, world: int) -> None:
-    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash.
+def check_classes(recipe, source, dataset, world: int, eval_source=None) -> None:
+    """Raise ValueError where a data set has more classes than the model; on a GPU that would be a cryptic crash.
 
     And for a batch that so many processes cannot share, as `vitedu plan` does.
     """
@@ -198,6 +198,11 @@ def check_classes(recipe, source, dataset, world: int) -> None:
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")
+    for part in (source, eval_source) if recipe.objective == "classify" else ():
+        labels = getattr(part, "labels", ())  # of shards that are streamed they are not known yet
+        if len(labels) and labels.max() >= classes:
+            run = f"has the labels {labels.min()} to {labels.max()}, which count from 0"
+            raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} {run}")
 
 
 def make_order(source, recipe):
