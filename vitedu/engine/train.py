@@ -53,9 +53,8 @@ def train(recipe, out, data=None) -> dict[str, float]:
     run, out = recipe.run, Path(out)
     with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
         # ---- data ------------------------------------------------------------------------------------------------
-        given = data or recipe.data.dataset
-        train_source, eval_source = open_data(recipe.data, given)
-        dataset = name_of(given)
+        dataset = data or recipe.data.dataset
+        train_source, eval_source = open_data(recipe.data, dataset)
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
@@ -92,7 +91,7 @@ def train(recipe, out, data=None) -> dict[str, float]:
         report = Report(out, world, total_steps, start, recipe.batch_size, best)
         if classes and len(classes) < recipe.model.num_classes:
             report.say(
-                f"{dataset!r} has {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
+                f"the data have {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
             )
         if run.precision == "auto":
             report.say(f"precision {precision}: {why}")
@@ -195,6 +194,7 @@ def check_classes(recipe, source, dataset, world: int, eval_source=None) -> None
     And for a batch that so many processes cannot share, as `vitedu plan` does.
     """
     check_shares(recipe, world, len(source))
+    dataset = name_of(dataset)
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")

@@ -54,11 +54,7 @@ def read_npz(path) -> dict[str, np.ndarray]:
     off, or holds anything but finite real numbers.
     """
     path = os.fspath(path)
-    refuse_pointer(path)
     with open(path, "rb") as file:  # a missing file, a folder: Python says it well
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path} is not an .npz file, or was cut off; expected what `np.savez` writes")
-        file.seek(0)
         arrays, keys = {}, _checked_keys(file, path)
         with _naming(path):
             members = np.load(file, allow_pickle=False)
@@ -81,6 +77,9 @@ def read_texts(path) -> dict[str, str]:
 
 def _checked_keys(file, path) -> list[str]:
     """The keys of the weights, after a look at how much they claim to be: nothing is unpacked but headers."""
+    refuse_pointer(path)
+    if not zipfile.is_zipfile(file):
+        raise ValueError(f"{path} is not an .npz file, or was cut off; expected what `np.savez` writes")
     with _naming(path):
         archive = zipfile.ZipFile(file)
         members = archive.infolist()
