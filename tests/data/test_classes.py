@@ -222,6 +222,8 @@ def test_columns_of_labels(columns, names, labels, tmp_path, streaming):
     ("labels", "text"),
     [
         ([0.0, 0.37], r"row 1 has label 0\.37; expected whole numbers, or names"),
+        (["cat", " "], "row 1 has label ' '; expected the name of a class"),
+        (["nan", "cat"], "row 0 has label 'nan'; expected the name of a class"),  # a gap, as a text
         ([2**63 + 1, 0], r"row 0 has label 9223372036854775809, which numbers no class"),  # would turn negative
     ],
 )
@@ -229,7 +231,7 @@ def test_columns_of_other_things(labels, text, tmp_path, streaming):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kind = pa.float64() if isinstance(labels[0], float) else pa.uint64()
+    kind = {float: pa.float64(), int: pa.uint64(), str: pa.string()}[type(labels[0])]
     table = {"image": [picture(0), picture(1)], "label": pa.array(labels, kind)}
     pq.write_table(pa.table(table), tmp_path / "train-0.parquet")
     with pytest.raises(ValueError, match=text):
@@ -258,3 +260,10 @@ def test_the_label_of_a_tar_file_is_chosen(tmp_path, streaming, caplog):
     assert opened(image_column="png").read([1])[0].data == picture(1)
     with pytest.raises(ValueError, match=r"the image '0\.jpg' has no label, no 'race' in 0\.json"):
         opened(label_column="json.race")
+
+
+def test_texts_that_are_no_classes_are_said(tmp_path, caplog):
+    """A caption for each image makes as many classes as images."""
+    write_table(tmp_path / "train-0.parquet", [picture()] * 60, [f"picture {k} of a cat" for k in range(60)])
+    open_source(str(tmp_path), "train", in_memory=False)
+    assert "60 classes for 60 images; are these the names of classes?" in caplog.text

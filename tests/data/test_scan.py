@@ -11,6 +11,7 @@ from files_at_hand import add, labels_of, picture, put
 
 from vitedu.data import open_source
 from vitedu.data.folder import ImageFiles
+from vitedu.data.scan import missing_shards
 from vitedu.data.tar import index_tar
 
 
@@ -141,6 +142,27 @@ def test_tables_of_no_split_are_counted(tmp_path, write_shards, photos, caplog):
     put(tmp_path / "README.md", b"")
     open_source(str(tmp_path), "train", streaming=True)
     assert "left out: files (.md): 1, parquet files of no split: 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        (["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"], []),
+        (["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"], ["train-00001-of-00003.parquet"]),
+        (["a-1-of-2.tar", "a-2-of-2.tar", "b-0-of-2.tar"], ["b-1-of-2.tar"]),  # some count from 1
+        (["train-0.parquet", "of-all.tar", "12-of-x.tar"], []),
+    ],
+)
+def test_files_that_belong_to_others(there, missing):
+    assert missing_shards([f"folder/{name}" for name in there]) == missing
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_half_of_a_data_set_is_said(tmp_path, write_shards, photos, caplog, streaming):
+    """A download that stopped: what is there would be trained on as if it were all."""
+    os.remove(write_shards(tmp_path, photos[:4], [0, 1, 0, 1], shards=2) + "/train-00001-of-00002.parquet")
+    open_source(str(tmp_path), "train", streaming=streaming)
+    assert "of the files that belong together 1 are not there, the first is train-00001-of-00002.parquet" in caplog.text
 
 
 # ---- members of tar files --------------------------------------------------------------------------------------------

@@ -298,6 +298,22 @@ def test_names_of_classes_that_are_not_taken_are_said(names, why, tmp_path, capl
     assert f"the names of its classes in config.json are not taken: {why}" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("settings", "resized", "text"),
+    [
+        ({"do_center_crop": True, "size": 18, "crop_size": 16}, 18, ""),  # as older versions wrote it
+        ({"do_center_crop": True, "size": {"shortest_edge": 18}}, 18, ""),
+        ({"do_center_crop": True, "size": {"height": 18, "width": 18}}, None, "cropped from size={'height': 18"),
+    ],
+)
+def test_crops_as_a_folder_says(settings, resized, text, tmp_path, caplog):
+    save_huggingface(random_model(), tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert load(tmp_path).transform.eval_resize == resized
+    assert text in caplog.text
+    assert bool(text) == ("not done here" in caplog.text)
+
+
 def test_settings_of_transformers_for_other_arrays(tmp_path):
     """A config.json from another folder: its heads would be used."""
     save_huggingface(random_model(), tmp_path)

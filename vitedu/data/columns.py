@@ -183,6 +183,11 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
         encoded = values.dictionary_encode()
         numbers = {text: number for number, text in enumerate(names)}
         texts = [*map(name_in_form, encoded.dictionary.to_pylist())]  # one name may come in two forms
+        if empty := [i for i, text in enumerate(texts) if text.strip().lower() in ("", "nan")]:
+            first = row(pc.equal(encoded.indices, empty[0]))
+            raise ValueError(
+                f"{name}: row {first} has {columns.label} {texts[empty[0]]!r}; expected the name of a class"
+            )
         if unknown := [text for text in texts if text not in numbers]:
             raise ValueError(f"{name}: {columns.label} is {unknown[0]!r} somewhere, which is not among its classes")
         return np.array([numbers[text] for text in texts], np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]

@@ -30,7 +30,7 @@ from .memory import Arrays, decode_all
 from .objects import is_open, name_of, open_object
 from .order import fixed_permutation
 from .retry import Retry
-from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image, missing_shards, walk
 from .sources import Chunked, Table, part_of
 
 __all__ = ["open_source"]
@@ -299,6 +299,9 @@ def _open_built(builder, name, split, streaming, image, label, retry):
     if whole not in splits or (streaming and split != whole):
         raise _no_split(name, split, splits)
     features, folder = builder.info.features, name if os.path.isdir(name) else None
+    if missing := missing_shards(files.get(whole, [])):
+        text = "data=%r, split %r: of the files that belong together %d are not there, the first is %s"
+        _log.warning(text, name, whole, len(missing), missing[0])
     if streaming:
         return _streamed(files.get(split, []), name, features, image, label, retry, folder)
     return _mapped(builder, files.get(whole, []), name, split, image, label, retry, folder)
@@ -453,6 +456,9 @@ def _require_labels(source, dataset, split):
         source.close()
     if label < 0:
         raise ValueError(f"data={dataset!r}, split {split!r} has no labels (they are negative); choose another split")
+    if 50 < len(source) < 2 * (source.num_classes or 0):
+        text = "data=%r, split %r: %d classes for %d images; are these the names of classes?"
+        _log.warning(text, dataset, split, source.num_classes, len(source))
     if source.class_names is None and (labels := getattr(source, "labels", np.zeros(1))).min() > 0:
         text = "data=%r, split %r: its class numbers go from %d to %d, and class 0 has no image; they count from 0 here"
         _log.warning(text, dataset, split, labels.min(), labels.max())

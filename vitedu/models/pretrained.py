@@ -296,10 +296,17 @@ def _about_in_folder(folder, num_classes) -> About:
     images = _preprocessor(folder) if images is None else images
     images = images if isinstance(images, dict) else {}
     size, side, preparation = images.get("size"), images.get("input_size"), {}
-    if images.get("do_center_crop") and isinstance(size, dict):
-        preparation = {"eval_resize": size.get("shortest_edge")}
+    shorter = size.get("shortest_edge") if isinstance(size, dict) else size  # a number in older files
+    if images.get("do_center_crop"):
+        preparation = {"eval_resize": shorter}
+        if shorter is None:
+            _log.warning(
+                "%s: images are cropped from size=%s, which is not done here; taken: the whole image", folder, size
+            )
     elif isinstance(side, list) and isinstance(crop := images.get("crop_pct"), float) and 0 < crop < 1:
         preparation = {"eval_resize": int(side[-1] / crop)}
+        if (mode := images.get("crop_mode", "center")) != "center":
+            _log.warning("%s: crop_mode=%r is not done here; taken: the middle of the image", folder, mode)
     names = settings.get("label_names") or images.get("label_names") or settings.get("id2label")
     if isinstance(names, dict):
         names = [names.get(str(k)) for k in range(len(names))]
