@@ -267,3 +267,17 @@ def test_texts_that_are_no_classes_are_said(tmp_path, caplog):
     write_table(tmp_path / "train-0.parquet", [picture()] * 60, [f"picture {k} of a cat" for k in range(60)])
     open_source(str(tmp_path), "train", in_memory=False)
     assert "60 classes for 60 images; are these the names of classes?" in caplog.text
+
+
+@BOTH
+def test_names_of_classes_within_a_field(tmp_path, streaming):
+    """A ClassLabel in a struct has names as any other, and an image may have more fields than its bytes."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features(
+        {"image": {"bytes": Value("binary"), "width": Value("int64")}, "of": {"label": ClassLabel(names=["x", "y"])}}
+    )
+    rows = {"image": [{"bytes": picture(k), "width": 80} for k in range(2)], "of": [{"label": 1}, {"label": 0}]}
+    Dataset.from_dict(rows, features).to_parquet(str(tmp_path / "train-0.parquet"))
+    source = open_source(str(tmp_path), "train", streaming=streaming, in_memory=False, label_column="of.label")
+    assert (source.class_names, labels_of(source), source.read([1])[0].data) == (["x", "y"], [1, 0], picture(1))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import pytest
-from files_at_hand import labels_of, put
+from files_at_hand import add, labels_of, picture, put, write_table
 
 from vitedu.data import open_source
 from vitedu.data.folder import split_folders
@@ -59,7 +61,6 @@ def test_a_split_is_asked_for_by_any_of_its_words(asked, tmp_path):
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_split_of_a_saved_data_set_by_another_word(tmp_path, streaming):
     from datasets import ClassLabel, Dataset, DatasetDict, Features, Image
-    from files_at_hand import picture
 
     features = Features({"image": Image(), "label": ClassLabel(names=["a", "b"])})
     rows = {"image": [{"bytes": picture(k), "path": None} for k in range(2)], "label": [1, 0]}
@@ -189,3 +190,106 @@ def test_rows_that_come_twice_count_once(tmp_path, caplog):
     source = open_source(table(tmp_path, "path,label\na/0.png,x\na/0.png,x\nb/0.png,y\n"), "train", in_memory=False)
     assert labels_of(source) == [0, 1]
     assert "rows that list an image a second time: 1" in caplog.text
+
+
+SPLIT = "path,label,{}\na/0.png,x,{}\na/1.png,y,{}\nb/0.png,x,{}\nb/1.png,y,{}\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("split", ("train", "train", "val", "")),
+        ("Split", ("TRAIN", "TRAIN", "VAL", "TEST")),
+        ("subset", ("training", "training", "dev", "test")),
+        ("Usage", ("Training", "Training", "PublicVal", "PrivateTest")),
+    ],
+)
+def test_a_column_that_says_the_split(column, values, tmp_path, caplog):
+    """Not seen, it would bring the images of the other splits into training.  A row that says nothing is in none."""
+    folder = table(tmp_path, SPLIT.format(column, *values), name="all.csv")
+    training = open_source(folder, "train", in_memory=False)
+    validation = open_source(folder, "validation", class_names=training.class_names, in_memory=False)
+    assert [sample.name[-7:] for sample in training.read([0, 1])] == ["a/0.png", "a/1.png"]
+    assert (len(training), [sample.name[-7:] for sample in validation.read([0])]) == (2, ["b/0.png"])
+    assert ("all.csv: its column" in caplog.text) == (column != "split")
+
+
+def test_a_column_of_ones_and_zeros(tmp_path):
+    folder = table(tmp_path, SPLIT.format("is_training_image", 1, 1, 0, 0), name="all.csv")
+    assert [len(open_source(folder, split, in_memory=False)) for split in ("train", "test")] == [2, 2]
+
+
+def test_a_table_of_all_images_beside_those_of_splits(tmp_path, caplog):
+    """Its rows are of no split that it says: taken for training, they would hold the test images."""
+    table(tmp_path, "path,label\na/0.png,x\na/1.png,y\n")
+    (tmp_path / "test.csv").write_text("path,label\nb/0.png,x\n")
+    (tmp_path / "trainval.csv").write_text(written("path,label", ","))
+    assert len(open_source(str(tmp_path), "train", in_memory=False)) == 2
+    assert "rows that say no split: 4" in caplog.text
+
+
+def test_one_label_below_0(tmp_path):
+    """-1 is "no label" in a test split; among others it would end a run much later."""
+    with pytest.raises(
+        ValueError, match=r"train\.csv gives 'a/1\.png' the label -1, which is no class; others have one"
+    ):
+        open_source(table(tmp_path, "path,label\na/0.png,0\na/1.png,-1\n"), "train")
+
+
+# ---- shards ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kind", ["parquet", "tar"])
+def test_shards_that_say_their_split_in_another_word(kind, streaming, tmp_path, caplog):
+    """`datasets` knows train, test, valid; of trainset and testset it makes one split, "train"."""
+    for k, name in enumerate(("trainset", "testset-0", "testset-1")):
+        shard(tmp_path / f"{name}.{kind}", k)
+    test = open_source(str(tmp_path), "test", streaming=streaming, in_memory=False)
+    assert [len(open_source(str(tmp_path), "train", streaming=streaming)), len(test)] == [1, 2]
+    assert labels_of(test) == [1, 2]
+    assert "left out" not in caplog.text
+
+
+def test_shards_that_say_no_split_are_said(tmp_path, caplog):
+    for k, name in enumerate(("a", "heldout")):
+        shard(tmp_path / f"{name}.parquet", k)
+    open_source(str(tmp_path), "train", streaming=True)
+    assert "say no splits that are known; all 2 are taken for 'train': a.parquet, heldout.parquet" in caplog.text
+
+
+def shard(path, label):
+    """One image with this label."""
+    if path.suffix == ".parquet":
+        return write_table(path, [picture(label)], [label])
+    with tarfile.open(path, "w") as tar:
+        add(tar, f"./{label}.png", picture(label))  # a name as `tar` writes it, and one as `zip` does
+        add(tar, f"{label}.cls", str(label).encode())
+
+
+def test_a_label_below_0_in_a_shard(tmp_path):
+    for k in (0, -1):
+        shard(tmp_path / f"train-{k}.tar", k)
+    with pytest.raises(ValueError, match=r"train--1\.tar has the label -1, which is no class; others have one"):
+        open_source(str(tmp_path), "train", streaming=True)
+
+
+def test_names_of_folders_that_would_be_patterns(tmp_path):
+    (tmp_path / "set [v1]").mkdir()
+    shard(tmp_path / "set [v1]" / "train.parquet", 0)
+    with pytest.raises(
+        ValueError, match=r"set \[v1\]' could not be opened: \*, \? and \[ would be taken for a pattern"
+    ):
+        open_source(str(tmp_path / "set [v1]"), "train")
+
+
+def test_a_folder_of_several_configurations(tmp_path):
+    """As on the hub: FOLDER:CONFIG."""
+    for label, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        shard(tmp_path / name / "train-0.parquet", label)
+    configs = "".join(f"- config_name: {name}\n  data_files: {name}/train-*\n" for name in "ab")
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n{configs}---\n")
+    assert labels_of(open_source(f"{tmp_path}:b", "train", in_memory=False)) == [1]
+    with pytest.raises(ValueError, match=r"holds several configurations: .*\['a', 'b'\]; give FOLDER:CONFIG"):
+        open_source(str(tmp_path), "train")

@@ -52,7 +52,7 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
     # By their name or by request alone: names of classes, and 3.0 or true, which are numbers of classes, too.
     others = texts + [column for column, feature in _flat(features) if _is_number(feature)]
     labels += [column for column in others if (column in LABELS if label is None else column == label)]
-    with_names = [c for c in labels if hasattr(features.get(c), "names")]
+    with_names = [c for c in labels if hasattr(_feature(features, c), "names")]
     image = _choose("image", image, images, IMAGES, [], features, name)
     chosen = _choose("label", label, labels, LABELS, with_names, features, name)
     beside = [column for column in labels if column != chosen and column in (*LABELS, *with_names)]
@@ -60,7 +60,7 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
         text = "data=%r: labels are those of the column %r; there is %s, too (label_column= chooses)"
         _log.warning(text, name, chosen, ", ".join(map(repr, beside)))
     label = chosen
-    return Columns(image, label, list(features[label].names) if label in with_names else None, label in texts)
+    return Columns(image, label, list(_feature(features, label).names) if label in with_names else None, label in texts)
 
 
 def schema_features(schema, file: str):
@@ -87,7 +87,7 @@ def with_names_of_files(columns: Columns, schemas) -> Columns:
     found = {}  # list of names -> the first file that has it
     different = {(schema.metadata or {}).get(b"huggingface"): (file, schema) for file, schema in schemas}
     for text, (file, schema) in different.items():
-        names = getattr(schema_features(schema, file).get(columns.label), "names", None) if text else None
+        names = getattr(_feature(schema_features(schema, file), columns.label), "names", None) if text else None
         if names:
             found.setdefault(tuple(names), file)
     if len(found) > 1:
@@ -125,13 +125,20 @@ def _flat(features):
             yield from ((f"{column}.{field}", inner) for field, inner in feature.items())
 
 
+def _feature(features, path: str):
+    """What a column is, or a field of one: "json.label"."""
+    column, _, field = path.partition(".")
+    found = features.get(path, features.get(column))
+    return found.get(field) if field and isinstance(found, dict) else found
+
+
 def _kind(feature) -> str:
     return getattr(feature, "dtype", None) or type(feature).__name__
 
 
 def _is_image(feature) -> bool:
     if isinstance(feature, dict):  # an image column whose description was lost
-        return set(feature) == {"bytes", "path"}
+        return getattr(feature.get("bytes"), "dtype", "") in ("binary", "large_binary")
     return type(feature).__name__ == "Image" or getattr(feature, "dtype", "") in ("binary", "large_binary")
 
 

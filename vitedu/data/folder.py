@@ -13,7 +13,16 @@ from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
-__all__ = ["SPLITS", "ImageFiles", "is_image", "judge_folders", "same_split", "split_folders", "splits_among"]
+__all__ = [
+    "SPLITS",
+    "ImageFiles",
+    "is_image",
+    "judge_folders",
+    "said_split",
+    "same_split",
+    "split_folders",
+    "splits_among",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +45,17 @@ def same_split(asked: str, splits) -> str:
     return same[0] if asked not in splits and len(same) == 1 else asked
 
 
+def said_split(name: str) -> str | None:
+    """The split that one word of a name says: "my-Train_2017" -> "train"; None: none, or several."""
+    found = {SPLITS[word] for word in _words(name) if word in SPLITS}
+    return found.pop() if len(found) == 1 else None
+
+
+def _words(name) -> list[str]:
+    """ "TrainImages_2017" -> ["train", "images"]"""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+
+
 def split_folders(folder: str) -> dict[str, str]:
     """{split: its folder}: folders named as splits are (`splits_among`), or else all is "train"."""
     names = [entry.name for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
@@ -53,7 +73,7 @@ def splits_among(names, what: str) -> dict[str, str]:
     taken = [(SPLITS[name.lower()], name) for name in names if name.lower() in SPLITS]
     loose = {}  # the other words -> [(split, name)]
     for name in names:
-        words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
+        words = _words(name)
         said = [SPLITS[word] for word in words if word in SPLITS]
         if name.lower() not in SPLITS and len(said) == 1:
             others = frozenset(word for word in words if word not in SPLITS) - _BESIDE

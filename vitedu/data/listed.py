@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import re
 
@@ -19,15 +20,18 @@ from vitedu_numpy.limits import limit
 
 from .classes import name_in_form
 from .columns import LABELS, inside
-from .folder import SPLITS, ImageFiles, split_folders
+from .folder import SPLITS, ImageFiles, said_split, split_folders
 from .retry import Retry
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image
 
 __all__ = ["ListedFiles", "tables_beside"]
 
+_log = logging.getLogger(__name__)
+
 PATHS = ("file_name", "filename", "path", "file", "file_path", "filepath", "image_path", "img_path", "image_file",
          "image_name", "image_id", "image", "img")  # fmt: skip
 NAMES = (*LABELS, "class_name", "classname", "category", "label_name")
+YES_OR_NO = ("is_train", "is_training", "is_training_image", "train")  # columns that say whether a row is of training
 KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 SEPARATORS = ",;\t|"
 
@@ -80,12 +84,22 @@ class ListedFiles(ImageFiles):
         files, labels, seen, self.left_out = [], [], {}, LeftOut()
         split = SPLITS.get(split.lower(), split)
         by_folder = {os.path.basename(place): name for name, place in split_folders(folder).items()}
+        splits = {table: _split_of(table, folder) for table, *_ in tables}
+        # Beside tables of splits, one of all images (trainval.csv, labels.csv) is of none, unless its rows say which.
+        default = None if any(splits.values()) else "train"
         for table, path_column, label_column in tables:
-            of_table = _split_of(table, folder)
+            of_table, columns = splits[table], None
             if of_table in (None, split):
                 for row, values in enumerate(_rows(table), 1):
                     path, label = values.get(path_column), values.get(label_column)
-                    if of_table is None and _split_of_row(values, path, by_folder) != split:
+                    if columns is None:
+                        columns = _split_columns(values, path_column, label_column)
+                        if of_table is None and columns and columns[0] != "split":
+                            _log.warning("%s: its column %r says the splits", table, columns[0])
+                    of_row = of_table or _split_of_row(values, columns, path, by_folder)
+                    of_row = default if of_row is None else of_row
+                    if of_row != split:
+                        self.left_out.add("rows that say no split", not of_row)
                         continue
                     where = f"{table}, row {row}"
                     file, text = _file(path, table, folder, where), _text(label, label_column, where)
@@ -103,6 +117,10 @@ class ListedFiles(ImageFiles):
             raise ValueError(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}")
         self.left_out.add("images that are not listed for this split", _require_files(folder, files, tables))
         labels, self.class_names = _whole_numbers(labels, tables), None
+        below = [label for label in labels if re.fullmatch(r"-\d+", label)]
+        if below and len(below) < len(labels):
+            file = files[labels.index(below[0])]
+            raise ValueError(f"{tables[0][0]} gives {file!r} the label {below[0]}, which is no class; others have one")
         if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
             self.class_names = sorted({*labels})
         numbers = {name: number for number, name in enumerate(self.class_names or ())}
@@ -213,19 +231,29 @@ def _rows(file):
 
 def _split_of(table, folder) -> str | None:
     """The split that a table is of by its own name or its folder; None: it does not say."""
-    name = os.path.splitext(os.path.basename(table))[0].lower()
-    found = {SPLITS[word] for word in re.split(r"[^a-z]+", name) if word in SPLITS}
-    if len(found) == 1:
-        return found.pop()
-    return SPLITS.get(os.path.basename(os.path.dirname(table)).lower()) if os.path.dirname(table) != folder else None
+    found = said_split(os.path.splitext(os.path.basename(table))[0])
+    if found is not None or os.path.dirname(table) == folder:
+        return found
+    return said_split(os.path.basename(os.path.dirname(table)))
 
 
-def _split_of_row(values, path, by_folder) -> str:
-    """By a column `split`, else by the first folder of the path; else "train"."""
-    if isinstance(values.get("split"), str):
-        return SPLITS.get(values["split"].lower(), values["split"])
+def _split_of_row(values, columns, path, by_folder) -> str | None:
+    """By the column that says splits, else by the first folder of the path; None: neither."""
+    for column in columns:
+        value = values.get(column)
+        if column.strip().lower() in YES_OR_NO and str(value).strip().lower() in ("0", "1", "true", "false"):
+            return "train" if str(value).strip().lower() in ("1", "true") else "test"
+        if isinstance(value, str):
+            return said_split(value) or value.strip()
     first = str(path).replace("\\", "/").removeprefix("./").partition("/")
-    return by_folder.get(first[0], SPLITS.get(first[0].lower(), "train")) if first[1] else "train"
+    return by_folder.get(first[0], SPLITS.get(first[0].lower())) if first[1] else None
+
+
+def _split_columns(values, *others) -> list[str]:
+    """The columns of a row that say its split: by their name, or by a value such as "val"."""
+    names = [name for name in values if isinstance(name, str) and name not in others]
+    found = [name for name in names if name.strip().lower() in ("split", *YES_OR_NO)]
+    return found or [name for name in names if str(values[name]).strip().lower() in SPLITS]
 
 
 def _file(path, table, folder, where) -> str:

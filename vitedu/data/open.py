@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 
 import numpy as np
 
@@ -149,6 +150,9 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
         return _open_hub(HUB[dataset], *arguments)
     if os.path.isdir(dataset):
         return _open_folder(dataset, *arguments, names)
+    folder, colon, config = dataset.rpartition(":")
+    if colon and not os.path.exists(dataset) and os.path.isdir(folder):  # as with names of the hub
+        return _open_folder(folder, *arguments, names, config)
     if dataset.lower().endswith(".zip") and os.path.isfile(dataset):
         return _open_zip({"": dataset}, dataset, split, image, label, retry, names)
     if os.path.exists(dataset):
@@ -186,7 +190,7 @@ def _of_tars(files, retry, image, label):
     return TarImages(TarShards([unpacked_tar(file) for file in files], None, retry, image, label), retry)
 
 
-def _open_folder(folder, split, streaming, image, label, retry, names):
+def _open_folder(folder, split, streaming, image, label, retry, names, config=None):
     if os.path.exists(os.path.join(folder, "dataset_dict.json")) or os.path.exists(os.path.join(folder, "state.json")):
         return _open_saved(folder, split, streaming, image, label, retry)
     counts, tables, left_out = _kinds_in(folder)
@@ -221,10 +225,18 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
         raise ValueError(f"data={folder!r} holds no parquet, arrow, tar, zip or image files{found}")
     from datasets import load_dataset_builder  # so late: image files need no `datasets`
 
+    if any(mark in folder for mark in "*?["):
+        raise ValueError(
+            f"data={folder!r} could not be opened: *, ? and [ would be taken for a pattern; rename the folder"
+        )
     try:
-        builder = load_dataset_builder(folder)
+        builder = load_dataset_builder(folder, config)
     except Exception as error:
+        if "onfig name is missing" in str(error):
+            several = " ".join(str(error).split("\n")[:2])
+            raise ValueError(f"data={folder!r} holds several configurations: {several}; give FOLDER:CONFIG") from error
         raise ValueError(f"data={folder!r} could not be opened: {error}") from error
+    builder = _by_words(builder, kind, folder) or builder
     used = {os.path.realpath(str(file)) for files in (builder.config.data_files or {}).values() for file in files}
     left_out.add(f"{kind} files of no split", sum(os.path.realpath(file) not in used for file in tables[kind]))
     for other in counts.keys() - {kind, "images"}:
@@ -232,6 +244,32 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
     left_out.add(f"images that no {kind} file names", counts.get("images", 0) if kind == "tar" else 0)
     left_out.say(folder)
     return _open_built(builder, folder, split, streaming, image, label, retry)
+
+
+def _by_words(builder, kind, folder):
+    """A builder with the splits that the files' names say in words that `datasets` does not know (trainset, dev_set).
+
+    It takes all files for "train" where it knows none: those of the test split, too.  None: its splits are right.
+    """
+    from datasets import load_dataset_builder
+
+    from .folder import said_split
+
+    files = builder.config.data_files or {}
+    if {str(split) for split in files} != {"train"} or kind not in ("parquet", "arrow", "tar"):
+        return None
+    by_split, names = {}, set()
+    for file in map(str, files["train"]):
+        inside = os.path.relpath(file, folder)
+        by_split.setdefault(said_split(os.path.splitext(inside)[0]), []).append(file)
+        names.add(re.sub(r"\d+", "", inside))
+    if None in by_split or len(by_split) < 2:
+        if len(names) > 1 and None in by_split:
+            text = "data=%r: the names of its files say no splits that are known; all %d are taken for 'train': %s"
+            some = ", ".join(sorted(os.path.basename(file) for file in map(str, files["train"]))[:4])
+            _log.warning(text, folder, len(files["train"]), some)
+        return None
+    return load_dataset_builder({"tar": "webdataset"}.get(kind, kind), data_files=by_split)
 
 
 def _open_zip(zips, what, split, image, label, retry, names):

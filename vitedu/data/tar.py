@@ -56,16 +56,20 @@ class TarShards:
         self.image, self.label = image, label
         self.remote = any(is_remote(f) for f in self.files)
         retry, left_out = retry or Retry(), LeftOut()
-        parts, texts = [], {}
+        parts, texts, labels = [], {}, []
         for f, file in enumerate(tqdm(self.files, "indexing tar shards", disable=len(self.files) < 20 or None)):
             table, names = retry(lambda file=file: self._contents(file, left_out), file)
             count = len(table)
             if count:
                 texts[file] = names
+                labels += [(int(table[:, 2].min()), file), (int(table[:, 2].max()), file)]
                 mean = max(1, int(table[-1, 0] + table[-1, 1]) // count)
                 per_chunk = int(np.clip(CHUNK_BYTES // mean, 1, 1000))
                 parts += [(f, first, min(per_chunk, count - first)) for first in range(0, count, per_chunk)]
         self.class_names = _one_list(texts)
+        if labels and min(labels)[0] < 0 <= max(labels)[0]:
+            label, file = min(labels)
+            raise ValueError(f"{file} has the label {label}, which is no class; others have one")
         self.numbers = {name: number for number, name in enumerate(self.class_names or ())}
         left_out.say(_common(self.files))
         parts = np.array(parts, np.int64).reshape(-1, 3)
@@ -193,7 +197,7 @@ def _take(f, member, fields, samples, left_out, file, size_of_file) -> None:
     """Put a member of a tar file to its sample, or count it as left out."""
     if member.isdir():
         return
-    folder, base = os.path.split(member.name)
+    folder, base = os.path.split(os.path.normpath(member.name))  # ./1.jpg and 1.cls
     if any(is_hidden(part) for part in member.name.split("/") if part not in (".", "..")):
         return left_out.add("hidden members")
     if not member.isreg() or member.issparse():
