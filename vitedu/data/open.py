@@ -7,6 +7,7 @@
 | "owner/name", "owner/name:configuration" | the same |
 | "vtab/dtd:FOLDER" | a task of VTAB-1k (vtab.py); its splits are train800, val200, train800val200 (or train), test |
 | a folder (a name that is short is taken as such: write ./digits) | parquet, arrow, tar, zip or image files |
+| FOLDER:CONFIG | one configuration of a folder whose README.md has several |
 | a .zip file | class folders of images, read where they are |
 | a `datasets.Dataset` or `DatasetDict` | itself |
 
