@@ -32,6 +32,7 @@ _SCALES = (
     (r"(.*encoder\.layer\.\d+\.)layer_scale1\.lambda1", r"\1attention.output.dense"),  # transformers
     (r"(.*encoder\.layer\.\d+\.)layer_scale2\.lambda1", r"\1output.dense"),
 )
+_SCALED = (r"blocks\.\d+\.(attn\.proj|mlp\.fc2)", r".*encoder\.layer\.\d+\.(attention\.)?output\.dense")
 _REFUSED = {
     r"register_tokens|reg_token": "register tokens",
     r"fc_norm": "a norm after the pooling",
@@ -60,10 +61,11 @@ def has_layer_scale(arrays) -> bool:
 def fold_layer_scale(arrays, source="arrays") -> dict:
     """The arrays without LayerScale's vectors, their matrices and biases multiplied by them, in float32 at least.
 
-    Raises ValueError where a vector has no matrix with as many rows.
+    Raises ValueError where a vector has no matrix with as many rows, and where some matrices have none.
     """
     # The embedding of a hidden patch is of pre-training alone (DINOv2, masked images).
     folded = {key: value for key, value in arrays.items() if not re.fullmatch(r"(.*\.)?mask_token", key)}
+    scaled = set()
     for key in arrays:
         for pattern, name in _SCALES:
             if not (match := re.fullmatch(pattern, key)):
@@ -76,6 +78,10 @@ def fold_layer_scale(arrays, source="arrays") -> dict:
                     raise ValueError(f"{source}: key {matrix!r} has shape {found}; expected {wanted}")
                 value = _wide(folded[matrix])
                 folded[matrix] = value * gamma.reshape(-1, *[1] * (value.ndim - 1))
+            scaled.add(match.expand(name))
+    for matrix in (key.removesuffix(".weight") for key in folded if key.endswith(".weight")):
+        if scaled and matrix not in scaled and any(re.fullmatch(end, matrix) for end in _SCALED):
+            raise ValueError(f"{source}: LayerScale's vector for {matrix!r} is missing; {len(scaled)} others are there")
     return folded
 
 

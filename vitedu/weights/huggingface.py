@@ -22,7 +22,7 @@ from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
 from vitedu_numpy.weights.official import units
 
-from .folding import fold_layer_scale, refuse_other_parts
+from .folding import fold_layer_scale, has_layer_scale, refuse_other_parts
 from .safe import write_safetensors
 
 __all__ = [
@@ -170,6 +170,8 @@ def huggingface_config(arrays, settings, source="arrays", own=None, num_classes=
 def _vit_settings(arrays, s, own, K):
     _fixed(s, model_type=(None, "vit", "dinov2"), qkv_bias=(True,), hidden_act=tuple(_GELU))
     dinov2 = s.get("model_type") == "dinov2"
+    if dinov2 and not has_layer_scale(arrays):
+        raise ValueError("a Dinov2Model has LayerScale, and the arrays have none")
     if dinov2 and "classifier.weight" in arrays:
         raise ValueError("its classifier reads class token and mean of the patches at once; expected a Dinov2Model")
     D, C, P, _ = arrays["vit.embeddings.patch_embeddings.projection.weight"].shape

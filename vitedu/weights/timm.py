@@ -173,6 +173,8 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
         if not told and architecture is None:
             text = "%s: the number of heads was taken to be %d, as models of width %d mostly have; heads= chooses"
             _log.warning(text, source, heads, width)
+        if own is None and arguments.get("init_values") and not has_layer_scale(arrays):
+            raise ValueError(f"model_args has init_values={arguments['init_values']!r}, and the arrays no LayerScale")
         _check_arguments(arguments, settings.get("global_pool"), "cls_token" in arrays)
         config, told = _vit_settings(arrays, own, arguments, image_size, K, heads, source)
         sizes = {
