@@ -14,7 +14,7 @@ from collections import Counter
 
 import numpy as np
 
-__all__ = ["Renumbered", "alike", "name_in_form", "new_numbers", "one_form", "renumbered"]
+__all__ = ["Renumbered", "alike", "name_in_form", "new_numbers", "one_form", "places_of_numbers", "renumbered"]
 
 
 def name_in_form(name) -> str:
@@ -75,13 +75,24 @@ def renumbered(source, training, what: str):
     return Renumbered(source, numbers, training, what)
 
 
+def places_of_numbers(names) -> np.ndarray | None:
+    """[class number] -> place in the list, -1 where it has none, of names that are numbers; None: they are not, or
+    each number is its own place.
+    """
+    if not names or not all(re.fullmatch(r"\d{1,6}", name) for name in names):
+        return None
+    values = np.array([int(name) for name in names])
+    if values.tolist() == list(range(len(names))) or len({*values.tolist()}) < len(values):
+        return None
+    places = np.full(values.max() + 1, -1)
+    places[values] = np.arange(len(values))
+    return places
+
+
 def _by_number(source, training, what):
-    if all(re.fullmatch(r"\d{1,6}", name) for name in training):
-        values = np.array([int(name) for name in training])
-        if values.tolist() != list(range(len(training))) and len({*values.tolist()}) == len(values):
-            numbers = np.full(values.max() + 1, -1)
-            numbers[values] = np.arange(len(values))
-            source = Renumbered(source, numbers, training, what)
+    numbers = places_of_numbers(training)
+    if numbers is not None:
+        source = Renumbered(source, numbers, training, what)
     labels = getattr(source, "labels", ())
     if len(labels) and labels.max() >= len(training):
         raise ValueError(

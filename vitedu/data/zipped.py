@@ -54,7 +54,7 @@ class ZippedImages(ImageFiles):
         inside, loose, self.below = {}, 0, {}
         for path, *place in members:
             if path[: len(front)] != front:
-                self.left_out.add("images beside the split")
+                self.left_out.add("images beside the splits", path[len(front) - 1] not in splits.values())
             elif len(path) < len(front) + 2:
                 loose += 1
             else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.classes import new_numbers
+from ..data.classes import new_numbers, places_of_numbers
 from ..data.objects import is_open, name_of
 from ..data.open import open_source
 from ..data.vtab import PREFIX, TASKS
@@ -128,6 +128,9 @@ def _numbers(names, model, by_number, what):
     """(data's label -> model's output, or None for the same; how that was found)."""
     K, classes = model.config.num_classes, model.classes
     if names is None:
+        places = None if by_number else places_of_numbers(classes)
+        if places is not None:
+            return places, "by number, looked up among the model's classes, which are numbers, too"
         return None, "by number: the data do not name their classes"
     if classes is not None and not by_number:
         try:
@@ -155,7 +158,11 @@ def _judge_labels(numbers, K, what):
 
     def judge(logits, labels):
         if table is not None:
-            labels = table.to(labels.device)[labels]
+            known = (labels >= 0) & (labels < len(table))
+            new = table.to(labels.device)[labels.clamp(0, len(table) - 1)]
+            if len(unknown := labels[~known | (new < 0)]):
+                raise ValueError(f"{what} has the label {int(unknown[0])}, which is no class of the model")
+            labels = new
         if len(labels) and int(labels.max()) >= K:
             raise ValueError(f"{what} has the label {int(labels.max())}; the model has {K} classes, 0 to {K - 1}")
         best = logits.topk(min(5, K)).indices
