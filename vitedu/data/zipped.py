@@ -81,7 +81,7 @@ class ZippedImages(ImageFiles):
         size, total, members = os.path.getsize(self.file), 0, []
         for member in found:
             path = tuple(part for part in _text(member).replace("\\", "/").split("/") if part not in ("", ".", ".."))
-            if member.is_dir() or not path:
+            if not path or _text(member).endswith("/"):
                 continue
             if any(is_hidden(part) for part in path):
                 self.left_out.add("hidden members")
