@@ -308,7 +308,7 @@ ARGUMENTS = {
     **dict.fromkeys(("eps", "lr", "weight_decay", "tolerance"), _NOT_NEGATIVE),
     **dict.fromkeys(("temperature", "pitch", "h"), _POSITIVE),
     **dict.fromkeys(("grid", "old_grid", "new_grid"), _PAIR),
-    **dict.fromkeys(("path", "path_or_id", "folder", "out", "data", "start"), _PATH),
+    **dict.fromkeys(("path", "path_or_id", "folder", "out", "start"), _PATH),
     **dict.fromkeys(("pad", "pixels"), _NATURAL),
     "threads": (lambda n: is_integer(n, 1) and n <= MOST_THREADS, f"a positive integer, {MOST_THREADS} at most"),
     "border": (lambda value: is_real(value) or (isinstance(value, float) and abs(value) == inf), "a number, or -inf"),

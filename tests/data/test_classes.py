@@ -149,3 +149,135 @@ def test_of_two_images_of_a_sample_one_is_taken_and_said(tmp_path, caplog):
     source = open_source(str(tmp_path), "train", streaming=True)
     assert [sample.name.rpartition(" ")[2] for sample in source.read(np.arange(len(source)))] == ["1.jpg"]
     assert "second images of a sample: 1" in caplog.text
+
+
+def test_numbers_are_looked_up_among_names_that_are_numbers(tmp_path, caplog):
+    """As text "10" comes before "2": folder 10 is class 2 of the training split.  A table's 10 is that class."""
+    for number in range(11):
+        put(tmp_path / "folders" / "train" / str(number) / "1.png")
+    (tmp_path / "table").mkdir()
+    write_table(tmp_path / "table" / "test-0.parquet", [picture()] * 3, [2, 10, 3])
+    names = open_source(str(tmp_path / "folders"), "train").class_names
+    for streaming in (False, True):
+        test = open_source(str(tmp_path / "table"), "test", class_names=names, streaming=streaming)
+        assert [names[label] for label in labels_of(test)] == ["2", "10", "3"]
+    assert "its numbers are looked up among the names, which are numbers, too" in caplog.text
+    with pytest.raises(ValueError, match="has the label 2, which is not among '5', '3'"):
+        labels_of(open_source(str(tmp_path / "table"), "test", class_names=["5", "3"], streaming=True))
+
+
+def test_numbers_that_the_training_split_has_no_class_for(tmp_path):
+    """Counted from 1, most often: every image would be called by its neighbour's name, but for the last."""
+    write_table(tmp_path / "test-0.parquet", [picture()] * 3, [1, 2, 3])
+    with pytest.raises(ValueError, match="split 'test' has the label 3; there are 3 classes, from 0 on: 'a', 'b', 'c'"):
+        open_source(str(tmp_path), "test", class_names=["a", "b", "c"])
+
+
+def test_numbers_that_begin_at_1_are_said(tmp_path, caplog):
+    write_table(tmp_path / "train-0.parquet", [picture()] * 2, [1, 2])
+    open_source(str(tmp_path), "train", in_memory=False)
+    assert "its class numbers go from 1 to 2, and class 0 has no image; they count from 0 here" in caplog.text
+
+
+def test_names_that_are_nearly_the_same_are_said(tmp_path, caplog):
+    for name in ("Cat", "cat", "dog"):
+        put(tmp_path / "train" / name / "1.png")
+        put(tmp_path / "val" / name.upper() / "1.png")
+    names = open_source(str(tmp_path), "train", in_memory=False).class_names
+    assert "the classes 'Cat', 'cat' differ in case or spaces alone; each counts as a class of its own" in caplog.text
+    with pytest.raises(
+        ValueError, match=r"has the class 'CAT', 'DOG', .*\('CAT', 'Cat', 'cat' differ in case or spaces"
+    ):
+        open_source(str(tmp_path), "validation", class_names=names)
+
+
+def test_one_name_in_two_forms_names_the_folder(tmp_path):
+    for form in ("NFC", "NFD"):
+        put(tmp_path / "train" / unicodedata.normalize(form, "é") / "1.png")
+    with pytest.raises(ValueError, match=r"data='.*train': class names must differ; 'é' stands there more than once"):
+        open_source(str(tmp_path), "train")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("columns", "names", "labels"),
+    [
+        ({"label": ["dog", "cat"], "width": [4, 4]}, ["cat", "dog"], [1, 0]),  # text by that name, beside other numbers
+        ({"label": ["dog", "cat"], "target": [5, 9]}, ["cat", "dog"], [1, 0]),
+        ({"label": [3.0, 1.0]}, None, [3, 1]),  # a gap in some other row
+        ({"label": [True, False]}, None, [1, 0]),
+    ],
+)
+def test_columns_of_labels(columns, names, labels, tmp_path, streaming):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"image": [picture(0), picture(1)], **columns}), tmp_path / "train-0.parquet")
+    source = open_source(str(tmp_path), "train", streaming=streaming, in_memory=False)
+    assert (source.class_names, labels_of(source)) == (names, labels)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ([0.0, 0.37], r"row 1 has label 0\.37; expected whole numbers, or names"),
+        (["cat", " "], "row 1 has label ' '; expected the name of a class"),
+        (["nan", "cat"], "row 0 has label 'nan'; expected the name of a class"),  # a gap, as a text
+        ([2**63 + 1, 0], r"row 0 has label 9223372036854775809, which numbers no class"),  # would turn negative
+    ],
+)
+def test_columns_of_other_things(labels, text, tmp_path, streaming):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kind = {float: pa.float64(), int: pa.uint64(), str: pa.string()}[type(labels[0])]
+    table = {"image": [picture(0), picture(1)], "label": pa.array(labels, kind)}
+    pq.write_table(pa.table(table), tmp_path / "train-0.parquet")
+    with pytest.raises(ValueError, match=text):
+        labels_of(open_source(str(tmp_path), "train", streaming=streaming, in_memory=False))
+
+
+@BOTH
+def test_the_label_of_a_tar_file_is_chosen(tmp_path, streaming, caplog):
+    """By itself .cls is taken; where .json says another number, that is said."""
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
+        for k in range(2):
+            add(tar, f"{k}.jpg", picture(k, "JPEG"))
+            add(tar, f"{k}.png", picture(k))
+            add(tar, f"{k}.cls", b"0")
+            add(tar, f"{k}.txt", b"cat" if k else b"dog")
+            add(tar, f"{k}.json", b'{"label": 1, "breed": 5.0}')
+
+    def opened(**columns):
+        return open_source(str(tmp_path), "train", streaming=streaming, in_memory=False, **columns)
+
+    assert labels_of(opened()) == [0, 0]
+    assert "second labels of a sample, which are others: 2" in caplog.text
+    assert labels_of(opened(label_column="json")) == [1, 1]
+    assert labels_of(opened(label_column="json.breed")) == [5, 5]
+    assert labels_of(opened(label_column="txt")) == [1, 0]
+    assert opened(image_column="png").read([1])[0].data == picture(1)
+    with pytest.raises(ValueError, match=r"the image '0\.jpg' has no label, no 'race' in 0\.json"):
+        opened(label_column="json.race")
+
+
+def test_texts_that_are_no_classes_are_said(tmp_path, caplog):
+    """A caption for each image makes as many classes as images."""
+    write_table(tmp_path / "train-0.parquet", [picture()] * 60, [f"picture {k} of a cat" for k in range(60)])
+    open_source(str(tmp_path), "train", in_memory=False)
+    assert "60 classes for 60 images; are these the names of classes?" in caplog.text
+
+
+@BOTH
+def test_names_of_classes_within_a_field(tmp_path, streaming):
+    """A ClassLabel in a struct has names as any other, and an image may have more fields than its bytes."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features(
+        {"image": {"bytes": Value("binary"), "width": Value("int64")}, "of": {"label": ClassLabel(names=["x", "y"])}}
+    )
+    rows = {"image": [{"bytes": picture(k), "width": 80} for k in range(2)], "of": [{"label": 1}, {"label": 0}]}
+    Dataset.from_dict(rows, features).to_parquet(str(tmp_path / "train-0.parquet"))
+    source = open_source(str(tmp_path), "train", streaming=streaming, in_memory=False, label_column="of.label")
+    assert (source.class_names, labels_of(source), source.read([1])[0].data) == (["x", "y"], [1, 0], picture(1))

@@ -234,3 +234,18 @@ def test_what_is_no_image_data_is_a_mistake_of_the_caller():
         open_image(PHOTO[:, :, :2])
     with pytest.raises(ValueError, match="channels=4"):
         open_image(stored(), channels=4)
+
+
+def test_grey_of_16_bits_in_every_format(rng):
+    """PNG, TIFF and PGM: the higher byte counts."""
+    values = rng.integers(0, 2**16, (9, 7), dtype=np.uint16)
+    files = [b"P5\n7 9\n65535\n" + values.astype(">u2").tobytes()]
+    files += [stored(values, kind) for kind in ("PNG", "TIFF")]
+    for data in files:
+        np.testing.assert_array_equal(decode.decode(data, 1)[:, :, 0], values >> 8)
+
+
+def test_a_pointer_in_place_of_an_image():
+    """What Git LFS leaves where nobody fetched the files."""
+    with pytest.raises(UnreadableImage, match="it is a pointer of Git LFS, not the file: `git lfs pull` fetches it"):
+        decode.decode(b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n")

@@ -102,8 +102,8 @@ def test_every_layout(layout, tmp_path, photos, write_shards, rng):
 def test_a_split_that_does_not_exist(layout, tmp_path, photos, write_shards):
     LAYOUTS[layout](tmp_path / "set", photos, np.arange(24) % 3, write_shards)
     for streaming in (False, True):
-        with pytest.raises(ValueError, match=r"data='.*set' has no split 'dev'; its splits are .*train"):
-            open_source(str(tmp_path / "set"), "dev", streaming=streaming)
+        with pytest.raises(ValueError, match=r"data='.*set' has no split 'rest'; its splits are .*train"):
+            open_source(str(tmp_path / "set"), "rest", streaming=streaming)
 
 
 def test_digits():
@@ -246,7 +246,7 @@ def test_image_files_need_no_datasets(photos, tmp_path, monkeypatch):
 
 def test_an_empty_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
-    with pytest.raises(ValueError, match="holds no parquet, arrow, tar or image files"):
+    with pytest.raises(ValueError, match="holds no parquet, arrow, tar, zip or image files"):
         open_source(str(tmp_path), "train")
 
 

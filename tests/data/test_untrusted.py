@@ -145,6 +145,43 @@ def test_a_packed_tar_file(tmp_path, monkeypatch):
         unpacked_tar(str(bomb))
 
 
+def repeated(path, large: bytes, rows: int, compression="none") -> None:
+    """A parquet file in which one image stands in all rows: once in the file, with the number 0 for every row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([large], pa.binary()))
+    image = pa.StructArray.from_arrays([images, pa.nulls(rows, pa.string())], ["bytes", "path"])
+    table = pa.table({"image": image, "label": np.zeros(rows, np.int64)})
+    options = dict(compression=compression, dictionary_pagesize_limit=2**30, store_schema=False)
+    pq.write_table(table, path, row_group_size=rows, **options)
+
+
+@BOTH
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+def test_one_image_that_stands_for_all_rows(tmp_path, streaming, compression, monkeypatch):
+    """3 MB that are 3 GB: each column chunk is honest about its own size, and refused before anything is made."""
+    large = np.random.default_rng(0).bytes(3_000_000)  # hardly gets smaller
+    repeated(tmp_path / "train-0.parquet", large, 1000, compression)
+    message = (
+        r"row group 0: 'image\.bytes' has 3,000,\d+ bytes that stand for 3,000,000,000; more than VITEDU_MAX_UNPACKED"
+    )
+    with pytest.raises(ValueError, match=message):
+        labels_of(open_source(str(tmp_path), "train", streaming=streaming, in_memory=False))
+    repeated(tmp_path / "train-0.parquet", picture(3), 1000, compression)  # the same small picture again and again
+    assert labels_of(open_source(str(tmp_path), "train", streaming=streaming, in_memory=False)) == [0] * 1000
+
+
+def test_many_rows_that_are_counted_one_by_one(tmp_path, monkeypatch):
+    """A small dictionary and many rows might be much, and is not: what the rows name is added up."""
+    repeated(tmp_path / "train-0.parquet", picture(3), 5000)
+    monkeypatch.setenv("VITEDU_MAX_UNPACKED", str(5000 * len(picture(3))))
+    assert len(labels_of(open_source(str(tmp_path), "train", streaming=True))) == 5000
+    monkeypatch.setenv("VITEDU_MAX_UNPACKED", str(5000 * len(picture(3)) - 1))
+    with pytest.raises(ValueError, match="more than VITEDU_MAX_UNPACKED"):
+        labels_of(open_source(str(tmp_path), "train", streaming=True))
+
+
 # ---- no cost out of proportion ---------------------------------------------------------------------------------------
 
 

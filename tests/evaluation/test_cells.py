@@ -41,6 +41,21 @@ def test_the_numbers(folder):
     assert (standard_error(0.5, 100), standard_error(1.0, 7)) == (0.05, 0.0)
 
 
+def test_a_dataset_of_the_datasets_library(png, tmp_path):
+    """In place of a folder; its cell is found again by its contents, and is not that of another data set."""
+    from datasets import ClassLabel, Dataset, Features, Image
+
+    features = Features({"image": Image(), "label": ClassLabel(names=CLASSES[::-1])})
+    rows = {"image": [{"bytes": png(level), "path": None} for level in LEVELS], "label": [5, 4, 3, 2, 1, 5]}
+    dataset, out = Dataset.from_dict(rows, features), str(tmp_path / "cells")
+    cell = evaluate_cell(Greys(LEVELS, CLASSES), dataset, run=CPU, out=out)
+    assert (cell["metrics"]["top1"]["value"], cell["data"]["classes"]) == (5 / 6, "by name")
+    assert (cell["data"]["name"], cell["data"]["split"]) == ("Dataset in memory", "train")
+    assert not evaluate_cell(Greys(LEVELS, CLASSES), dataset, run=CPU, out=out)["computed"]
+    fewer = evaluate_cell(Greys(LEVELS, CLASSES), dataset.select(range(5)), run=CPU, out=out)
+    assert (fewer["computed"], fewer["metrics"]["top1"]["value"]) == (True, 1.0)
+
+
 def test_batches_and_precision_change_nothing(folder):
     cells = [evaluate_cell(Greys(LEVELS, CLASSES), folder, run=CPU, batch_size=size) for size in (1, 3, 256)]
     cells.append(evaluate_cell(Greys(LEVELS, CLASSES), folder, run=Execution(device="cpu", precision="float64")))

@@ -239,3 +239,20 @@ def test_digits_by_name():
         evaluate_cell(model, "digits", "validation", run=CPU)
     with pytest.raises(ValueError, match="folder='x' is not allowed"):
         evaluate_cell(model, "nothing", folder="x", run=CPU)
+
+
+def test_numbers_among_classes_that_are_numbers(png, tmp_path):
+    """A model that was trained on the folders 10 and 2, in this order; a table's 2 is the second of them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    model = Greys([0, 200], ("10", "2"))
+    for labels, name in (([2, 10], "right"), ([0, 1], "other")):
+        (tmp_path / name).mkdir()
+        table = {"image": [png(200), png(0)], "label": labels}
+        pq.write_table(pa.table(table), tmp_path / name / "validation-0.parquet")
+    cell = evaluate_cell(model, str(tmp_path / "right"), run=CPU)
+    assert (cell["metrics"]["top1"]["value"], cell["data"]["classes"][:24]) == (1.0, "by number, looked up amo")
+    with pytest.raises(ValueError, match="has the label 0, which is no class of the model"):
+        evaluate_cell(model, str(tmp_path / "other"), run=CPU)
+    assert evaluate_cell(model, str(tmp_path / "other"), run=CPU, by_number=True)["metrics"]["top1"]["value"] == 0.0

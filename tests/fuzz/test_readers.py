@@ -12,6 +12,7 @@ import json
 import sys
 import tarfile
 import warnings
+import zipfile
 from dataclasses import asdict
 
 import numpy as np
@@ -229,6 +230,26 @@ def test_tar_files(tmp_path_factory, members, data):
     ends_well(lambda: everything(folder, streaming=True), "train-0.tar", folder)
 
 
+def zip_of(members, method) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+ZIPPED = st.sampled_from(["train/a/1.png", "train/b/1.png", "test/a/1.png", "x/train/a/1.png", "1.png", "../a/1.png",
+                          "a/", "__MACOSX/a/1.png", "a/b/c/1.png", "images/1.png", "é/1.PNG", "a\\1.png"])  # fmt: skip
+
+
+@given(st.dictionaries(ZIPPED, CONTENTS, max_size=6), st.sampled_from([0, 8]), st.data())
+def test_zip_files(tmp_path_factory, members, method, data):
+    path = tmp_path_factory.mktemp("zips") / "x.zip"
+    whole = zip_of(members, method)
+    path.write_bytes(data.draw(st.just(whole) | changed(whole)))
+    ends_well(lambda: everything(path), "x.zip")
+
+
 @pytest.fixture(scope="module")
 def arrow(tmp_path_factory):
     from datasets import Dataset, Features, Image, Value
@@ -293,16 +314,18 @@ def test_rows_of_a_table(tmp_path_factory, images, labels):
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "tsv"])
 @given(
-    st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")), st.booleans()
+    st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.booleans(),
+    st.sampled_from([b"", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"]),  # marks of UTF-16 and UTF-8
 )
-def test_tables_beside_images(tmp_path_factory, ending, rest, has_head):
+def test_tables_beside_images(tmp_path_factory, ending, rest, has_head, mark):
     folder = tmp_path_factory.mktemp("beside")
     (folder / "cat").mkdir()
     (folder / "cat" / "a.png").write_bytes(encoded("PNG"))
     head = {"csv": b"path,label\ncat/a.png,", "tsv": b"path\tlabel\n", "jsonl": b'{"path": "cat/a.png", "label": '}[
         ending
     ]
-    (folder / f"train.{ending}").write_bytes(head * has_head + rest)
+    (folder / f"train.{ending}").write_bytes(mark + head * has_head + rest)
     ends_well(lambda: everything(folder), f"train.{ending}", folder)
 
 

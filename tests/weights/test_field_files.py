@@ -83,6 +83,66 @@ def test_a_layout_that_is_not_known_is_named_by_its_own_keys(tmp_path):
         from_pretrained(tmp_path / "x.safetensors")
 
 
+@pytest.mark.parametrize("before", ["teacher.backbone.", "ema_model.module.", "visual.trunk."])
+def test_what_others_put_before_every_key(before, tmp_path, caplog):
+    """Of students and teachers, of averages, of towers for pictures: where all names have it, it says nothing."""
+    model = random_model()
+    save_timm(model, tmp_path / "x.safetensors")
+    renamed(tmp_path / "x.safetensors", lambda key: before + key)
+    assert_same(model, from_pretrained(tmp_path / "x.safetensors"))
+    assert f"{before!r}, which stands before all of its keys, was left out" in caplog.text
+
+
+def test_weights_and_their_average_in_one_file(tmp_path):
+    """Which is meant cannot be told."""
+    save_timm(random_model(), tmp_path / "x.safetensors")
+    arrays = load_file(tmp_path / "x.safetensors")
+    both = {f"model.{key}": a for key, a in arrays.items()} | {f"ema.{key}": a / 2 for key, a in arrays.items()}
+    save_file(both, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match=r"holds more than one model, under 'ema\.' and 'model\.'; save the one"):
+        from_pretrained(tmp_path / "x.safetensors")
+
+
+# ---- numbers that are no weights -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("save", [save_safetensors, save_timm, save_npz])
+def test_quantised_weights(save, tmp_path):
+    """Whole numbers from -127 to 127, whose scales were left behind, were taken as they are."""
+    path = tmp_path / ("x.npz" if save is save_npz else "x.safetensors")
+    save(random_model(gelu="tanh" if save is save_npz else "erf"), path)
+    if save is save_npz:
+        with np.load(path) as file:
+            np.savez(path, **{key: quantised(file[key]) for key in file.files})
+    else:
+        with safe_open(path, "np") as file:
+            texts = file.metadata()
+        save_file({key: quantised(array) for key, array in load_file(path).items()}, path, texts)
+    with pytest.raises(ValueError, match=r"key '.*' is of int8; expected floats, not quantised ones"):
+        from_pretrained(path)
+
+
+def quantised(array):
+    return array if array.ndim < 2 else np.round(127 * array / np.abs(array).max()).astype(np.int8)
+
+
+def test_matrices_of_zeros_are_said(tmp_path, caplog):
+    """The end of a file that was reserved on the disk and never came."""
+    save_timm(random_model(), tmp_path / "x.safetensors")
+    arrays = load_file(tmp_path / "x.safetensors")
+    save_file({key: a * (not key.startswith("blocks.1.mlp")) for key, a in arrays.items()}, tmp_path / "x.safetensors")
+    from_pretrained(tmp_path / "x.safetensors", heads=3)
+    assert "2 of its matrices are zero everywhere, the first is 'encoder.blocks.1.mlp.fc1.weight'" in caplog.text
+
+
+def test_a_pointer_in_place_of_weights(tmp_path):
+    """What Git LFS leaves where nobody fetched the files."""
+    for name in ("x.safetensors", "x.npz"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n")
+        with pytest.raises(ValueError, match=f"{name} cannot be read: it is a pointer of Git LFS, not the file"):
+            from_pretrained(tmp_path / name)
+
+
 # ---- parts -----------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +259,75 @@ def test_timms_mean_and_std(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
+        ({"do_flip_channel_order": True}, "prepared with do_flip_channel_order=True; expected none"),  # blue before red
+        ({"rescale_offset": True, "rescale_factor": 1 / 127.5}, "prepared with rescale_offset=True"),
+        ({"image_mean": MEAN}, "has image_mean and no image_std; expected both"),
+        ({"image_std": STD}, "has image_std and no image_mean; expected both"),
+        ({"image_mean": [123.7, 116.3, 103.5], "image_std": [58.4, 57.1, 57.4]}, r"3 numbers each, .* in \[0, 1\]"),
+    ],
+)
+def test_pixels_that_our_models_do_not_take(settings, text, tmp_path):
+    save_huggingface(random_model(), tmp_path)
+    renamed(tmp_path / "model.safetensors", str, metadata=False)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=text):
+        from_pretrained(tmp_path)
+
+
+def test_one_number_for_all_channels(tmp_path):
+    model = random_model()
+    save_huggingface(model, tmp_path)
+    renamed(tmp_path / "model.safetensors", str, metadata=False)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": 0.5, "image_std": 0.5}))
+    assert_same(model, from_pretrained(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (dict(enumerate(["crane", "crane", "c", "d", "e"])), "two of them are the same"),  # ImageNet has such
+        ({k + 1: name for k, name in enumerate("abcde")}, "they are not one for each of 0 to 4"),
+        ({0: "a", 1: "b"}, "they are not one for each of 0 to 4"),
+    ],
+)
+def test_names_of_classes_that_are_not_taken_are_said(names, why, tmp_path, caplog):
+    save_huggingface(random_model(), tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(settings | {"id2label": names}))
+    assert load(tmp_path).classes is None
+    assert f"the names of its classes in config.json are not taken: {why}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "resized", "text"),
+    [
+        ({"do_center_crop": True, "size": 18, "crop_size": 16}, 18, ""),  # as older versions wrote it
+        ({"do_center_crop": True, "size": {"shortest_edge": 18}}, 18, ""),
+        ({"do_center_crop": True, "size": {"height": 18, "width": 18}}, None, "cropped from size={'height': 18"),
+    ],
+)
+def test_crops_as_a_folder_says(settings, resized, text, tmp_path, caplog):
+    save_huggingface(random_model(), tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert load(tmp_path).transform.eval_resize == resized
+    assert text in caplog.text
+    assert bool(text) == ("not done here" in caplog.text)
+
+
+def test_settings_of_transformers_for_other_arrays(tmp_path):
+    """A config.json from another folder: its heads would be used."""
+    save_huggingface(random_model(), tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(settings | {"intermediate_size": 3072}))
+    with pytest.raises(ValueError, match="intermediate_size=3072; expected 7"):
+        from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"model_args": {"embed_dim": 768, "num_heads": 12}}, "model_args has embed_dim=768; the arrays are of 12"),
+        ({"model_args": {"num_heads": 3, "depth": 3}}, "model_args has depth=3; the arrays are of 2"),  # one was lost
         ({"model_args": {"num_heads": 3, "qk_norm": True}}, "model_args has qk_norm=True; expected False"),
         ({"model_args": {"num_heads": 3, "mlp_layer": "glu"}}, "mlp_layer='glu', which is not known to compute"),
         ({"model_args": {"num_heads": 3, "global_pool": "avg"}}, "global_pool='avg'; expected 'token'"),
@@ -209,6 +338,19 @@ def test_settings_of_timm_that_compute_something_else(settings, text, tmp_path):
     save_timm(random_model(), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(settings))
     with pytest.raises(ValueError, match=text):
+        from_pretrained(tmp_path)
+
+
+def test_a_mean_over_patches_with_its_norm_before(tmp_path):
+    """timm's `fc_norm=False`: what our models do.  A norm after the mean computes something else."""
+    model = random_model(classifier="gap")
+    save_timm(model, tmp_path / "model.safetensors")
+    renamed(tmp_path / "model.safetensors", str, metadata=False)
+    settings = {"model_args": {"num_heads": 3, "class_token": False, "global_pool": "avg", "fc_norm": False}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert_same(model, from_pretrained(tmp_path))
+    renamed(tmp_path / "model.safetensors", lambda key: re.sub(r"^norm\.", "fc_norm.", key), metadata=False)
+    with pytest.raises(ValueError, match=r"has a norm after the pooling \('fc_norm\.bias'\), which our ViT has not"):
         from_pretrained(tmp_path)
 
 

@@ -323,3 +323,36 @@ def test_a_vector_without_its_matrix():
             ValueError, match=r"here: key 'blocks\.0\.attn\.proj\.weight' has shape .* expected as many"
         ):
             fold_layer_scale(arrays, "here")
+
+
+@pytest.mark.parametrize("lost", ["blocks.1.ls2.gamma", "blocks.0.ls1.gamma"])
+def test_a_matrix_without_its_vector(lost):
+    """One was lost on the way: the block would be a thousand times as loud."""
+    arrays = {}
+    for block in ("blocks.0", "blocks.1"):
+        for matrix, gamma in (("attn.proj", "ls1.gamma"), ("mlp.fc2", "ls2.gamma")):
+            arrays |= {f"{block}.{matrix}.weight": np.ones((2, 2)), f"{block}.{matrix}.bias": np.ones(2)}
+            arrays[f"{block}.{gamma}"] = np.full(2, 0.001)
+    fold_layer_scale(arrays)
+    del arrays[lost]
+    with pytest.raises(
+        ValueError, match=r"LayerScale's vector for 'blocks\.\d\.\w+\.\w+' is missing; 3 others are there"
+    ):
+        fold_layer_scale(arrays)
+
+
+def test_layer_scale_that_was_lost_altogether(dinov2, tmp_path):
+    """The settings tell that it was there."""
+    from safetensors.numpy import load_file, save_file
+
+    _, folder = dinov2
+    arrays = load_file(folder / "model.safetensors")
+    save_file({key: a for key, a in arrays.items() if "lambda1" not in key}, folder / "model.safetensors")
+    with pytest.raises(ValueError, match="a Dinov2Model has LayerScale, and the arrays have none"):
+        from_pretrained(folder, num_classes=3)
+    save_timm(from_pretrained("vit_cifar10"), tmp_path / "x.safetensors")
+    (tmp_path / "timm").mkdir()
+    save_file(load_file(tmp_path / "x.safetensors"), tmp_path / "timm" / "model.safetensors")
+    (tmp_path / "timm" / "config.json").write_text(json.dumps({"model_args": {"num_heads": 3, "init_values": 1e-5}}))
+    with pytest.raises(ValueError, match="model_args has init_values=1e-05, and the arrays no LayerScale"):
+        from_pretrained(tmp_path / "timm")

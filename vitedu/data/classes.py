@@ -8,11 +8,13 @@ number the classes of all splits, and names are compared in one Unicode form (NF
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections import Counter
 
 import numpy as np
 
-__all__ = ["Renumbered", "name_in_form", "new_numbers", "one_form", "renumbered"]
+__all__ = ["Renumbered", "alike", "name_in_form", "new_numbers", "one_form", "places_of_numbers", "renumbered"]
 
 
 def name_in_form(name) -> str:
@@ -20,15 +22,23 @@ def name_in_form(name) -> str:
     return unicodedata.normalize("NFC", str(name))
 
 
-def one_form(names) -> list[str] | None:
+def one_form(names, what: str = "") -> list[str] | None:
     """The names in the form NFC; None stays None.  Raises ValueError where two of them are the same then."""
     if names is None:
         return None
     found = [name_in_form(name) for name in names]
-    twice = sorted({name for name in found if found.count(name) > 1}) if len({*found}) < len(found) else []
-    if twice:
-        raise ValueError(f"class names must differ; {', '.join(map(repr, twice[:5]))} stands there more than once")
+    if len({*found}) < len(found):
+        twice = sorted(name for name, count in Counter(found).items() if count > 1)
+        raise ValueError(f"{what}class names must differ; {_some(twice)} stands there more than once")
     return found
+
+
+def alike(names) -> list[list[str]]:
+    """Groups of names that differ in case or in spaces alone: most often one class, written in two ways."""
+    groups = {}
+    for name in names:
+        groups.setdefault(" ".join(name.casefold().split()), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def new_numbers(names, training, what: str) -> np.ndarray:
@@ -39,31 +49,66 @@ def new_numbers(names, training, what: str) -> np.ndarray:
     places = {name: i for i, name in enumerate(one_form(training))}
     missing = [name for name in one_form(names) if name not in places]
     if missing:
+        pairs = alike([*missing, *places])
+        hint = f" ({_some(pairs[0])} differ in case or spaces alone)" if pairs else ""
         raise ValueError(
             f"{what} has the class {_some(missing)}, which is not among the {len(places)} classes that are known: "
-            f"{_some(places)}"
+            f"{_some(places)}{hint}"
         )
     return np.array([places[name] for name in one_form(names)], np.int64)
 
 
 def renumbered(source, training, what: str):
-    """`source` with the labels of the list `training`; itself where it names no classes, or has that list.
+    """`source` with the labels of the list `training`; itself where it has that list, or no names and that many.
 
-    Raises ValueError as `new_numbers` does.
+    A source that names no classes has numbers: where the names of the list are numbers too, they are looked up there
+    ("10" comes before "2" in a list that was sorted as text), else they are places in it.  Raises ValueError as
+    `new_numbers` does, and for numbers that the list has no place for.
     """
-    if source.class_names is None or training is None:
+    if training is None:
         return source
+    if source.class_names is None:
+        return _by_number(source, training, what)
     numbers = new_numbers(source.class_names, training, what)
     if numbers.tolist() == list(range(len(training))):
         return source
-    return Renumbered(source, numbers, training)
+    return Renumbered(source, numbers, training, what)
+
+
+def places_of_numbers(names) -> np.ndarray | None:
+    """[class number] -> place in the list, -1 where it has none, of names that are numbers; None: they are not, or
+    each number is its own place.
+    """
+    if not names or not all(re.fullmatch(r"\d{1,6}", name) for name in names):
+        return None
+    values = np.array([int(name) for name in names])
+    if values.tolist() == list(range(len(names))) or len({*values.tolist()}) < len(values):
+        return None
+    places = np.full(values.max() + 1, -1)
+    places[values] = np.arange(len(values))
+    return places
+
+
+def _by_number(source, training, what):
+    numbers = places_of_numbers(training)
+    if numbers is not None:
+        source = Renumbered(source, numbers, training, what)
+    labels = getattr(source, "labels", ())
+    if len(labels) and labels.max() >= len(training):
+        raise ValueError(
+            f"{what} has the label {labels.max()}; there are {len(training)} classes, from 0 on: {_some(training)}"
+        )
+    return source
 
 
 class Renumbered:
-    """A source whose labels get other numbers.     numbers[old label] = new label"""
+    """A source whose labels get other numbers.     numbers[old label] = new label, -1 where there is none
 
-    def __init__(self, source, numbers, class_names):
-        self.source, self.numbers = source, np.asarray(numbers, np.int64)
+    Reading raises ValueError, which begins with `what`, for a label that gets none.
+    """
+
+    def __init__(self, source, numbers, class_names, what: str = "data"):
+        self.source, self.numbers, self.what = source, np.asarray(numbers, np.int64), what
         self.class_names = None if class_names is None else list(class_names)
         self.chunks = source.chunks
         if hasattr(source, "files"):
@@ -89,7 +134,11 @@ class Renumbered:
 
     def _new(self, labels):
         labels = np.asarray(labels, np.int64)
-        return np.where(labels < 0, labels, self.numbers[np.maximum(labels, 0)])  # -1: no label
+        new = self.numbers[np.clip(labels, 0, len(self.numbers) - 1)]
+        unknown = labels[(labels >= len(self.numbers)) | ((labels >= 0) & (new < 0))]
+        if len(unknown):
+            raise ValueError(f"{self.what} has the label {unknown[0]}, which is not among {_some(self.class_names)}")
+        return np.where(labels < 0, labels, new)  # -1: no label
 
     def set_room(self, chunks: int) -> None:
         """As in `Chunked`; for other sources nothing."""

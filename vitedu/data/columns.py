@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ __all__ = [
     "with_names_of_files",
 ]  # fmt: skip
 
+_log = logging.getLogger(__name__)
+
 # In the order in which they are taken where a table has several.
 IMAGES = ("image", "img", *(ending.removeprefix(".") for ending in ENDINGS))
 LABELS = ("label", "labels", "fine_label", "cls", "class", "target", "json.label")
@@ -46,14 +49,18 @@ def find_columns(features, name: str, image: str | None = None, label: str | Non
     images = [column for column, feature in features.items() if _is_image(feature)]
     labels = [column for column, feature in _flat(features) if _is_label(feature)]
     texts = [column for column, feature in _flat(features) if _is_text(feature)]
-    if label is None and not labels:
-        labels = [column for column in texts if column in LABELS]  # names of classes
-    elif label in texts:
-        labels.append(label)
-    with_names = [c for c in labels if hasattr(features.get(c), "names")]
+    # By their name or by request alone: names of classes, and 3.0 or true, which are numbers of classes, too.
+    others = texts + [column for column, feature in _flat(features) if _is_number(feature)]
+    labels += [column for column in others if (column in LABELS if label is None else column == label)]
+    with_names = [c for c in labels if hasattr(_feature(features, c), "names")]
     image = _choose("image", image, images, IMAGES, [], features, name)
-    label = _choose("label", label, labels, LABELS, with_names, features, name)
-    return Columns(image, label, list(features[label].names) if label in with_names else None, label in texts)
+    chosen = _choose("label", label, labels, LABELS, with_names, features, name)
+    beside = [column for column in labels if column != chosen and column in (*LABELS, *with_names)]
+    if label is None and beside:
+        text = "data=%r: labels are those of the column %r; there is %s, too (label_column= chooses)"
+        _log.warning(text, name, chosen, ", ".join(map(repr, beside)))
+    label = chosen
+    return Columns(image, label, list(_feature(features, label).names) if label in with_names else None, label in texts)
 
 
 def schema_features(schema, file: str):
@@ -80,7 +87,7 @@ def with_names_of_files(columns: Columns, schemas) -> Columns:
     found = {}  # list of names -> the first file that has it
     different = {(schema.metadata or {}).get(b"huggingface"): (file, schema) for file, schema in schemas}
     for text, (file, schema) in different.items():
-        names = getattr(schema_features(schema, file).get(columns.label), "names", None) if text else None
+        names = getattr(_feature(schema_features(schema, file), columns.label), "names", None) if text else None
         if names:
             found.setdefault(tuple(names), file)
     if len(found) > 1:
@@ -118,18 +125,29 @@ def _flat(features):
             yield from ((f"{column}.{field}", inner) for field, inner in feature.items())
 
 
+def _feature(features, path: str):
+    """What a column is, or a field of one: "json.label"."""
+    column, _, field = path.partition(".")
+    found = features.get(path, features.get(column))
+    return found.get(field) if field and isinstance(found, dict) else found
+
+
 def _kind(feature) -> str:
     return getattr(feature, "dtype", None) or type(feature).__name__
 
 
 def _is_image(feature) -> bool:
     if isinstance(feature, dict):  # an image column whose description was lost
-        return set(feature) == {"bytes", "path"}
+        return getattr(feature.get("bytes"), "dtype", "") in ("binary", "large_binary")
     return type(feature).__name__ == "Image" or getattr(feature, "dtype", "") in ("binary", "large_binary")
 
 
 def _is_label(feature) -> bool:
     return type(feature).__name__ == "ClassLabel" or getattr(feature, "dtype", "").startswith(("int", "uint"))
+
+
+def _is_number(feature) -> bool:
+    return getattr(feature, "dtype", "").startswith(("float", "bool"))
 
 
 def _is_text(feature) -> bool:
@@ -172,11 +190,22 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
         encoded = values.dictionary_encode()
         numbers = {text: number for number, text in enumerate(names)}
         texts = [*map(name_in_form, encoded.dictionary.to_pylist())]  # one name may come in two forms
+        if empty := [i for i, text in enumerate(texts) if text.strip().lower() in ("", "nan")]:
+            first = row(pc.equal(encoded.indices, empty[0]))
+            raise ValueError(
+                f"{name}: row {first} has {columns.label} {texts[empty[0]]!r}; expected the name of a class"
+            )
         if unknown := [text for text in texts if text not in numbers]:
             raise ValueError(f"{name}: {columns.label} is {unknown[0]!r} somewhere, which is not among its classes")
         return np.array([numbers[text] for text in texts], np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
     labels = values.to_numpy(zero_copy_only=False)
-    if labels.dtype.kind not in "iu":
+    if labels.dtype.kind == "f" and len(broken := np.flatnonzero(labels != np.round(labels))):
+        first = int(broken[0])
+        raise ValueError(f"{name}: row {first} has {columns.label} {labels[first]}; expected whole numbers, or names")
+    if len(labels) and labels.dtype.kind in "iuf" and labels.max() >= 2**31:
+        first = int(np.argmax(labels))
+        raise ValueError(f"{name}: row {first} has {columns.label} {labels[first]}, which numbers no class")
+    if labels.dtype.kind not in "iufb":
         raise ValueError(f"{name}: {columns.label} is of type {values.type}; expected whole numbers, or names")
     if len(labels) and labels.min() < 0 <= labels.max():
         first = int(np.argmax(labels < 0))
@@ -238,7 +267,10 @@ def inside(path: str, folder: str | None, name: str) -> str:
     if "\0" in path:
         raise ValueError(f"{name} names the file {path!r}, which is no path")
     if folder is None:
-        raise ValueError(f"{name} names the file {path!r} in place of holding an image, and no folder belongs to it")
+        raise ValueError(
+            f"{name} names the file {path!r} in place of holding an image, and no folder belongs to it; "
+            f"where images are files, give their folder in place of the table"
+        )
     root = os.path.realpath(folder)
     found = os.path.realpath(os.path.join(root, path))
     if found != root and not found.startswith(os.path.join(root, "")):

@@ -32,6 +32,7 @@ import numpy as np
 
 from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit, limit
+from vitedu_numpy.weights.files import POINTER, POINTS_ELSEWHERE
 
 from .sample import UnreadableImage
 
@@ -66,6 +67,8 @@ def open_image(data, channels: int = 3):
         return _ArrayImage(data, channels)
     if data is None or len(data) == 0:
         raise UnreadableImage("there are no bytes")
+    if data[: len(POINTER)] == POINTER:
+        raise UnreadableImage(POINTS_ELSEWHERE)
     if not isinstance(data, bytes):
         data = _as_bytes(data)
     header = _jpeg_header(data)
@@ -252,7 +255,7 @@ def _pixels(image, mode, top, left, height, width) -> np.ndarray:
     from PIL import Image
 
     image.load()  # all of it: crop alone would not notice that the file ends too early
-    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     image = image.crop((left, top, min(left + width, image.width), min(top + height, image.height)))
     if sixteen_bits:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # the higher byte

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 
 import numpy as np
 
@@ -11,26 +13,87 @@ from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
-__all__ = ["SPLITS", "ImageFiles", "is_image", "split_folders"]
+__all__ = [
+    "SPLITS",
+    "ImageFiles",
+    "is_image",
+    "judge_folders",
+    "said_split",
+    "same_split",
+    "split_folders",
+    "splits_among",
+]
 
-SPLITS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
-          "test": "test", "testing": "test", "eval": "test"}  # fmt: skip
+_log = logging.getLogger(__name__)
+
+SPLITS = {"train": "train", "training": "train", "trainset": "train", "val": "validation", "valid": "validation",
+          "validation": "validation", "valset": "validation", "dev": "validation", "test": "test", "testing": "test",
+          "testset": "test", "eval": "test", "evaluation": "test"}  # fmt: skip
+# Folders of these names alone hold the images of all classes, and what belongs to them.
+NO_CLASS = frozenset(
+    "images image imgs img pictures photos data jpegimages all raw files mask masks label labels annotation "
+    "annotations depth segmentation segmentations".split()
+)
+# What may stand beside such a word: training_set, train_images, val2017.
+_BESIDE = frozenset("set sets split data dataset folder image images img imgs picture pictures photos raw jpg".split())
+
+
+def same_split(asked: str, splits) -> str:
+    """The one of `splits` that is asked for: by its name, else the only one that means the same ("val", "valid")."""
+    meaning = SPLITS.get(asked.lower())
+    same = [split for split in splits if meaning is not None and SPLITS.get(str(split).lower()) == meaning]
+    return same[0] if asked not in splits and len(same) == 1 else asked
+
+
+def said_split(name: str) -> str | None:
+    """The split that one word of a name says: "my-Train_2017" -> "train"; None: none, or several."""
+    found = {SPLITS[word] for word in _words(name) if word in SPLITS}
+    return found.pop() if len(found) == 1 else None
+
+
+def _words(name) -> list[str]:
+    """ "TrainImages_2017" -> ["train", "images"]"""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
 
 
 def split_folders(folder: str) -> dict[str, str]:
-    """{split: its folder}: folders named as splits are, or else all is "train".
+    """{split: its folder}: folders named as splits are (`splits_among`), or else all is "train"."""
+    names = [entry.name for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
+    found = splits_among(names, f"data={folder!r}")
+    return {split: os.path.join(folder, name) for split, name in found.items()} or {"train": folder}
 
-    Raises ValueError where two folders are of one split.
+
+def splits_among(names, what: str) -> dict[str, str]:
+    """{split: the name of its folder} of folders that lie side by side; {} where none is named as a split.
+
+    A folder is named so by one word (train, val), or by one word among others that say nothing (training_set, val2017)
+    or that stand in the names of the other splits too (seg_train, seg_test).  Raises ValueError, which begins with
+    `what`, where two folders are of one split.
     """
+    taken = [(SPLITS[name.lower()], name) for name in names if name.lower() in SPLITS]
+    loose = {}  # the other words -> [(split, name)]
+    for name in names:
+        words = _words(name)
+        said = [SPLITS[word] for word in words if word in SPLITS]
+        if name.lower() not in SPLITS and len(said) == 1:
+            others = frozenset(word for word in words if word not in SPLITS) - _BESIDE
+            loose.setdefault(others, []).append((said[0], name))
+    if taken:  # train/ and test_images/
+        known = {split for split, _ in taken}
+        taken += [(split, name) for split, name in loose.get(frozenset(), []) if split not in known]
+    else:
+        groups = [
+            group
+            for others, group in loose.items()
+            if len({split for split, _ in group}) > 1 or (len(names) == 1 and not others)
+        ]
+        taken = groups[0] if len(groups) == 1 else []  # cats_train, cats_test, dogs_train, ... are no splits of one set
     found = {}
-    for entry in entries(folder):
-        split = SPLITS.get(entry.name.lower())
-        if split is not None and is_folder(entry):
-            if split in found:
-                names = f"{os.path.basename(found[split])!r} and {entry.name!r}"
-                raise ValueError(f"data={folder!r} has two folders for the split {split!r}, {names}; keep one")
-            found[split] = entry.path
-    return dict(sorted(found.items())) or {"train": folder}
+    for split, name in taken:
+        if split in found:
+            raise ValueError(f"{what} has two folders for the split {split!r}, {found[split]!r} and {name!r}; keep one")
+        found[split] = name
+    return dict(sorted(found.items()))
 
 
 class ImageFiles:
@@ -39,7 +102,7 @@ class ImageFiles:
     once.  What is left out is counted in `left_out`.
 
     A file is a chunk of its own: nothing is gained by reading neighbours together.  Raises ValueError where there are
-    no such files.
+    no such files, where all lie around a folder of folders, or where splits lie within the classes.
     """
 
     def __init__(self, folder: str, retry: Retry | None = None):
@@ -55,13 +118,21 @@ class ImageFiles:
                 self.left_out.add("hidden folders")
             else:
                 classes.append(entry.name)
-        inside = [[] for _ in classes]
+        inside, self.below = [[] for _ in classes], {}
         for which, where, names in walk([os.path.join(folder, name) for name in classes], folder, self.left_out):
+            before = len(inside[which])
             for name in names:
                 if is_image(name):
                     inside[which].append(os.path.join(where, name))
                 else:
                     self.left_out.file(name)
+            if len(inside[which]) > before:  # by class: the folders that hold its images, as seen from its own
+                self.below.setdefault(classes[which], set()).add(os.path.relpath(where, classes[which]))
+        self._number(folder, classes, inside, loose)
+        self.retry = retry or Retry()
+
+    def _number(self, folder, classes, inside, loose) -> None:
+        """Number the classes that have images.     inside: the images of each; loose: how many are of none"""
         if not any(inside):
             found = f"{loose} image files lie in it directly" if loose else "there are none below it"
             more = f"; left out: {self.left_out}" if self.left_out.counts else ""
@@ -77,11 +148,29 @@ class ImageFiles:
                 names.append(name)
             else:
                 self.left_out.add("folders without images")
-        self.class_names = one_form(names)
-        self._begin(folder, files, labels, retry)
+        self._check_levels(folder)
+        self.class_names = one_form(names, f"data={folder!r}: ")
+        self._begin(folder, files, labels)
 
-    def _begin(self, folder, files, labels, retry=None):
-        self.folder, self.retry = folder, retry or Retry()
+    def _check_levels(self, folder) -> None:
+        """Refuse a folder too high up, or splits within classes; else remember which classes have folders below."""
+        (first, below), *others = sorted(self.below.items())
+        if not others and len(below) > 1 and "." not in below:
+            raise ValueError(
+                f"data={folder!r} has all its images in one folder, {first!r}, in folders below it ({_some(below)}): "
+                f"it would be the only class.  Give the folder whose folders are the classes, or the splits, or move "
+                f"those up"
+            )
+        for name, below in self.below.items():
+            if len(below) > 1 and all(place.split(os.sep)[0].lower() in SPLITS for place in below):
+                raise ValueError(
+                    f"data={folder!r} has the splits within its folders, {name}/{_some(below)}; expected them outside, "
+                    f"as {folder}/train/{name}"
+                )
+        self.deep = {name: below for name, below in self.below.items() if len(below) > 1}
+
+    def _begin(self, folder, files, labels):
+        self.folder = folder
         self.files = np.array([os.fsencode(file) for file in files])  # one block of memory, quick to hand to workers
         self.labels = np.array(labels, np.int64)
         self.chunks = np.ones(len(files), np.int64)
@@ -102,6 +191,36 @@ class ImageFiles:
         return Sample(self.retry(lambda: _content(path), path), int(self.labels[i]), path)
 
 
+def judge_folders(source, where, split, names, unused=()) -> None:
+    """Refuse folders that are no classes; say in the log what was taken for what.
+
+    source: `ImageFiles`; names: of the classes, where they are known; unused: lines on tables that are not used.
+    """
+    found = source.class_names
+    if names is None and all(name.lower() in NO_CLASS for name in found):
+        which = f"one class folder alone, {found[0]!r}, which is no class's name"
+        which = which if len(found) == 1 else f"the folders {', '.join(map(repr, found))}, which are no classes' names"
+        raise ValueError(
+            f"data={where!r}, split {split!r}, has {which}; expected a folder for each class, or a table with columns "
+            f"such as path and label beside the images ({unused[0] if unused else f'left out: {source.left_out}'})"
+        )
+    for text in unused:
+        _log.warning("%s; labels are the names of folders", text)
+    if names is None and len(found) == 1:
+        _log.warning("data=%r, split %r, has one class alone, the folder %r", where, split, found[0])
+    if source.deep:
+        name, below = min(source.deep.items())
+        deeper = f"{name}/{min(place for place in below if place != '.')}"
+        text = "data=%r: images in folders below class folders count to the class above, such as %s to %r"
+        _log.warning(text, where, deeper, name)
+    source.left_out.say(source.folder)
+
+
 def _content(path) -> bytes:
     with open(path, "rb") as f:
         return f.read()
+
+
+def _some(names) -> str:
+    names = sorted(names)
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

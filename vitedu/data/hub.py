@@ -51,8 +51,8 @@ def builder_of(name: str, config: str | None = None):
         if offline:
             raise ConnectionError(
                 f"data={name!r}: the Hugging Face hub cannot be reached ({offline}), and the data set was not fetched "
-                f"to this machine before.  Connect, or give a local folder of parquet, arrow, tar or image files, or "
-                f"'digits', which needs no network"
+                f"to this machine before.  Connect, or give a local folder of parquet, arrow, tar, zip or image files, "
+                f"or 'digits', which needs no network"
             ) from error
         if config is None and "onfig name is missing" in str(error):
             raise ValueError(f"data={name!r} comes in several configurations: {error}.  Give 'NAME:CONFIG'") from error

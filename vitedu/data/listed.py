@@ -3,12 +3,16 @@
 Taught in notebooks/14_pretraining.ipynb.  A folder `images/` beside such a table is no class.  A table is one that
 lists files where it has a column for their paths and one for their labels, by the names below; which split it is of
 says its own name (val_labels.csv), its folder (train/metadata.csv), a column `split`, or else the folders in its paths.
+
+Columns may be parted by commas, semicolons or tabs, in UTF-8, or UTF-16 as spreadsheets write it.  A table that lists
+images and cannot be used is named, so that nobody takes folders for labels without knowing.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import re
 
@@ -16,31 +20,56 @@ from vitedu_numpy.limits import limit
 
 from .classes import name_in_form
 from .columns import LABELS, inside
-from .folder import SPLITS, ImageFiles, split_folders
+from .folder import SPLITS, ImageFiles, said_split, split_folders
 from .retry import Retry
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image
 
 __all__ = ["ListedFiles", "tables_beside"]
 
+_log = logging.getLogger(__name__)
+
 PATHS = ("file_name", "filename", "path", "file", "file_path", "filepath", "image_path", "img_path", "image_file",
-         "image", "img")  # fmt: skip
+         "image_name", "image_id", "image", "img")  # fmt: skip
 NAMES = (*LABELS, "class_name", "classname", "category", "label_name")
+YES_OR_NO = ("is_train", "is_training", "is_training_image", "train")  # columns that say whether a row is of training
 KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+SEPARATORS = ",;\t|"
 
 
-def tables_beside(folder: str, label: str | None = None) -> list[tuple[str, str, str]]:
-    """[(table, its column of paths, its column of labels)] in a folder and in the folders of its splits."""
+def tables_beside(folder: str, image: str | None = None, label: str | None = None):
+    """([(table, its column of paths, its column of labels)], a line for each table that lists images without labels)
+
+    Of a folder and of the folders of its splits.  image, label: columns that are asked for.  Raises ValueError where a
+    table has them not, and for one that lists images but has no line of names at its top.
+    """
     places = [folder, *(place for place in split_folders(folder).values() if place != folder)]
     files = [e.path for place in places for e in entries(place) if not is_folder(e) and not is_hidden(e.name)]
-    found = []
+    found, unused = [], []
     for file in files:
-        if os.path.splitext(file)[1].lower() in KINDS:
-            columns = _head(file)
-            path = next((c for c in PATHS if c in columns), None)
-            label_column = label if label in columns else next((c for c in NAMES if c in columns), None)
-            if path and label_column:
-                found.append((file, path, label_column))
-    return found
+        if os.path.splitext(file)[1].lower() not in KINDS:
+            continue
+        columns = _head(file)
+        said = {name.strip().lower(): name for name in reversed(columns)}  # "Path", " label"
+        path = image if image in columns else next((said[c] for c in PATHS if c in said), None)
+        label_column = next((said[c] for c in NAMES if c in said), None) if label is None else label
+        if path and label_column in columns:
+            found.append((file, path, label_column))
+            continue
+        listed = [cell for cell in columns if is_image(cell.strip())]
+        if listed and len(columns) > 1 and any(_is_there(cell.strip(), file, folder) for cell in listed):
+            raise ValueError(
+                f"{file} begins with {', '.join(columns[:3])}, a file in place of the names of columns; write a first "
+                f"line such as path,label"
+            )
+        if path or any(_is_there(cell, file, folder) for cell in _first(file).values()):
+            text = "{} lists images, but no column {}; its columns are {} (label_column= names one)"
+            missing = f"is called {label!r}" if label else f"of labels that is known ({', '.join(NAMES[:4])}, ...)"
+            if path is None:
+                text, missing = text.replace("label_column", "image_column"), "of paths that is known"
+            unused.append(text.format(file, missing, ", ".join(columns)))
+    if label is not None and not found and unused:
+        raise ValueError(f"label_column={label!r} is not allowed: {unused[0]}")
+    return found, unused
 
 
 class ListedFiles(ImageFiles):
@@ -53,28 +82,64 @@ class ListedFiles(ImageFiles):
 
     def __init__(self, folder: str, split: str, tables, retry: Retry | None = None, class_names=None):
         files, labels, seen, self.left_out = [], [], {}, LeftOut()
+        split = SPLITS.get(split.lower(), split)
+        by_folder = {os.path.basename(place): name for name, place in split_folders(folder).items()}
+        splits = {table: _split_of(table, folder) for table, *_ in tables}
+        # Beside tables of splits, one of all images (trainval.csv, labels.csv) is of none, unless its rows say which.
+        default = None if any(splits.values()) else "train"
         for table, path_column, label_column in tables:
-            of_table = _split_of(table, folder)
+            of_table, columns = splits[table], None
             if of_table in (None, split):
                 for row, values in enumerate(_rows(table), 1):
                     path, label = values.get(path_column), values.get(label_column)
-                    if of_table is None and _split_of_row(values, path, folder) != split:
+                    if columns is None:
+                        columns = _split_columns(values, path_column, label_column)
+                        if of_table is None and columns and columns[0] != "split":
+                            _log.warning("%s: its column %r says the splits", table, columns[0])
+                    of_row = of_table or _split_of_row(values, columns, path, by_folder)
+                    of_row = default if of_row is None else of_row
+                    if of_row != split:
+                        self.left_out.add("rows that say no split", not of_row)
                         continue
                     where = f"{table}, row {row}"
-                    files.append(_file(path, table, folder, where))
-                    labels.append(_text(label, label_column, where))
-                    if seen.setdefault(files[-1], labels[-1]) != labels[-1]:
-                        both = f"{seen[files[-1]]!r} and {labels[-1]!r}"
-                        raise ValueError(f"{where} lists {files[-1]!r} a second time, with another label: {both}")
+                    file, text = _file(path, table, folder, where), _text(label, label_column, where)
+                    if file not in seen:
+                        seen[file] = text
+                        files.append(file)
+                        labels.append(text)
+                    elif seen[file] == text:
+                        self.left_out.add("rows that list an image a second time")
+                    else:
+                        both = f"{seen[file]!r} and {text!r}"
+                        raise ValueError(f"{where} lists {file!r} a second time, with another label: {both}")
         if not files:
             names = ", ".join(table for table, *_ in tables)
             raise ValueError(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}")
         self.left_out.add("images that are not listed for this split", _require_files(folder, files, tables))
-        self.class_names = None
+        labels, self.class_names = _whole_numbers(labels, tables), None
+        below = [label for label in labels if re.fullmatch(r"-\d+", label)]
+        if below and len(below) < len(labels):
+            file = files[labels.index(below[0])]
+            raise ValueError(f"{tables[0][0]} gives {file!r} the label {below[0]}, which is no class; others have one")
         if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
             self.class_names = sorted({*labels})
         numbers = {name: number for number, name in enumerate(self.class_names or ())}
-        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels], retry)
+        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels])
+        self.retry = retry or Retry()
+
+
+def _whole_numbers(labels, tables) -> list[str]:
+    """Labels that are all numbers, written as whole ones: 3.0 is what a table with a gap makes of 3.
+
+    Raises ValueError where they are measurements, such as 0.37: each would be a class of its own.
+    """
+    if not all(re.fullmatch(r"[+-]?\d{1,18}(\.\d*)?([eE][+-]?\d+)?", label) for label in labels):
+        return labels
+    numbers = [label if label.lstrip("+-").isdigit() else float(label) for label in labels]
+    broken = next((number for number in numbers if isinstance(number, float) and not number.is_integer()), None)
+    if broken is not None:
+        raise ValueError(f"{tables[0][0]} has the label {broken}; expected class numbers or names")
+    return [number if isinstance(number, str) else str(int(number)) for number in numbers]
 
 
 def _head(file) -> list[str]:
@@ -83,10 +148,38 @@ def _head(file) -> list[str]:
     if kind == ".parquet":
         columns, holds_images = _columns(file)
         return [] if holds_images else columns
+    if kind in (".csv", ".tsv"):
+        encoding = _encoding(file)
+        with open(file, encoding=encoding, errors="replace", newline="") as lines:  # what is broken, its rows will say
+            top = lines.readline(2**16)
+        return next(csv.reader([top], delimiter=_separator(top)), [])
+    return list(_first(file))
+
+
+def _first(file) -> dict:
+    """The first row of a table; {} where there is none, or another kind of file."""
     try:
-        return list(next(iter(_rows(file)), {}))
-    except ValueError:  # some other file of this ending
-        return []
+        return next(iter(_rows(file)), {})
+    except ValueError:
+        return {}
+
+
+def _is_there(cell, table, folder) -> bool:
+    """Does a cell name an image that lies below the folder?"""
+    if not isinstance(cell, str) or not is_image(cell) or "\0" in cell:
+        return False
+    cell = cell.replace("\\", "/")
+    return any(os.path.isfile(os.path.join(place, cell)) for place in (os.path.dirname(table), folder))
+
+
+def _encoding(file) -> str:
+    with open(file, "rb") as begin:
+        return "utf-16" if begin.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def _separator(line: str) -> str:
+    """What parts the names of the columns: of four marks the one that comes most often."""
+    return max(SEPARATORS, key=line.count)
 
 
 def _columns(file) -> tuple[list[str], bool]:
@@ -110,11 +203,15 @@ def _rows(file):
         yield from read_columns(file, _columns(file)[0]).to_pylist()
         return
     number = 0
-    with open(file, encoding="utf-8-sig", newline="") as lines:
+    with open(file, encoding=_encoding(file), newline="") as lines:
         try:
             if kind in (".csv", ".tsv"):
-                for row in csv.DictReader(lines, delimiter="\t" if kind == ".tsv" else ","):
+                separator = _separator(lines.readline(2**16))
+                lines.seek(0)
+                for row in csv.DictReader(lines, delimiter=separator, restkey=""):
                     number += 1
+                    if "" in row and any(cell for cell in row[""]):
+                        raise ValueError(f"more cells than columns, from {row[''][0]!r} on; put such texts in quotes")
                     yield row
                 return
             while line := lines.readline(limit("VITEDU_MAX_TEXT")):
@@ -124,32 +221,46 @@ def _rows(file):
                     raise ValueError(f"expected an object, got {line[:40]!r}")
                 if row is not None:
                     yield row
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{file}, after row {number}: it is not UTF-8 ({error.reason}); save it as UTF-8"
+            ) from error
         except (ValueError, csv.Error, RecursionError) as error:
             raise ValueError(f"{file}, row {number or 1}: {error}") from error
 
 
 def _split_of(table, folder) -> str | None:
     """The split that a table is of by its own name or its folder; None: it does not say."""
-    name = os.path.splitext(os.path.basename(table))[0].lower()
-    found = {SPLITS[word] for word in re.split(r"[^a-z]+", name) if word in SPLITS}
-    if len(found) == 1:
-        return found.pop()
-    return SPLITS.get(os.path.basename(os.path.dirname(table)).lower()) if os.path.dirname(table) != folder else None
+    found = said_split(os.path.splitext(os.path.basename(table))[0])
+    if found is not None or os.path.dirname(table) == folder:
+        return found
+    return said_split(os.path.basename(os.path.dirname(table)))
 
 
-def _split_of_row(values, path, folder) -> str:
-    """By a column `split`, else by the first folder of the path; else "train"."""
-    if isinstance(values.get("split"), str):
-        return SPLITS.get(values["split"].lower(), values["split"])
+def _split_of_row(values, columns, path, by_folder) -> str | None:
+    """By the column that says splits, else by the first folder of the path; None: neither."""
+    for column in columns:
+        value = values.get(column)
+        if column.strip().lower() in YES_OR_NO and str(value).strip().lower() in ("0", "1", "true", "false"):
+            return "train" if str(value).strip().lower() in ("1", "true") else "test"
+        if isinstance(value, str):
+            return said_split(value) or value.strip()
     first = str(path).replace("\\", "/").removeprefix("./").partition("/")
-    return SPLITS.get(first[0].lower(), "train") if first[1] else "train"
+    return by_folder.get(first[0], SPLITS.get(first[0].lower())) if first[1] else None
+
+
+def _split_columns(values, *others) -> list[str]:
+    """The columns of a row that say its split: by their name, or by a value such as "val"."""
+    names = [name for name in values if isinstance(name, str) and name not in others]
+    found = [name for name in names if name.strip().lower() in ("split", *YES_OR_NO)]
+    return found or [name for name in names if str(values[name]).strip().lower() in SPLITS]
 
 
 def _file(path, table, folder, where) -> str:
     """The path of an image below the folder; in a table it may begin at the table's own folder."""
     if not isinstance(path, str) or not path or "\0" in path:
         raise ValueError(f"{where} names no file: {path!r}")
-    path, own = path.replace("\\", "/"), os.path.dirname(table)
+    path, own = path.strip().replace("\\", "/"), os.path.dirname(table)
     below = os.path.normpath(os.path.join(own, path))
     if own != folder and not os.path.exists(below):
         below = os.path.normpath(os.path.join(folder, path))
@@ -159,7 +270,8 @@ def _file(path, table, folder, where) -> str:
 
 
 def _text(label, column, where) -> str:
-    if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
+    is_text = isinstance(label, str | int | float) and not isinstance(label, bool)
+    if not is_text or str(label).strip().lower() in ("", "nan"):
         raise ValueError(f"{where} has {column}={label!r}; expected a class number or name")
     return name_in_form(str(label).strip())
 

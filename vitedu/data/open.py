@@ -6,7 +6,10 @@
 | a short name ("cifar10", "imagenet1k"; the table is in hub.py) | a data set of the Hugging Face hub |
 | "owner/name", "owner/name:configuration" | the same |
 | "vtab/dtd:FOLDER" | a task of VTAB-1k (vtab.py); its splits are train800, val200, train800val200 (or train), test |
-| a folder (a name that is short is taken as such: write ./digits for a folder) | parquet, arrow, tar or image files |
+| a folder (a name that is short is taken as such: write ./digits) | parquet, arrow, tar, zip or image files |
+| FOLDER:CONFIG | one configuration of a folder whose README.md has several |
+| a .zip file | class folders of images, read where they are |
+| a `datasets.Dataset` or `DatasetDict` | itself |
 
 What labels a folder of images: tables beside them that list files (listed.py), else the names of class folders.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 
 import numpy as np
 
@@ -22,12 +26,13 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.validate import did_you_mean
 
 from . import vtab
-from .classes import one_form, renumbered
+from .classes import alike, one_form, renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
+from .objects import is_open, name_of, open_object
 from .order import fixed_permutation
 from .retry import Retry
-from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image, missing_shards, walk
 from .sources import Chunked, Table, part_of
 
 __all__ = ["open_source"]
@@ -36,9 +41,7 @@ __all__ = ["open_source"]
 # held out once is never trained on by a later run.
 SPLIT_KEY = 20_201_022
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar"}
-PACKED = (".zip", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
-# A folder of this name, alone, holds the images of all classes.
-NO_CLASS = frozenset("images image imgs img pictures photos data jpegimages all raw files".split())
+PACKED = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ def kind_of(name: str) -> str | None:
 
 @naming_extras()
 def open_source(
-    dataset: str,
+    dataset,
     split: str,
     *,
     streaming: bool = False,
@@ -79,19 +82,26 @@ def open_source(
     """
     if part not in ("train", "eval"):
         raise ValueError(f"part={part!r} is not allowed; part must be 'train' or 'eval'")
-    if not isinstance(dataset, str | os.PathLike) or not str(dataset):
-        raise ValueError(f"data={dataset!r} is not allowed; data must be a name or a folder")
-    dataset, retry = os.fspath(dataset), retry or Retry()
+    retry, given, dataset = retry or Retry(), dataset, name_of(dataset)
     names = one_form(class_names)
-    if dataset == "digits":
+    if given is not dataset and is_open(given):
+        source = open_object(given, split, image_column, label_column)
+    elif dataset == "digits":
+        if wrong := [column for column in (image_column, label_column) if column is not None]:
+            raise ValueError(f"{wrong[0]!r} is not allowed for data='digits'; it has no columns to choose from")
         source = _digits(split)
     elif dataset.startswith((vtab.PREFIX, vtab.ALL)):
         source = _open_task(dataset, split, streaming, image_column, label_column, retry)
     else:
         source = _locate(dataset, split, streaming, image_column, label_column, retry, names)
-    if names is not None and source.class_names is None:
-        _log.warning("data=%r, split %r, does not name its classes; its numbers are taken as they are", dataset, split)
+    is_unnamed = names is not None and source.class_names is None
+    for group in alike(source.class_names or ()):
+        text = "data=%r, split %r: the classes %s differ in case or spaces alone; each counts as a class of its own"
+        _log.warning(text, dataset, split, ", ".join(map(repr, group)))
     source = renumbered(source, names, f"data={dataset!r}, split {split!r}")
+    if is_unnamed:
+        how = "taken as they are" if source.class_names is None else "looked up among the names, which are numbers, too"
+        _log.warning("data=%r, split %r, does not name its classes; its numbers are %s", dataset, split, how)
     _require_labels(source, dataset, split)
     if hold_out or train_images is not None:
         source = part_of(source, _chosen(len(source), hold_out, part, train_images))
@@ -141,6 +151,11 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
         return _open_hub(HUB[dataset], *arguments)
     if os.path.isdir(dataset):
         return _open_folder(dataset, *arguments, names)
+    folder, colon, config = dataset.rpartition(":")
+    if colon and not os.path.exists(dataset) and os.path.isdir(folder):  # as with names of the hub
+        return _open_folder(folder, *arguments, names, config)
+    if dataset.lower().endswith(".zip") and os.path.isfile(dataset):
+        return _open_zip({"": dataset}, dataset, split, image, label, retry, names)
     if os.path.exists(dataset):
         packed = f", unpacked: {os.path.splitext(dataset)[1]} is not read" if dataset.lower().endswith(PACKED) else ""
         raise ValueError(f"data={dataset!r} is a file; data must be the folder that holds it{packed}")
@@ -156,40 +171,73 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
 
 
 def _open_hub(hub, split, streaming, image, label, retry):
-    builder = builder_of(hub.name, hub.config)
     label = label or hub.label
+    try:
+        builder = builder_of(hub.name, hub.config)
+    except ConnectionError as error:
+        from .fetched import kept_tars
+
+        kept = None if streaming else kept_tars(hub.name, hub.config or "default", split)
+        if kept is None:
+            raise
+        _log.warning("%s; the tar files that were fetched before are used", str(error).partition(", and")[0])
+        return _of_tars(kept, retry, image, label)
     return _open_built(builder, hub.name, split, streaming, image, label, retry)
 
 
-def _open_folder(folder, split, streaming, image, label, retry, names):
+def _of_tars(files, retry, image, label):
+    from .tar import TarImages, TarShards, unpacked_tar
+
+    return TarImages(TarShards([unpacked_tar(file) for file in files], None, retry, image, label), retry)
+
+
+def _open_folder(folder, split, streaming, image, label, retry, names, config=None):
     if os.path.exists(os.path.join(folder, "dataset_dict.json")) or os.path.exists(os.path.join(folder, "state.json")):
         return _open_saved(folder, split, streaming, image, label, retry)
     counts, tables, left_out = _kinds_in(folder)
     kind = max(counts, key=counts.get) if counts else None
+    zips = {e.name: e.path for e in entries(folder) if e.name.lower().endswith(".zip") and not is_folder(e)}
+    if kind is None and zips:
+        return _open_zip(zips, folder, split, image, label, retry, names)
     if "images" in counts:
         from .listed import ListedFiles, tables_beside
 
-        listing = tables_beside(folder, label)
+        listing, unused = tables_beside(folder, image, label)
         if listing and (kind == "images" or listing[0][0].lower().endswith(".parquet")):
             source = ListedFiles(folder, split, listing, retry, names)
-            _log.warning("data=%r: labels are those of %s", folder, ", ".join(table for table, *_ in listing))
+            _log.warning(
+                "data=%r: labels are those of %s", folder, ", ".join(f"{t}, column {c!r}" for t, _, c in listing)
+            )
             source.left_out.say(folder)
             return source
         if "parquet" in tables and _names_files(tables["parquet"][0]):
             kind = "parquet"
         if kind == "images":
-            return _open_images(folder, split, retry, names, counts)
+            asked = {"image_column": image, "label_column": label}
+            if wrong := [f"{name}={value!r}" for name, value in asked.items() if value is not None]:
+                raise ValueError(
+                    f"{wrong[0]} is not allowed: data={folder!r} holds class folders of images, and no table"
+                )
+            return _open_images(folder, split, retry, names, counts, unused)
     if kind is None:
         packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
         advice = "; unpack what is packed" if packed else ""
         found = f": left out: {left_out}{advice}" if left_out.counts else ""
-        raise ValueError(f"data={folder!r} holds no parquet, arrow, tar or image files{found}")
+        raise ValueError(f"data={folder!r} holds no parquet, arrow, tar, zip or image files{found}")
     from datasets import load_dataset_builder  # so late: image files need no `datasets`
 
+    if any(mark in folder for mark in "*?["):
+        raise ValueError(
+            f"data={folder!r} could not be opened: *, ? and [ would be taken for a pattern; rename the folder"
+        )
     try:
-        builder = load_dataset_builder(folder)
+        builder = load_dataset_builder(folder, config)
     except Exception as error:
+        if "onfig name is missing" in str(error):
+            several = " ".join(str(error).split("\n")[:2])
+            raise ValueError(f"data={folder!r} holds several configurations: {several}; give FOLDER:CONFIG") from error
         raise ValueError(f"data={folder!r} could not be opened: {error}") from error
+    builder = _by_words(builder, kind, folder) or builder
     used = {os.path.realpath(str(file)) for files in (builder.config.data_files or {}).values() for file in files}
     left_out.add(f"{kind} files of no split", sum(os.path.realpath(file) not in used for file in tables[kind]))
     for other in counts.keys() - {kind, "images"}:
@@ -199,9 +247,55 @@ def _open_folder(folder, split, streaming, image, label, retry, names):
     return _open_built(builder, folder, split, streaming, image, label, retry)
 
 
-def _open_images(folder, split, retry, names, counts):
+def _by_words(builder, kind, folder):
+    """A builder with the splits that the files' names say in words that `datasets` does not know (trainset, dev_set).
+
+    It takes all files for "train" where it knows none: those of the test split, too.  None: its splits are right.
+    """
+    from datasets import load_dataset_builder
+
+    from .folder import said_split
+
+    files = builder.config.data_files or {}
+    if {str(split) for split in files} != {"train"} or kind not in ("parquet", "arrow", "tar"):
+        return None
+    by_split, names = {}, set()
+    for file in map(str, files["train"]):
+        inside = os.path.relpath(file, folder)
+        by_split.setdefault(said_split(os.path.splitext(inside)[0]), []).append(file)
+        names.add(re.sub(r"\d+", "", inside))
+    if None in by_split or len(by_split) < 2:
+        if len(names) > 1 and None in by_split:
+            text = "data=%r: the names of its files say no splits that are known; all %d are taken for 'train': %s"
+            some = ", ".join(sorted(os.path.basename(file) for file in map(str, files["train"]))[:4])
+            _log.warning(text, folder, len(files["train"]), some)
+        return None
+    return load_dataset_builder({"tar": "webdataset"}.get(kind, kind), data_files=by_split)
+
+
+def _open_zip(zips, what, split, image, label, retry, names):
+    """Class folders of images in archives.     zips: {name: path}, one for all or one for each split"""
+    from .folder import judge_folders, same_split, splits_among
+    from .zipped import ZippedImages
+
+    if wrong := [column for column in (image, label) if column is not None]:
+        raise ValueError(f"{wrong[0]!r} is not allowed: data={what!r} holds class folders of images, and no table")
+    found = splits_among([os.path.splitext(name)[0] for name in zips], f"data={what!r}")
+    places = {os.path.splitext(name)[0]: path for name, path in zips.items()}
+    if len(zips) > 1:
+        split = same_split(split, found)
+        if split not in found:
+            raise _no_split(what, split, found or sorted(zips))
+        source = ZippedImages(places[found[split]], None, retry)
+    else:
+        source = ZippedImages(next(iter(places.values())), split, retry, next(iter(found), "train"))
+    judge_folders(source, what, split, names)
+    return source
+
+
+def _open_images(folder, split, retry, names, counts, unused):
     """Class folders of images.  Refuses what looks like something else."""
-    from .folder import ImageFiles, split_folders
+    from .folder import SPLITS, ImageFiles, judge_folders, same_split, split_folders
 
     if {"parquet", "arrow"} & counts.keys():
         raise ValueError(
@@ -209,40 +303,44 @@ def _open_images(folder, split, retry, names, counts):
             f"is meant cannot be told.  Keep them in folders of their own"
         )
     folders = split_folders(folder)
+    split = same_split(split, folders)
     if split not in folders:
         raise _no_split(folder, split, folders)
+    if (place := os.path.basename(folders[split])).lower() not in SPLITS and folders[split] != folder:
+        _log.warning("data=%r: its folder %r was taken for the split %r", folder, place, split)
     beside = [] if folder in folders.values() else entries(folder)
     others = [e.name for e in beside if is_folder(e) and not is_hidden(e.name) and e.path not in folders.values()]
     try:
         source = ImageFiles(folders[split], retry)
     except ValueError as error:
-        if not others:
+        if unused:
+            raise ValueError(f"{error}.  {unused[0]}") from None
+        if not others or "has no image files" not in str(error):
             raise
-        place = os.path.basename(folders[split])
         raise ValueError(
             f"{error}.  {place!r} was taken for the split {split!r} because of its name; if it is a class as "
             f"{others[0]!r} is, put all classes into one folder, {folder}/train/{place} and so on"
         ) from None
     source.left_out.add("folders beside those of the splits", len(others))
-    only = source.class_names[0] if len(source.class_names) == 1 else ""
-    if names is None and only.lower() in NO_CLASS:
-        raise ValueError(
-            f"data={folder!r}, split {split!r}, has one class folder alone, {only!r}, which is no class's name; "
-            f"expected a folder for each class, or a table with columns such as path and label beside the images "
-            f"(left out: {source.left_out})"
-        )
-    source.left_out.say(folders[split])
+    judge_folders(source, folder, split, names, unused)
     return source
 
 
 def _open_built(builder, name, split, streaming, image, label, retry):
     """From a builder of `datasets`, which knows the files of each split."""
+    from .folder import same_split
+
     files = {str(key): list(value) for key, value in (builder.config.data_files or {}).items()}
-    whole = split.partition("[")[0]  # "train[:10%]" is a part of "train"
+    whole, bracket, rest = split.partition("[")  # "train[:10%]" is a part of "train"
     splits = files or builder.info.splits or {whole: None}
+    whole = same_split(whole, splits)
+    split = whole + bracket + rest
     if whole not in splits or (streaming and split != whole):
         raise _no_split(name, split, splits)
     features, folder = builder.info.features, name if os.path.isdir(name) else None
+    if missing := missing_shards(files.get(whole, [])):
+        text = "data=%r, split %r: of the files that belong together %d are not there, the first is %s"
+        _log.warning(text, name, whole, len(missing), missing[0])
     if streaming:
         return _streamed(files.get(split, []), name, features, image, label, retry, folder)
     return _mapped(builder, files.get(whole, []), name, split, image, label, retry, folder)
@@ -259,7 +357,7 @@ def _streamed(files, name, features, image, label, retry, folder):
         shards = ParquetShards(files, name, image, label, features, retry, folder)
         return Chunked(shards, shards.columns.class_names, retry)
     if kinds == {"tar"}:
-        shards = TarShards(files, retry=retry)
+        shards = TarShards(files, retry=retry, image=image, label=label)
         return Chunked(shards, shards.class_names, retry)
     if kinds == {"arrow"}:
         schemas = [(file, arrow_schema(file)) for file in files]
@@ -276,14 +374,20 @@ def _streamed(files, name, features, image, label, retry, folder):
 def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
-    from .parquet import is_remote, parquet_schemas
-    from .tar import TarImages, TarShards, unpacked_tar
+    from .fetched import fetch_tars
+    from .parquet import check_repeats, is_remote, parquet_schemas
 
-    tars = [f for f in files if kind_of(f) == "tar" and not is_remote(f)]
-    if tars and tars == files and split in builder.config.data_files:
-        return TarImages(TarShards([unpacked_tar(f) for f in files], retry=retry), retry)
+    if (
+        files
+        and split in (builder.config.data_files or {})
+        and {kind_of(f.partition("?")[0]) for f in files} == {"tar"}
+    ):
+        if any(map(is_remote, files)):
+            files = fetch_tars(name, builder.config.name, split, files, retry)
+        return _of_tars(files, retry, image, label)
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
+    check_repeats(f for f in here if f.endswith(".parquet"))
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
     try:
         retry(builder.download_and_prepare, name)  # to a memory-mapped file in the cache of `datasets`, once
@@ -311,9 +415,11 @@ def _open_saved(folder, split, streaming, image, label, retry):
 
     from .arrow import ArrowShards, arrow_schema
     from .columns import find_columns
+    from .folder import same_split
 
     whole = os.path.exists(os.path.join(folder, "state.json"))
     splits = {"train": folder} if whole else {e.name: e.path for e in os.scandir(folder) if e.is_dir()}
+    split = same_split(split, splits)
     if split not in splits:
         raise _no_split(folder, split, splits)
     try:
@@ -389,6 +495,12 @@ def _require_labels(source, dataset, split):
         source.close()
     if label < 0:
         raise ValueError(f"data={dataset!r}, split {split!r} has no labels (they are negative); choose another split")
+    if 50 < len(source) < 2 * (source.num_classes or 0):
+        text = "data=%r, split %r: %d classes for %d images; are these the names of classes?"
+        _log.warning(text, dataset, split, source.num_classes, len(source))
+    if source.class_names is None and (labels := getattr(source, "labels", np.zeros(1))).min() > 0:
+        text = "data=%r, split %r: its class numbers go from %d to %d, and class 0 has no image; they count from 0 here"
+        _log.warning(text, dataset, split, labels.min(), labels.max())
 
 
 def _no_split(dataset, split, splits):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 
-__all__ = ["ENDINGS", "LeftOut", "ending", "entries", "is_folder", "is_hidden", "is_image", "walk"]
+__all__ = ["ENDINGS", "LeftOut", "ending", "entries", "is_folder", "is_hidden", "is_image", "missing_shards", "walk"]
 
 # Of the formats in decode.py; of a sample with several in a tar file the first is taken.
 ENDINGS = (
@@ -58,6 +59,21 @@ class LeftOut:
         """One line in the log, where there is anything to say."""
         if self.counts:
             _log.warning("%s: left out: %s", where, self)
+
+
+def missing_shards(files) -> list[str]:
+    """The names of files that are not there, by the count in those of the others: train-00000-of-00002.parquet."""
+    sets = {}
+    for file in files:
+        match = re.fullmatch(r"(.*\D|)(\d+)-of-(\d+)(.*)", os.path.basename(str(file).partition("?")[0]))
+        if match and int(match[3]) <= 10**6:
+            sets.setdefault((match[1], len(match[2]), match[3], match[4]), set()).add(int(match[2]))
+    found = []
+    for (front, digits, total, end), numbers in sets.items():
+        first = 1 if int(total) in numbers else 0  # some count from 1
+        rest = sorted({*range(first, int(total) + first)} - numbers)
+        found += [f"{front}{number:0{digits}}-of-{total}{end}" for number in rest]
+    return found
 
 
 def walk(folders, root: str, left_out: LeftOut):

@@ -19,6 +19,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, is_hidden
 
-__all__ = ["TarImages", "TarShards", "unpacked_tar"]
+__all__ = ["TarImages", "TarShards", "cache_folder", "unpacked_tar"]
 
 CHUNK_BYTES = 16 * 2**20
 BLOCK = 512  # bytes of a tar header
@@ -41,27 +42,35 @@ BLOCK = 512  # bytes of a tar header
 class TarShards:
     """The images of some tar files, in chunks of about 16 MB.
 
-    Labels come from the member `.cls` (a number, or a class's name) or from "label" in the member `.json`.
+    Labels come from the member `.cls` (a number, or a class's name) or from "label" in the member `.json`; label: from
+    another member, "txt", or from another key, "json.breed".  image: the member with the picture, such as "png"; else
+    the first that a sample has of `IMAGES`.
     `class_names`: the sorted names in all files, or None where labels are numbers.  Raises ValueError that names file
     and member for a file that is no tar, is compressed or cut short, or that has an image without a label.
     """
 
-    def __init__(self, files, cache: str | None = None, retry: Retry | None = None):
+    def __init__(self, files, cache: str | None = None, retry: Retry | None = None, image=None, label=None):
         from tqdm import tqdm
 
-        self.files, self.cache, self.tables = list(files), cache or _cache_folder(), {}
+        self.files, self.cache, self.tables = list(files), cache or cache_folder(), {}
+        self.image, self.label = image, label
         self.remote = any(is_remote(f) for f in self.files)
         retry, left_out = retry or Retry(), LeftOut()
-        parts, texts = [], {}
+        parts, texts, labels = [], {}, []
         for f, file in enumerate(tqdm(self.files, "indexing tar shards", disable=len(self.files) < 20 or None)):
             table, names = retry(lambda file=file: self._contents(file, left_out), file)
             count = len(table)
             if count:
                 texts[file] = names
+                labels += [(int(table[:, 2].min()), file), (int(table[:, 2].max()), file)]
                 mean = max(1, int(table[-1, 0] + table[-1, 1]) // count)
                 per_chunk = int(np.clip(CHUNK_BYTES // mean, 1, 1000))
                 parts += [(f, first, min(per_chunk, count - first)) for first in range(0, count, per_chunk)]
         self.class_names = _one_list(texts)
+        if labels and min(labels)[0] < 0 <= max(labels)[0]:
+            label, file = min(labels)
+            raise ValueError(f"{file} has the label {label}, which is no class; others have one")
+        self.numbers = {name: number for number, name in enumerate(self.class_names or ())}
         left_out.say(_common(self.files))
         parts = np.array(parts, np.int64).reshape(-1, 3)
         self.parts, self.lengths = parts[:, :2], parts[:, 2]  # file, first image in it; number of images
@@ -91,19 +100,22 @@ class TarShards:
                 self.tables.clear()
             table, names = self._contents(file, LeftOut())
             if names:
-                table[:, 2] = np.array([self.class_names.index(name) for name in names])[table[:, 2]]
+                table[:, 2] = np.array([self.numbers[name] for name in names])[table[:, 2]]
             self.tables[file] = table
         return self.tables[file]
 
     def _contents(self, file, left_out):
         """(table, names of its labels) of a file, from the cache where it is there."""
-        saved = os.path.join(self.cache, f"{hashlib.sha256(_identity(file).encode()).hexdigest()[:32]}.npz")
+        asked = "".join(
+            f" {name}={value}" for name, value in vars(self).items() if name in ("image", "label") and value
+        )
+        saved = os.path.join(self.cache, f"{hashlib.sha256((_identity(file) + asked).encode()).hexdigest()[:32]}.npz")
         try:
             with np.load(saved, allow_pickle=False) as found:
                 counts = json.loads(str(found["left_out"]))
                 table, names = found["table"], found["names"].tolist()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there yet, or damaged
-            table, names, counts = index_tar(file)
+            table, names, counts = index_tar(file, self.image, self.label)
             os.makedirs(self.cache, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self.cache, suffix=".tmp", delete=False) as temporary:
                 np.savez(temporary, table=table, names=np.array(names, str), left_out=np.array(json.dumps(counts)))
@@ -139,13 +151,15 @@ def _common(files) -> str:
     return files[0] if len(files) == 1 else f"{os.path.dirname(files[0])}, {len(files)} tar files" if files else ""
 
 
-def index_tar(file: str):
-    """(table, names, left out) of a tar file.
+def index_tar(file: str, image: str | None = None, label: str | None = None):
+    """(table, names, left out) of a tar file.     image, label: as in `TarShards`
 
     table (images, 3) int64: where the bytes of each image begin, how many there are, its label; names: of the labels,
     [] where they are numbers; left out: {what: how many}.  Errors as in `TarShards`.
     """
     samples, left_out = {}, LeftOut()  # sample -> {part: (member, offset, size, label)}
+    part, _, key = (label or "").partition(".")
+    fields = _Fields((image,) if image else IMAGES, (part,) if label else ("cls", "json"), key or "label")
     with _opened(file) as f:
         try:
             tar = tarfile.open(fileobj=f, mode="r:")
@@ -153,7 +167,7 @@ def index_tar(file: str):
             for count, member in enumerate(tar, 1):
                 check_limit("VITEDU_MAX_MEMBERS", count, f"{file} has {count:,} members, or more")
                 tar.members = []  # it would keep all of them
-                _take(f, member, samples, left_out, file, size_of_file)
+                _take(f, member, fields, samples, left_out, file, size_of_file)
             f.seek(tar.offset)
             if f.read(BLOCK) != bytes(BLOCK):  # a whole tar file ends with blocks of zeros
                 raise tarfile.ReadError(f"it ends after byte {tar.offset:,}, without an end mark")
@@ -161,7 +175,7 @@ def index_tar(file: str):
             raise ValueError(
                 f"{file} is no plain tar file, or cut short: {error}.  Unpack or fetch it again"
             ) from error
-        found = sorted(_labelled(samples, left_out, file), key=lambda row: row[0])
+        found = sorted(_labelled(samples, fields, left_out, file), key=lambda row: row[0])
     kinds = {type(label) for *_, label in found}
     if len(kinds) > 1:
         raise ValueError(f"{file} has names and numbers as labels; write all in one way")
@@ -171,11 +185,19 @@ def index_tar(file: str):
     return np.array(rows, np.int64).reshape(-1, 3), names, dict(left_out.counts)
 
 
-def _take(f, member, samples, left_out, file, size_of_file) -> None:
+class _Fields(NamedTuple):
+    """Which parts of a sample are looked at."""
+
+    images: tuple[str, ...]  # the first that is there is taken
+    labels: tuple[str, ...]  # likewise
+    key: str  # in JSON
+
+
+def _take(f, member, fields, samples, left_out, file, size_of_file) -> None:
     """Put a member of a tar file to its sample, or count it as left out."""
     if member.isdir():
         return
-    folder, base = os.path.split(member.name)
+    folder, base = os.path.split(os.path.normpath(member.name))  # ./1.jpg and 1.cls
     if any(is_hidden(part) for part in member.name.split("/") if part not in (".", "..")):
         return left_out.add("hidden members")
     if not member.isreg() or member.issparse():
@@ -187,18 +209,18 @@ def _take(f, member, samples, left_out, file, size_of_file) -> None:
     if part.lower() in parts:
         raise ValueError(f"{file} holds the member {member.name!r} twice")
     last, label = part.lower().rpartition(".")[2], None
-    if last in ("cls", "json"):  # now, since going back in a far file is slow
+    if last in fields.labels:  # now, since going back in a far file is slow
         where = f"{file}: member {member.name!r}"
         check_limit("VITEDU_MAX_TEXT", member.size, f"{where} has {member.size:,} bytes")
         f.seek(member.offset_data)
-        label = _label(f.read(member.size), last == "json", where)
+        label = _label(f.read(member.size), fields.key if last == "json" else None, where)
     parts[part.lower()] = member.name, member.offset_data, member.size, label
 
 
-def _labelled(samples, left_out, file):
+def _labelled(samples, of, left_out, file):
     """(offset, size, label) of each sample's image."""
     for key, parts in samples.items():
-        if any(part in IMAGES for part in parts) or not any(part.rpartition(".")[2] in IMAGES for part in parts):
+        if any(part in of.images for part in parts) or not any(part.rpartition(".")[2] in of.images for part in parts):
             split = {key: parts}
         else:  # dots within the name
             split = {}
@@ -206,46 +228,56 @@ def _labelled(samples, left_out, file):
                 more, dot, last = part.rpartition(".")
                 split.setdefault(f"{key}.{more}" if dot else key, {})[last] = found
         for name, fields in split.items():
-            images = [field for field in IMAGES if field in fields]
+            images = [field for field in of.images if field in fields]
             if not images:
                 for member, *_ in fields.values():
                     left_out.file(os.path.basename(member))
                 continue
             left_out.add("second images of a sample", len(images) - 1)
             member, offset, size, _ = fields[images[0]]
-            labels = [fields[kind][3] for kind in ("cls", "json") if kind in fields]
+            labels = [fields[kind][3] for kind in of.labels if kind in fields]
             labels = [label for label in labels if label is not None]  # JSON may hold other things
             if not labels:
-                raise ValueError(
-                    f"{file}: the image {member!r} has no label, neither {name}.cls nor 'label' in {name}.json"
-                )
+                places = [f"{of.key!r} in {name}.json" if kind == "json" else f"{name}.{kind}" for kind in of.labels]
+                missing = f"neither {places[0]} nor {places[1]}" if len(places) > 1 else f"no {places[0]}"
+                raise ValueError(f"{file}: the image {member!r} has no label, {missing}")
             if isinstance(labels[0], ValueError):
                 raise labels[0]
+            left_out.add(
+                "second labels of a sample, which are others", sum(_differ(labels[0], label) for label in labels)
+            )
             yield offset, size, labels[0]
 
 
-def _label(data: bytes, is_json: bool, where: str):
-    """The number or name in a `.cls`, or under "label" of a `.json`; None: there is no such key.
+def _differ(label, other) -> bool:
+    """Do two labels of a sample say two things?  A number and a name may be one class."""
+    return type(label) is type(other) is not ValueError and label != other
+
+
+def _label(data: bytes, key: str | None, where: str):
+    """The number or name in a `.cls`, or under `key` of a `.json`; None: there is no such key.
 
     What is neither becomes a ValueError, which is raised where the label is needed.
     """
     try:
         found = text = data.decode("utf-8").strip()
-        if is_json:
+        if key is not None:
             found = json.loads(text)
-            if isinstance(found, dict) and "label" not in found:
+            if isinstance(found, dict) and key not in found:
                 return None
-            found = found["label"] if isinstance(found, dict) else None
+            found = found[key] if isinstance(found, dict) else None
     except (ValueError, RecursionError) as error:
         return ValueError(f"{where} cannot be read: {error}")
     if isinstance(found, str) and re.fullmatch(r"[+-]?\d{1,18}", found):
+        return int(found)
+    if isinstance(found, float) and found.is_integer() and found < 2**31:
         return int(found)
     is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 200
     if is_name and not re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", found):  # 1.0 is no name
         return name_in_form(found)
     if type(found) is int and abs(found) < 2**62:
         return found
-    wanted = 'an object with "label", a class number or name' if is_json else "a class number or name"
+    wanted = "a class number or name" if key is None else f'an object with "{key}", a class number or name'
     return ValueError(f"{where} holds {text[:60]!r}; expected {wanted}")
 
 
@@ -297,7 +329,7 @@ def unpacked_tar(file: str, cache: str | None = None) -> str:
     """
     if not file.lower().endswith((".gz", ".tgz")):
         return file
-    folder = os.path.join(cache or _cache_folder(), hashlib.sha256(_identity(file).encode()).hexdigest()[:32])
+    folder = os.path.join(cache or cache_folder(), hashlib.sha256(_identity(file).encode()).hexdigest()[:32])
     path = os.path.join(
         folder, re.sub(r"\.(tgz|gz|tar\.gz)$", "", os.path.basename(file), flags=re.IGNORECASE) + ".tar"
     )
@@ -337,6 +369,7 @@ def _identity(file) -> str:
     return f"{file} {fs.ukey(path)}"
 
 
-def _cache_folder() -> str:
+def cache_folder() -> str:
+    """Where tables of contents, and what was fetched or unpacked, are kept from one run to the next."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(os.environ.get("VITEDU_CACHE") or os.path.join(home, "vitedu"), "tar")

@@ -22,6 +22,7 @@ from vitedu_numpy.validate import check_kind, check_on_off
 from vitedu_numpy.weights.files import replacing
 
 from ..data.memory import first_size
+from ..data.objects import name_of
 from ..data.open import open_source
 from ..data.vtab import PREFIX
 from ..recipes import FineTuning, format_recipe
@@ -36,7 +37,7 @@ __all__ = ["choose_rate", "dev_images", "finetune", "recipe_for"]
 
 
 @checked
-def finetune(tuning, start: str, out, data: str | None = None, grid: bool = False) -> dict[str, float]:
+def finetune(tuning, start: str, out, data=None, grid: bool = False) -> dict[str, float]:
     """Carry weights over to another data set; return the last evaluation.
 
     tuning: a `FineTuning`; start: the weights, as `from_pretrained` takes them, or a run's folder; out: the run's
@@ -58,13 +59,14 @@ def finetune(tuning, start: str, out, data: str | None = None, grid: bool = Fals
         return train(recipe, out, data)
 
 
-def recipe_for(tuning, start: str, data: str | None = None):
+def recipe_for(tuning, start: str, data=None):
     """(the whole recipe, number of training images).  Looks at the weights' settings and at the data."""
     dataset, part = data or tuning.data.dataset, tuning.data
     if not dataset:
         raise ValueError(f"data='' is not allowed: recipe {tuning.name!r} names no data set; give a name or a folder")
     columns = {"image_column": part.image_column, "label_column": part.label_column}
     source = open_source(dataset, part.train_split, streaming=part.streaming, in_memory=False, **columns)
+    dataset = name_of(dataset)
     num_images = min(len(source), part.train_images or len(source))
     classes = tuning.num_classes or source.num_classes
     if classes is None:
@@ -87,7 +89,7 @@ def dev_images(tuning, num_images: int) -> int:
     return held_out
 
 
-def choose_rate(recipe, rates, held_out: int, out, world, data: str | None = None) -> float:
+def choose_rate(recipe, rates, held_out: int, out, world, data=None) -> float:
     """Train once with each learning rate on all but `held_out` images, and return the best on those.
 
     For a task of VTAB-1k these are its 200, as the paper has it.
@@ -98,7 +100,7 @@ def choose_rate(recipe, rates, held_out: int, out, world, data: str | None = Non
     out, lines = Path(out), []
     few = recipe.data.train_images  # of so few, some are held out: no others take part in the search
     part = {"hold_out": held_out} | ({} if few is None else {"train_images": few - held_out})
-    if few is None and (data or recipe.data.dataset).startswith(PREFIX):  # what is held out has a name there
+    if few is None and name_of(data or recipe.data.dataset).startswith(PREFIX):  # what is held out has a name there
         part = {"train_split": "train800", "eval_split": "val200"}
     recipe = replace(recipe, data=replace(recipe.data, **part))
     for rate in rates:

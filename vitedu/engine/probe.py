@@ -13,6 +13,7 @@ import torch
 from vitedu_numpy.contract import checked
 from vitedu_numpy.validate import is_count, require
 
+from ..data.objects import name_of
 from ..data.open import open_source
 from ..data.transforms import evaluation_transform
 from ..models.pretrained import from_pretrained
@@ -31,7 +32,7 @@ __all__ = ["format_probe", "probe"]
 @checked
 def probe(
     start: str,
-    data: str,
+    data,
     train_split: str = "train",
     eval_split: str = "test",
     train_images: int | None = None,
@@ -57,7 +58,7 @@ def probe(
     for name, value in (("train_images", train_images), ("image_size", image_size)):
         require(value is None or is_count(value), name, value, "a positive integer or None")
     run = run or Execution()
-    recipe = DataRecipe(data, train_split, eval_split, crop="none", eval_resize=None)
+    recipe = DataRecipe(name_of(data), train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:
         opened = partial(open_source, data, image_column=image_column, label_column=label_column)
         source = opened(train_split, train_images=train_images)
@@ -83,7 +84,7 @@ def probe(
         if linear:
             results["linear"] = [linear_probe(*data_of_both)["accuracy"]]
         if out and world.is_first:
-            write_json(out, {"start": str(start), "data": data, "seeds": list(seeds), "accuracy": results})
+            write_json(out, {"start": str(start), "data": name_of(data), "seeds": list(seeds), "accuracy": results})
     return results
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from vitedu_numpy.weights.files import replacing
 
+from ..data.objects import name_of
 from ..recipes import Recipe, flatten
 from ..recipes.files import recipe_in
 from ..weights.safe import read_json
@@ -36,7 +37,7 @@ _PACKAGES = ("vitedu", "torch", "numpy", "datasets", "pyarrow", "pillow", "simpl
 
 
 def open_run(
-    folder, recipe, dataset: str, num_images: int, world, precision: str, facts: dict[str, str], classes=None,
+    folder, recipe, dataset, num_images: int, world, precision: str, facts: dict[str, str], classes=None,
     begun_from: str = "",
 ) -> dict:  # fmt: skip
     """Write what is run into a new folder; in an old one, see that it is the same run.  What recipe.json then holds.
@@ -49,7 +50,7 @@ def open_run(
     """
     folder = Path(folder)
     kind = type(recipe.model).__name__
-    record = {"model_kind": kind, "num_images": num_images, "data": dataset, "precision": precision}
+    record = {"model_kind": kind, "num_images": num_images, "data": name_of(dataset), "precision": precision}
     record |= {"begun_from": begun_from} if begun_from else {}
     record["recipe"] = asdict(recipe)
     place = place_of_recipe(folder)

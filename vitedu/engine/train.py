@@ -19,6 +19,7 @@ from vitedu_numpy.validate import check_kind
 
 from ..data.classes import one_form
 from ..data.loader import Loader
+from ..data.objects import name_of
 from ..data.open import open_source
 from ..data.order import Shuffled, Streamed
 from ..data.transforms import evaluation_transform, training_transform
@@ -43,10 +44,10 @@ __all__ = ["train"]
 
 
 @checked
-def train(recipe, out, data: str | None = None) -> dict[str, float]:
+def train(recipe, out, data=None) -> dict[str, float]:
     """Carry out a recipe, from its last checkpoint where there is one; return the last evaluation.
 
-    recipe: a `Recipe`; out: the run's folder; data: a hub name or a folder, in place of `recipe.data.dataset`.
+    recipe: a `Recipe`; out: the run's folder; data: what `open_source` opens, in place of `recipe.data.dataset`.
     Raises ValueError where recipe, data and folder do not fit together, FloatingPointError where the loss is not
     finite, CheckpointError where a checkpoint cannot be written or read, LockedError where another process has the
     folder.  All checkpoints written by then stay.  SIGTERM, SIGUSR1 and Ctrl-C: see `stop.py`.
@@ -62,7 +63,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
         total_steps = recipe.updates(len(train_source))
-        check_classes(recipe, train_source, dataset, world.size)
+        check_classes(recipe, train_source, dataset, world.size, eval_source)
         if run.few_shot_every:
             check_labels(train_source, eval_source)
 
@@ -95,7 +96,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
         report = Report(out, world, total_steps, start, recipe.batch_size, best)
         if classes and len(classes) < recipe.model.num_classes:
             report.say(
-                f"{dataset!r} has {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
+                f"the data have {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
             )
         if run.precision == "auto":
             report.say(f"precision {precision}: {why}")
@@ -167,7 +168,7 @@ def train(recipe, out, data: str | None = None) -> dict[str, float]:
 # ---- what the loop calls -------------------------------------------------------------------------------------------
 
 
-def open_data(recipe, dataset: str):
+def open_data(recipe, dataset):
     """(training source, evaluation source or None) of a `DataRecipe`."""
     if not dataset:
         raise ValueError("data='' is not allowed: this recipe names no data set; give a hub name or a folder")
@@ -180,7 +181,7 @@ def open_data(recipe, dataset: str):
     evaluation = opened(recipe.eval_split, class_names=names) if recipe.eval_split else None
     if names is None and evaluation is not None and evaluation.class_names is not None:
         text = "data=%r: split %r does not name its classes, split %r does; its numbers are taken as they are"
-        logging.getLogger(__name__).warning(text, dataset, recipe.train_split, recipe.eval_split)
+        logging.getLogger(__name__).warning(text, name_of(dataset), recipe.train_split, recipe.eval_split)
     return training, evaluation
 
 
@@ -192,15 +193,21 @@ def draw_curves(out: Path) -> None:
         print(f"no picture of the curves: {error}", flush=True)
 
 
-def check_classes(recipe, source, dataset, world: int) -> None:
-    """Raise ValueError where the data set has more classes than the model; on a GPU that would be a cryptic crash.
+def check_classes(recipe, source, dataset, world: int, eval_source=None) -> None:
+    """Raise ValueError where a data set has more classes than the model; on a GPU that would be a cryptic crash.
 
     And for a batch that so many processes cannot share, as `vitedu plan` does.
     """
     check_shares(recipe, world, len(source))
+    dataset = name_of(dataset)
     have, classes = source.num_classes, recipe.model.num_classes
     if recipe.objective == "classify" and have is not None and have > classes:
         raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} has {have} classes")
+    for part in (source, eval_source) if recipe.objective == "classify" else ():
+        labels = getattr(part, "labels", ())  # of shards that are streamed they are not known yet
+        if len(labels) and labels.max() >= classes:
+            run = f"has the labels {labels.min()} to {labels.max()}, which count from 0"
+            raise ValueError(f"model.num_classes={classes} is not allowed: {dataset!r} {run}")
 
 
 def make_order(source, recipe):

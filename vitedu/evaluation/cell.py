@@ -17,6 +17,7 @@ import torch
 from vitedu_numpy.contract import checked_for
 from vitedu_numpy.validate import A_SIZE, is_real, is_size, require
 
+from ..data.objects import is_open, name_of
 from ..data.vtab import PREFIX, split_name
 from ..engine.distributed import processes
 from ..engine.evaluate import evaluate_scores
@@ -50,7 +51,7 @@ def model_digest(model) -> str:
 
 @checked_model
 def evaluate_cell(
-    model, data: str, split: str | None = None, *, name: str = "", folder: str | None = None, labels: str | None = None,
+    model, data, split: str | None = None, *, name: str = "", folder: str | None = None, labels: str | None = None,
     convention: str = "all", by_number: bool = False, out: str | None = None, again: bool = False,
     streaming: bool = False, run: Execution | None = None, batch_size: int = 256,
 ) -> dict:  # fmt: skip
@@ -64,6 +65,7 @@ def evaluate_cell(
 
     Raises ValueError where data and model do not fit together, else what `open_source` raises.
     """
+    given, data = data, name_of(data)
     run = replace(run or Execution(), precision="float32") if (run or Execution()).precision == "auto" else run
     if data.startswith(PREFIX):
         task, folder = split_name(data if folder is None else f"{data}:{folder}")
@@ -71,7 +73,7 @@ def evaluate_cell(
     t = model.transform
     preparation = {"size": list(t.shape), "eval_resize": t.eval_resize}
     key = {
-        "model": model_digest(model), "data": data if data in SETS else _place(data), "split": split,
+        "model": model_digest(model), "data": _place_of(given, data), "split": split,
         "folder": _place(folder), "labels": _file_digest(labels), "convention": convention, "by_number": by_number,
         "preparation": preparation, "precision": run.precision,
     }  # fmt: skip
@@ -83,8 +85,8 @@ def evaluate_cell(
             return read_cell(path) | {"path": path, "computed": False}
         started = time.perf_counter()
         split, opened = open_set(
-            data, split, model, folder=folder, labels=labels, convention=convention, by_number=by_number,
-            streaming=streaming,
+            given if is_open(given) else data, split, model, folder=folder, labels=labels, convention=convention,
+            by_number=by_number, streaming=streaming,
         )  # fmt: skip
         dtype = torch.float64 if run.precision == "float64" else torch.float32
         model = model.to(world.device, dtype)
@@ -116,6 +118,14 @@ def evaluate_cell(
             write_json(path, cell)
         world.barrier()
     return cell | {"path": path, "computed": True, "problems": problems}
+
+
+def _place_of(given, data):
+    """A name as it is, a folder by its path, an object by its contents."""
+    if is_open(given):
+        splits = given.values() if isinstance(given, dict) else [given]
+        return [data, *(getattr(part, "_fingerprint", None) for part in splits)]
+    return data if data in SETS else _place(data)
 
 
 def read_cell(path) -> dict:

@@ -12,7 +12,8 @@ import numpy as np
 
 from vitedu_numpy.contract import checked
 
-from ..data.classes import new_numbers
+from ..data.classes import new_numbers, places_of_numbers
+from ..data.objects import is_open, name_of
 from ..data.open import open_source
 from ..data.vtab import PREFIX, TASKS
 from . import imagenet
@@ -67,6 +68,7 @@ def open_set(name, split, model, *, folder=None, labels=None, convention="all", 
     by_number: take class numbers as they are, though the names differ or are not known.  Raises ValueError where data
     and model do not name the same classes.
     """
+    given, name = name, name_of(name)
     task, known = TASKS.get(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else None, SETS.get(name)
     if task is not None:  # its folder is part of what is opened
         known, folder = EvaluationSet(f"{name}:{folder}", "test", task.classes, task.test), None
@@ -90,9 +92,11 @@ def open_set(name, split, model, *, folder=None, labels=None, convention="all", 
                 f"{model.config.num_classes}"
             )
         return known.split, _of_imagenet(rule, folder, labels, convention, model)
+    if is_open(given) and not isinstance(given, dict):  # one split, whichever
+        split = split or str(given.split or "train").partition("[")[0]
     split = split or (known.split if known else "validation")
     where = folder or (known.data if known else name)
-    source = open_source(where, split, streaming=streaming, in_memory=False)
+    source = open_source(given if where == name else where, split, streaming=streaming, in_memory=False)
     numbers, how = _numbers(source.class_names, model, by_number, f"data={where!r}, split {split!r}")
     K = model.config.num_classes
     if task is not None and source.class_names is None and task.classes != K:
@@ -127,6 +131,9 @@ def _numbers(names, model, by_number, what):
     """(data's label -> model's output, or None for the same; how that was found)."""
     K, classes = model.config.num_classes, model.classes
     if names is None:
+        places = None if by_number else places_of_numbers(classes)
+        if places is not None:
+            return places, "by number, looked up among the model's classes, which are numbers, too"
         return None, "by number: the data do not name their classes"
     if classes is not None and not by_number:
         try:
@@ -154,7 +161,11 @@ def _judge_labels(numbers, K, what):
 
     def judge(logits, labels):
         if table is not None:
-            labels = table.to(labels.device)[labels]
+            known = (labels >= 0) & (labels < len(table))
+            new = table.to(labels.device)[labels.clamp(0, len(table) - 1)]
+            if len(unknown := labels[~known | (new < 0)]):
+                raise ValueError(f"{what} has the label {int(unknown[0])}, which is no class of the model")
+            labels = new
         if len(labels) and int(labels.max()) >= K:
             raise ValueError(f"{what} has the label {int(labels.max())}; the model has {K} classes, 0 to {K - 1}")
         if bool(torch.isnan(logits).any()):

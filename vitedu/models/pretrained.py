@@ -123,15 +123,16 @@ def _open_safetensors(path, paths, settings, preprocessor, num_classes, image_si
     """
     arrays, metadata = read_parts(paths)
     arrays = unwrapped(arrays, path)
+    refuse_other_parts(arrays, path)
+    arrays = _of_one_model(arrays, path)
     own = settings_in(metadata, path)
     if own is not None and not arrays.keys().isdisjoint(_OUR_NAMES):
         _check_sizes(own, arrays, path)
         return arrays, own, "linear"
-    refuse_other_parts(arrays, path)
     if "patch_embed.proj.weight" in arrays or "stem.conv.weight" in arrays:
         config = timm_config(arrays, settings, path, own, num_classes, image_size, heads)
         state = from_timm(with_head(arrays, timm_layout(config), path), config, path)
-        pixels = _mean_and_std(settings.get("pretrained_cfg", settings), "mean", "std")
+        pixels = _mean_and_std(settings.get("pretrained_cfg", settings), "mean", "std", path)
     else:
         found, arrays = sorted(arrays)[:3], file_names(arrays)
         if not {"vit.embeddings.cls_token", "bit.embedder.convolution.weight"} & arrays.keys():
@@ -140,12 +141,41 @@ def _open_safetensors(path, paths, settings, preprocessor, num_classes, image_si
             raise ValueError(f"{path}: its settings stand in a config.json; give the folder of both")
         config = huggingface_config(arrays, settings or huggingface_settings(own), path, own, num_classes)
         state = from_huggingface(with_head(arrays, huggingface_layout(config), path), config, path)
-        pixels = _mean_and_std(preprocessor, "image_mean", "image_std")
+        pixels = _mean_and_std(preprocessor, "image_mean", "image_std", path)
     scaled = has_layer_scale(arrays)
+    if own is None:
+        _say_zeros(state, path)
     if own is None:  # else it was written here, for images in [-1, 1]
         state = _for_our_pixels(state, config, pixels, path, fold, scaled)
     # LayerScale and a position for the class token: trained by DINOv2's code.  DeiT-III has none for that token.
     return state, config, "cubic-offset" if scaled and _class_token_has_position(arrays) else "linear"
+
+
+def _of_one_model(arrays, path) -> dict:
+    """The arrays without what stands before all names of a model, e.g. `teacher.backbone.`, said in the log.
+
+    Raises ValueError where a file holds several, such as weights and their average.
+    """
+    first = tuple(_OUR_NAMES | {"patch_embed.proj.weight", "stem.conv.weight", "embeddings.cls_token"})
+    before = sorted({key.removesuffix(name) for key in arrays for name in first if key.endswith(f".{name}")})
+    before = [prefix for prefix in before if prefix not in ("vit.", "dinov2.", "bit.")]
+    if any(name in arrays for name in first) or not before:
+        return arrays
+    if len(before) > 1:
+        parts = " and ".join(map(repr, before))
+        raise ValueError(f"{path} holds more than one model, under {parts}; save the one you want alone")
+    if not all(key.startswith(before[0]) for key in arrays):
+        return arrays  # of no layout that is known
+    _log.warning("%s: %r, which stands before all of its keys, was left out", path, before[0])
+    return {key.removeprefix(before[0]): value for key, value in arrays.items()}
+
+
+def _say_zeros(state, path) -> None:
+    """A line in the log for matrices that are zero everywhere, as at the end of a file whose download was cut."""
+    zero = [k for k, a in state.items() if np.ndim(a) > 1 and "head." not in k and "E_pos" not in k and not np.any(a)]
+    zero = [key for key in zero if not key.endswith("x_class")]
+    if zero:
+        _log.warning("%s: %d of its matrices are zero everywhere, the first is %r", path, len(zero), zero[0])
 
 
 def _check_sizes(config, arrays, source) -> None:
@@ -170,6 +200,9 @@ def _check_sizes(config, arrays, source) -> None:
     except (RuntimeError, MemoryError, OverflowError) as error:
         raise ValueError(f"{source}: no model of its settings can be built: {error}") from None
     for name, shape in wanted.items():
+        if name in arrays and shape and arrays[name].dtype.kind != "f":
+            dtype = arrays[name].dtype
+            raise ValueError(f"{source}: key {name!r} is of {dtype}; expected floats, not quantised ones")
         if name in arrays and np.shape(arrays[name]) != shape:
             found = np.shape(arrays[name])
             raise ValueError(f"{source} does not fit the model: {name!r} has shape {found}; by its settings {shape}")
@@ -182,15 +215,25 @@ def _class_token_has_position(arrays) -> bool:
     return rows > 1 and isqrt(rows - 1) ** 2 == rows - 1
 
 
-def _mean_and_std(settings, mean, std):
-    """What images in [0, 1] are normalised with, as a folder says it, or None if it does not."""
+def _mean_and_std(settings, mean, std, path):
+    """What images in [0, 1] are normalised with, as a folder says it, or None if it does not.
+
+    Raises ValueError for what cannot be told or done: one of the two alone, blue before red, an offset of its own.
+    """
     if not isinstance(settings, dict):
         return None
-    mean, std = settings.get(mean), settings.get(std)
+    for name in ("do_flip_channel_order", "rescale_offset", "offset"):
+        if settings.get(name):
+            raise ValueError(f"{path}: its images are prepared with {name}={settings[name]!r}; expected none of that")
+    names, (mean, std) = (mean, std), (settings.get(mean), settings.get(std))
     if settings.get("do_normalize") is False:
         mean, std = [0.0] * 3, [1.0] * 3
-    if mean is None or std is None:
+    if mean is None and std is None:
         return None
+    if mean is None or std is None:
+        given, missing = names if std is None else names[::-1]
+        raise ValueError(f"{path}: what prepares its images has {given} and no {missing}; expected both")
+    mean, std = ([v] * 3 if isinstance(v, (int, float)) else v for v in (mean, std))
     r = 1.0 if settings.get("do_rescale") is False else settings.get("rescale_factor", 1 / 255)
     if not isinstance(r, (int, float)) or not r > 0 or abs(255 * r - 1) < 1e-6:  # bytes times 1/255, as usual
         return mean, std
@@ -255,16 +298,27 @@ def _about_in_folder(folder, num_classes) -> About:
     images = _preprocessor(folder) if images is None else images
     images = images if isinstance(images, dict) else {}
     size, side, preparation = images.get("size"), images.get("input_size"), {}
-    if images.get("do_center_crop") and isinstance(size, dict):
-        preparation = {"eval_resize": size.get("shortest_edge")}
+    shorter = size.get("shortest_edge") if isinstance(size, dict) else size  # a number in older files
+    if images.get("do_center_crop"):
+        preparation = {"eval_resize": shorter}
+        if shorter is None:
+            _log.warning(
+                "%s: images are cropped from size=%s, which is not done here; taken: the whole image", folder, size
+            )
     elif isinstance(side, list) and isinstance(crop := images.get("crop_pct"), float) and 0 < crop < 1:
         preparation = {"eval_resize": int(side[-1] / crop)}
+        if (mode := images.get("crop_mode", "center")) != "center":
+            _log.warning("%s: crop_mode=%r is not done here; taken: the middle of the image", folder, mode)
     names = settings.get("label_names") or images.get("label_names") or settings.get("id2label")
     if isinstance(names, dict):
         names = [names.get(str(k)) for k in range(len(names))]
     is_list = isinstance(names, list) and len(names) == num_classes and all(isinstance(n, str) for n in names)
-    if not is_list or len({*names}) < len(names) or all(re.fullmatch(r"LABEL_\d+", name) for name in names):
+    if is_list and all(re.fullmatch(r"LABEL_\d+", name) for name in names):
         names = None  # transformers numbers classes that nobody has named
+    elif names and (not is_list or len({*names}) < len(names)):
+        why = "two of them are the same" if is_list else f"they are not one for each of 0 to {num_classes - 1}"
+        _log.warning("%s: the names of its classes in config.json are not taken: %s", folder, why)
+        names = None
     texts = {"vitedu/classes": names, "vitedu/preparation": preparation}
     return about_in({key: json.dumps(value) for key, value in texts.items() if value}, folder, num_classes)
 

@@ -32,8 +32,10 @@ _SCALES = (
     (r"(.*encoder\.layer\.\d+\.)layer_scale1\.lambda1", r"\1attention.output.dense"),  # transformers
     (r"(.*encoder\.layer\.\d+\.)layer_scale2\.lambda1", r"\1output.dense"),
 )
+_SCALED = (r"blocks\.\d+\.(attn\.proj|mlp\.fc2)", r".*encoder\.layer\.\d+\.(attention\.)?output\.dense")
 _REFUSED = {
     r"register_tokens|reg_token": "register tokens",
+    r"fc_norm": "a norm after the pooling",
     r"dist_token|distillation_token|head_dist|distillation_classifier": "a distillation token",
     r"mlp\.(w12|w3|weights_in|weights_out|gate_proj|up_proj|down_proj|fc1_[gx])": "a SwiGLU MLP",
 }
@@ -59,10 +61,11 @@ def has_layer_scale(arrays) -> bool:
 def fold_layer_scale(arrays, source="arrays") -> dict:
     """The arrays without LayerScale's vectors, their matrices and biases multiplied by them, in float32 at least.
 
-    Raises ValueError where a vector has no matrix with as many rows.
+    Raises ValueError where a vector has no matrix with as many rows, and where some matrices have none.
     """
     # The embedding of a hidden patch is of pre-training alone (DINOv2, masked images).
     folded = {key: value for key, value in arrays.items() if not re.fullmatch(r"(.*\.)?mask_token", key)}
+    scaled = set()
     for key in arrays:
         for pattern, name in _SCALES:
             if not (match := re.fullmatch(pattern, key)):
@@ -75,22 +78,26 @@ def fold_layer_scale(arrays, source="arrays") -> dict:
                     raise ValueError(f"{source}: key {matrix!r} has shape {found}; expected {wanted}")
                 value = _wide(folded[matrix])
                 folded[matrix] = value * gamma.reshape(-1, *[1] * (value.ndim - 1))
+            scaled.add(match.expand(name))
+    for matrix in (key.removesuffix(".weight") for key in folded if key.endswith(".weight")):
+        if scaled and matrix not in scaled and any(re.fullmatch(end, matrix) for end in _SCALED):
+            raise ValueError(f"{source}: LayerScale's vector for {matrix!r} is missing; {len(scaled)} others are there")
     return folded
 
 
 def fold_normalization(state, mean, std, channels, source) -> dict:
     """Our state of a ViT for images normalised with mean and std, as one for images in [-1, 1].  Says so in the log.
 
-    state: our names.  Raises ValueError for anything but a number per channel, std positive.
+    state: our names.  Raises ValueError for anything but a number per channel, std positive, mean of such images.
     """
     given = f"mean={mean} and std={std}"
     try:
         mean, std = (np.array(value, np.float64) for value in (mean, std))
-        fits = mean.shape == std.shape == (channels,) and np.isfinite(mean).all() and (std > 0).all()
+        fits = mean.shape == std.shape == (channels,) and (np.abs(mean) <= 1).all() and (std > 0).all()
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"{source}: {given}; expected {channels} numbers each, std positive")
+        raise ValueError(f"{source}: {given}; expected {channels} numbers each, std positive, for images in [0, 1]")
     E = as_array(state["patch_embedding.weight"]).astype(np.float64)  # (D, C P P)
     split = E.reshape(len(E), channels, -1)  # (D, C, P P)
     bias = as_array(state["patch_embedding.bias"])

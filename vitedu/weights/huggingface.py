@@ -22,7 +22,7 @@ from vitedu_numpy.weights.files import replacing
 from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
 from vitedu_numpy.weights.official import units
 
-from .folding import fold_layer_scale, refuse_other_parts
+from .folding import fold_layer_scale, has_layer_scale, refuse_other_parts
 from .safe import write_safetensors
 
 __all__ = [
@@ -170,17 +170,21 @@ def huggingface_config(arrays, settings, source="arrays", own=None, num_classes=
 def _vit_settings(arrays, s, own, K):
     _fixed(s, model_type=(None, "vit", "dinov2"), qkv_bias=(True,), hidden_act=tuple(_GELU))
     dinov2 = s.get("model_type") == "dinov2"
+    if dinov2 and not has_layer_scale(arrays):
+        raise ValueError("a Dinov2Model has LayerScale, and the arrays have none")
     if dinov2 and "classifier.weight" in arrays:
         raise ValueError("its classifier reads class token and mean of the patches at once; expected a Dinov2Model")
     D, C, P, _ = arrays["vit.embeddings.patch_embeddings.projection.weight"].shape
     layers = {int(m[1]) for key in arrays if (m := re.match(r"vit\.encoder\.layer\.(\d{1,6})\.", key))}
+    mlp_dim = len(arrays["vit.encoder.layer.0.intermediate.dense.bias"])
     _fixed(s, num_hidden_layers=(None, len(layers)), hidden_size=(None, D), patch_size=(None, P, [P, P]))
+    _fixed(s, num_channels=(None, C), intermediate_size=(None, mlp_dim))
     pooler = arrays.get("vit.pooler.dense.weight")
     if pooler is not None:
         _fixed(s, pooler_act=(None, "tanh"))
     return ViTConfig(
         image_size=s.get("image_size", 224), patch_size=P, width=D, depth=len(layers), channels=C,
-        heads=s.get("num_attention_heads", 12), mlp_dim=len(arrays["vit.encoder.layer.0.intermediate.dense.bias"]),
+        heads=s.get("num_attention_heads", 12), mlp_dim=mlp_dim,
         num_classes=K, representation_size=None if pooler is None else len(pooler),
         gelu=_GELU[s.get("hidden_act", "gelu")], layernorm_eps=s.get("layer_norm_eps", 1e-6 if dinov2 else 1e-12),
         dropout=s.get("hidden_dropout_prob", 0.0), attention_dropout=s.get("attention_probs_dropout_prob", 0.0),

@@ -17,7 +17,7 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
 from vitedu_numpy.weights.about import about_texts
-from vitedu_numpy.weights.files import check_finite, pickle_refused, replacing
+from vitedu_numpy.weights.files import check_finite, pickle_refused, refuse_pointer, replacing
 from vitedu_numpy.weights.layout import as_array
 
 from ..module import checked
@@ -43,8 +43,7 @@ def read_safetensors(path):
     from safetensors import safe_open
 
     path = os.fspath(path)
-    with open(path, "rb"):  # a missing file, a folder: Python says it well
-        pass
+    refuse_pointer(path)  # a missing file, a folder: Python says it well
     try:
         with safe_open(path, framework="pt") as file:
             check_limit("VITEDU_MAX_KEYS", len(file.keys()), f"it has {len(file.keys()):,} arrays")
@@ -105,8 +104,7 @@ def read_metadata(path) -> dict[str, str]:
     from safetensors import safe_open
 
     path = os.fspath(path)
-    with open(path, "rb"):
-        pass
+    refuse_pointer(path)
     try:
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}

@@ -173,8 +173,19 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
         if not told and architecture is None:
             text = "%s: the number of heads was taken to be %d, as models of width %d mostly have; heads= chooses"
             _log.warning(text, source, heads, width)
+        if own is None and arguments.get("init_values") and not has_layer_scale(arrays):
+            raise ValueError(f"model_args has init_values={arguments['init_values']!r}, and the arrays no LayerScale")
         _check_arguments(arguments, settings.get("global_pool"), "cls_token" in arrays)
         config, told = _vit_settings(arrays, own, arguments, image_size, K, heads, source)
+        sizes = {
+            "embed_dim": width,
+            "depth": config.depth,
+            "patch_size": config.patch_size,
+            "in_chans": config.channels,
+        }
+        for name, size in sizes.items():  # or its heads are those of another model, or blocks were lost
+            if arguments.get(name) not in (None, size, [size, size]) and type(config).__name__ == "ViTConfig":
+                raise ValueError(f"model_args has {name}={arguments[name]!r}; the arrays are of {size}")
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise ValueError(f"{source}: these settings, or arrays, are not of a model that fits: {error}") from None
     if not told:
@@ -189,7 +200,7 @@ _ARGUMENTS = frozenset(
     "drop_path_rate pretrained_strict".split()
 )
 _ALLOWED = {"qkv_bias": True, "reg_tokens": 0, "pre_norm": False, "qk_norm": False, "dynamic_img_pad": False,
-            "scale_attn_norm": False, "scale_mlp_norm": False, "final_norm": True}  # fmt: skip
+            "scale_attn_norm": False, "scale_mlp_norm": False, "final_norm": True, "fc_norm": False}  # fmt: skip
 
 
 def _check_arguments(arguments, pool, has_token) -> None:

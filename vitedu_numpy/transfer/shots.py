@@ -29,12 +29,21 @@ def choose_shots(labels, shots, seed):
         is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         require(is_integer and value >= least, name, value, f"an integer >= {least}")
     rng, chosen = np.random.default_rng(seed), []
-    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])  # K lists of positions
-    for c, images in enumerate(by_class):
+    present = np.unique(labels)  # numbers that are ids, such as 10**9, must not cost a list of as many classes
+    c = int(np.argmax(np.append(present, -1) != np.arange(len(present) + 1)))
+    if c < len(present):
+        raise ValueError(f"class {c} has 0 images; shots={shots} needs as many of every class")
+    for c, images in enumerate(_by_class(labels)):
         if len(images) < shots:
             raise ValueError(f"class {c} has {len(images)} images; shots={shots} needs as many of every class")
         chosen.append(rng.permutation(images)[:shots])
     return np.concatenate(chosen)
+
+
+def _by_class(labels) -> list[np.ndarray]:
+    """The positions of each class that has any, in rising order."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
 
 def choose_all(train_labels, test_labels, shots, seeds):
@@ -51,6 +60,9 @@ def choose_all(train_labels, test_labels, shots, seeds):
 def count_classes(train_labels, test_labels) -> int:
     """K.  Raises ValueError for a single class, and for test labels of other classes."""
     K = int(train_labels.max()) + 1
+    if K > max(len(train_labels), 10_000):
+        most = f"train_labels run to {K - 1:,} for {len(train_labels):,} images"
+        raise ValueError(f"{most}; expected the classes numbered from 0 on, with none left out")
     if K < 2:
         raise ValueError("train_labels holds one class; expected 2 or more")
     if test_labels.max() >= K:
@@ -89,8 +101,7 @@ def hold_out(labels, part, seed):
     require(is_number(part) and 0 < part < 1, "held_out", part, "a number between 0 and 1")
     require(is_count(seed, 0), "seed", seed, "an integer >= 0")
     rng, held = np.random.default_rng(seed), []
-    for c in np.unique(labels):
-        images = rng.permutation(np.where(labels == c)[0])
+    for images in map(rng.permutation, _by_class(labels)):
         held.append(images[: min(round(part * len(images)), len(images) - 1)])
     held = np.sort(np.concatenate(held))
     if not len(held):

@@ -20,7 +20,30 @@ from .about import TEXTS
 from .official import weights_prefix
 from .wrappers import unwrapped
 
-__all__ = ["check_finite", "pickle_refused", "read_npz", "read_texts", "replacing"]
+__all__ = [
+    "POINTER",
+    "POINTS_ELSEWHERE",
+    "check_finite",
+    "pickle_refused",
+    "read_npz",
+    "read_texts",
+    "refuse_pointer",
+    "replacing",
+]
+
+
+# What a repository holds in place of a large file until that is fetched.
+POINTER, POINTS_ELSEWHERE = (
+    b"version https://git-lfs",
+    "it is a pointer of Git LFS, not the file: `git lfs pull` fetches it",
+)
+
+
+def refuse_pointer(path) -> None:
+    """Raise ValueError that says so where a file is a pointer of Git LFS."""
+    with open(path, "rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ValueError(f"{os.fspath(path)} cannot be read: {POINTS_ELSEWHERE}")
 
 
 @checked
@@ -32,9 +55,6 @@ def read_npz(path) -> dict[str, np.ndarray]:
     """
     path = os.fspath(path)
     with open(path, "rb") as file:  # a missing file, a folder: Python says it well
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path} is not an .npz file, or was cut off; expected what `np.savez` writes")
-        file.seek(0)
         arrays, keys = {}, _checked_keys(file, path)
         with _naming(path):
             members = np.load(file, allow_pickle=False)
@@ -57,6 +77,9 @@ def read_texts(path) -> dict[str, str]:
 
 def _checked_keys(file, path) -> list[str]:
     """The keys of the weights, after a look at how much they claim to be: nothing is unpacked but headers."""
+    refuse_pointer(path)
+    if not zipfile.is_zipfile(file):
+        raise ValueError(f"{path} is not an .npz file, or was cut off; expected what `np.savez` writes")
     with _naming(path):
         archive = zipfile.ZipFile(file)
         members = archive.infolist()

@@ -81,8 +81,9 @@ def from_layout(arrays, table, source="arrays", called=None) -> dict[str, np.nda
 def check_layout(arrays, table, source, called=None) -> None:
     """Raise one ValueError with the keys that are missing, unknown or of another shape, each with what is expected.
 
-    A vector may come with or without axes of length 1 in front.  source: what the arrays were read from; called: how
-    it spells a key, where that differs from the table.
+    Whole numbers are what quantised files hold, whose scales stand elsewhere.  A vector may come with or without axes
+    of length 1 in front.  source: what the arrays were read from; called: how it spells a key, where that differs from
+    the table.
     """
     called, problems = called or {}, []
     wanted = {entry.key: entry.their_shape for entry in table}
@@ -90,6 +91,10 @@ def check_layout(arrays, table, source, called=None) -> None:
         found = np.shape(arrays[key]) if key in arrays else None
         if found is None:
             problems.append(f"key {key!r} is missing; expected an array {shape}")
+        elif arrays[key].dtype.kind not in "fV":
+            problems.append(
+                f"key {called.get(key, key)!r} is of {arrays[key].dtype}; expected floats, not quantised ones"
+            )
         elif found != shape and not (_is_vector(found) and _is_vector(shape) and found[-1] == shape[-1]):
             problems.append(f"key {called.get(key, key)!r} has shape {found}; expected {shape}")
     problems += [f"key {called.get(key, key)!r} is not expected" for key in arrays if key not in wanted]

@@ -182,3 +182,12 @@ def test_features_that_say_the_class_are_never_wrong(rng):
     found = few_shot_accuracy(noise[:300], labels[:300], noise[300:], labels[300:])
     # 300 images, p = 1/4: a standard deviation of 0.025; 12 draws stay within 4 of them.
     assert all(abs(a - 0.25) < 0.1 for accuracies in found.values() for a in accuracies)
+
+
+def test_labels_that_are_ids_cost_no_more_than_images():
+    """A list of as many classes as the largest number would be 8 GB here."""
+    labels = np.array([0, 2**30, 0, 1])
+    with pytest.raises(ValueError, match="class 2 has 0 images; shots=1 needs as many of every class"):
+        choose_shots(labels, 1, 0)
+    with pytest.raises(ValueError, match=r"run to 1,073,741,824 for 4 images; expected the classes numbered from 0 on"):
+        few_shot_accuracy(np.eye(4, 3), labels, np.eye(4, 3), labels, shots=(1,), seeds=(0,))
