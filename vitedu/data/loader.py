@@ -59,6 +59,14 @@ class Loader:
             require(is_count(value), name, value, "a positive integer")
         for name, value in (("steps", steps), ("start", start), ("workers", workers), ("seed", seed), ("rank", rank)):
             require(is_count(value, 0), name, value, "an integer >= 0")
+        wanted = (
+            ("source", hasattr(source, "read"), source, "images by number, such as `open_source` gives"),
+            ("order", callable(order), order, "Shuffled or Streamed"),
+            ("transform", callable(transform) and hasattr(transform, "shape"), transform, "one of `transforms`"),
+            ("pin_memory", isinstance(pin_memory, bool), pin_memory, "True or False"),
+        )
+        for name, fits, value, allowed in wanted:
+            require(fits, name, value, allowed)
         require(rank < world, "rank", rank, f"below world={world}")
         if batch_size % world:
             raise ValueError(f"batch_size={batch_size} is not allowed; it must be a multiple of the {world} processes")

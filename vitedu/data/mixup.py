@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu_numpy.validate import check_kind, is_integer, is_number, require
+
 __all__ = ["mix", "mixup_lambda"]
 
 
@@ -20,8 +22,9 @@ def mixup_lambda(p: float, seed: int, step: int) -> float:
 
     A function of its arguments alone: all processes draw the same, and a resumed run goes on as it would have.
     """
-    if p < 0:
-        raise ValueError(f"p={p!r} is not allowed; p must be a number >= 0")
+    require(is_number(p) and p >= 0, "p", p, "a number >= 0")
+    for name, value in (("seed", seed), ("step", step)):
+        require(is_integer(value, 0), name, value, "an integer >= 0")
     if p == 0:
         return 1.0
     # 3: a stream of its own, apart from the order of the data ([seed, epoch])
@@ -37,7 +40,12 @@ def mix(images, targets, lam: float, valid=None):
     """
     import torch
 
+    for name, x in (("images", images), ("targets", targets)):
+        check_kind(name, x, torch.Tensor)
+    require(is_number(lam) and 0 <= lam <= 1, "lam", lam, "a number in [0, 1]")
     b = len(images)
+    if len(targets) != b:
+        raise ValueError(f"targets has {len(targets)} rows, images {b}; expected as many")
     if b % 2:
         raise ValueError(f"images has {b} rows; mixup takes them in pairs, so micro-batches must be even")
     if lam == 1:

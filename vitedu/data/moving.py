@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu_numpy.validate import A_SIZE, as_array, check_range, is_size, require
+
 __all__ = ["DIRECTIONS", "move", "moving_digits", "shuffle_frames"]
 
 DIRECTIONS = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0)}  # rows down, columns across
@@ -32,6 +34,13 @@ def moving_digits(images, num_videos, rng, frames=4, size=12, step=2):
     rng: a Generator or a seed; size: H = W; step: pixels per frame.  Raises ValueError where the digit is larger than
     the square, and where the motion cannot be seen: with 2 step a multiple of size, right and left are the same.
     """
+    counts = {"num_videos": num_videos, "frames": frames, "size": size, "step": step}
+    for name, value in counts.items():
+        require(is_size(value), name, value, A_SIZE)
+    images = as_array(images, "images")
+    if images.ndim != 4 or images.dtype.kind != "f" or not len(images):
+        raise ValueError(f"images has shape {images.shape} and dtype {images.dtype}; expected floats (n, C, h, w)")
+    check_range(images)
     rng, (n, C, h, w) = np.random.default_rng(rng), images.shape
     if max(h, w) > size:
         raise ValueError(f"size={size} is not allowed; size must be at least that of the images, {h} x {w}")

@@ -23,7 +23,7 @@ import re
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
-from vitedu_numpy.validate import did_you_mean
+from vitedu_numpy.validate import check_on_off, did_you_mean, is_integer, require
 
 from . import vtab
 from .classes import alike, one_form, renumbered
@@ -82,6 +82,11 @@ def open_source(
     """
     if part not in ("train", "eval"):
         raise ValueError(f"part={part!r} is not allowed; part must be 'train' or 'eval'")
+    check_on_off(streaming=streaming, in_memory=bool(in_memory) if in_memory is None else in_memory)
+    require(is_integer(hold_out, 0), "hold_out", hold_out, "an integer >= 0")
+    some = train_images is None or is_integer(train_images, 1)
+    require(some, "train_images", train_images, "a positive integer, or None")
+    require(retry is None or callable(retry), "retry", retry, "a Retry, or None")
     retry, given, dataset = retry or Retry(), dataset, name_of(dataset)
     names = one_form(class_names)
     if given is not dataset and is_open(given):

@@ -14,6 +14,8 @@ import heapq
 
 import numpy as np
 
+from vitedu_numpy.validate import as_array, is_integer, require
+
 __all__ = ["SampleRandom", "Shuffled", "Streamed", "fixed_permutation", "sample_rng"]
 
 
@@ -43,7 +45,7 @@ class Shuffled:
     """Every epoch in an order of its own, any image at any place; for data with quick random access."""
 
     def __init__(self, num_images: int, seed: int):
-        self.num_images, self.seed = _positive("num_images", num_images), seed
+        self.num_images, self.seed = _positive("num_images", num_images), _seed(seed)
         self._epoch, self._permutation = None, None
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
@@ -88,11 +90,13 @@ class Streamed:
     """
 
     def __init__(self, chunk_lengths, seed: int, lanes: int = 16, window: int = 4, block: int = 32):
-        lengths = np.asarray(chunk_lengths, np.int64)
+        lengths = as_array(chunk_lengths, "chunk_lengths")
+        require(lengths.dtype.kind in "iu", "chunk_lengths", chunk_lengths, "a list of integers")
+        lengths = lengths.astype(np.int64)
         if lengths.ndim != 1 or lengths.size == 0 or lengths.min() < 0 or lengths.sum() == 0:
             raise ValueError("chunk_lengths is not allowed; it must hold image counts, at least one of them positive")
         self.lanes, self.window = _positive("lanes", lanes), _positive("window", window)
-        self.block, self.seed = _positive("block", block), seed
+        self.block, self.seed = _positive("block", block), _seed(seed)
         starts = np.cumsum(lengths) - lengths
         self.lengths, self.starts = lengths[lengths > 0], starts[lengths > 0]
         self.num_images = int(lengths.sum())
@@ -202,6 +206,8 @@ def fixed_permutation(n: int, seed: int, epoch: int = 0, part: int = 0) -> np.nd
     """A permutation of 0 ... n - 1 that depends on these numbers and on nothing else: the bits of Philox are fixed for
     ever, where `Generator.permutation` may change with NumPy's version.
     """
+    require(is_integer(n, 0), "n", n, "an integer >= 0")
+    seed = _seed(seed)
     counter = np.array([0, part, 0, 1], np.uint64)  # the 1: numbers that `sample_rng` does not reach
     bits = np.random.Philox(key=np.array([seed, epoch], np.uint64), counter=counter).random_raw(n)
     return np.argsort(bits, kind="stable")
@@ -225,7 +231,12 @@ def _deal(lengths: np.ndarray, lanes: int) -> np.ndarray:
     return dealt
 
 
+def _seed(seed) -> int:
+    require(is_integer(seed, 0), "seed", seed, "an integer >= 0")
+    return int(seed)
+
+
 def _positive(name: str, value) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if not is_integer(value, 1):
         raise ValueError(f"{name}={value!r} is not allowed; {name} must be a positive integer")
     return int(value)

@@ -15,6 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from vitedu_numpy.validate import is_count, is_number, is_size, require
+
 from .glyphs import DIGITS, LETTERS, PARTS, SIDE, glyph_bank, words
 
 __all__ = ["COLOURS", "RELATIONS", "TEXTURES", "Stream"]
@@ -55,6 +57,7 @@ class Stream:
     noise: float = 0.05  # standard deviation, in parts of full brightness
 
     def __post_init__(self):
+        require(isinstance(self.classes, tuple | list | range), "classes", self.classes, "a list of integers")
         object.__setattr__(self, "classes", tuple(self.classes))
         known = len(DIGITS) + len(LETTERS)
         for name, allowed, fine in (
@@ -62,20 +65,21 @@ class Stream:
             ("classes", f"two or more different integers 0 ... {known - 1}",
              len(set(self.classes)) == len(self.classes) >= 2 and all(c in range(known) for c in self.classes)),
             ("seed", "an integer 0 ... 2^63 - 1", isinstance(self.seed, int) and 0 <= self.seed < 2**63),
-            ("size", "an integer >= 8", isinstance(self.size, int) and self.size >= 8),
+            ("size", "an integer >= 8", is_count(self.size, 8) and is_size(self.size)),
             ("channels", "1 or 3", self.channels in (1, 3)),
-            ("objects", "1 or 2", self.objects in (1, 2)),
+            ("objects", "1 or 2", is_count(self.objects) and self.objects <= 2),
             ("clutter", "an integer 0 ... 60", isinstance(self.clutter, int) and 0 <= self.clutter <= 60),
-            ("noise", "a number >= 0", self.noise >= 0),
-            ("angle", "a number >= 0", self.angle >= 0),
+            ("noise", "a number >= 0", is_number(self.noise) and self.noise >= 0),
+            ("angle", "a number >= 0", is_number(self.angle) and self.angle >= 0),
         ):  # fmt: skip
             if not fine:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not allowed; {name} must be {allowed}")
         for name in ("rows", "columns", "side"):
-            value = tuple(getattr(self, name))
-            object.__setattr__(self, name, value)
-            if len(value) != 2 or not 0 <= value[0] <= value[1]:
+            value = getattr(self, name)
+            is_pair = isinstance(value, tuple | list) and len(value) == 2 and all(map(is_number, value))
+            if not is_pair or not 0 <= value[0] <= value[1]:
                 raise ValueError(f"{name}={value!r} is not allowed; {name} must be (least, most), 0 <= least <= most")
+            object.__setattr__(self, name, tuple(value))
 
     def draw(self, ids, shift=(0, 0)) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Images (n, C, H, W) float32 in [-1, 1], of 256 levels as a camera's; and their factors, (n,) each.

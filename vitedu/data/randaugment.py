@@ -15,6 +15,7 @@ import math
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import is_count, is_number, require
 
 __all__ = ["OPERATIONS", "RandAugment"]
 
@@ -30,10 +31,8 @@ class RandAugment:
     """
 
     def __init__(self, layers: int, magnitude: float):
-        if not isinstance(layers, int) or layers < 0:
-            raise ValueError(f"layers={layers!r} is not allowed; layers must be an integer >= 0")
-        if not 0 <= magnitude <= 30:
-            raise ValueError(f"magnitude={magnitude!r} is not allowed; magnitude must be from 0 to 30")
+        require(is_count(layers, 0), "layers", layers, "an integer >= 0")
+        require(is_number(magnitude) and 0 <= magnitude <= 30, "magnitude", magnitude, "from 0 to 30")
         self.layers, self.magnitude = layers, magnitude
 
     def __call__(self, pixels: np.ndarray, rng) -> np.ndarray:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from vitedu_numpy.contract import checked
+from vitedu_numpy.validate import as_array, check_flags, is_count, is_number, require
+
 from . import batched
 from .batched import in_box
 from .draws import below, random_bits, uniform
@@ -39,10 +42,11 @@ class Augmentation:
     cutmix: float = 0.5  # shares from Beta(1, 1)
 
     def __post_init__(self):
-        rates = {name: getattr(self, name) for name in ("erase", "mixup", "cutmix")}
-        for name, rate in rates.items():
-            if not 0 <= rate <= 1:
-                raise ValueError(f"{name}={rate!r} is not allowed; {name} must be in [0, 1]")
+        require(is_count(self.pad, 0), "pad", self.pad, "an integer >= 0")
+        check_flags(self, "flip", "trivial")
+        for name in ("erase", "mixup", "cutmix"):
+            rate = getattr(self, name)
+            require(is_number(rate) and 0 <= rate <= 1, name, rate, "in [0, 1]")
         if self.mixup + self.cutmix > 1:
             raise ValueError(f"mixup={self.mixup} is not allowed with cutmix={self.cutmix}; their sum must be <= 1")
 
@@ -86,6 +90,15 @@ class Augmentation:
         return batched.mix_pairs(images, targets, keep)
 
 
+def _tensor(x, name) -> torch.Tensor:
+    if isinstance(x, torch.Tensor):
+        return x
+    array = as_array(x, name)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected numbers")
+    return torch.from_numpy(array)
+
+
 class Resident:
     """Images (n, C, H, W) uint8 and labels (n,) on `device`; step s takes the positions s B ... (s + 1) B - 1.
 
@@ -93,15 +106,19 @@ class Resident:
     makes floats and targets of them, and is a function of tensors alone: compile it, or capture it in a CUDA graph.
     """
 
+    @checked
     def __init__(self, images, labels, *, num_classes, seed, batch_size, device="cpu", augmentation=None,
                  label_smoothing=0.0, num_images=None):  # fmt: skip
-        images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+        images, labels = _tensor(images, "images"), _tensor(labels, "labels")
+        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+            raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0 ... K - 1")
+        fits = augmentation is None or callable(augmentation)
+        require(fits, "augmentation", augmentation, "an Augmentation, or None")
         if images.dtype != torch.uint8 or images.ndim != 4:
             raise ValueError(f"images is {images.dtype} {tuple(images.shape)}; expected uint8 (n, C, H, W)")
         if labels.shape != (len(images),):
             raise ValueError(f"labels has shape {tuple(labels.shape)}; expected ({len(images)},)")
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size={batch_size!r} is not allowed; batch_size must be a positive integer")
+        require(num_images is None or is_count(num_images), "num_images", num_images, "a positive integer, or None")
         least, most = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
         if least < 0 or most >= num_classes:
             raise ValueError(f"labels run from {least} to {most}; allowed is 0..{num_classes - 1}")

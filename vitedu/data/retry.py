@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vitedu_numpy.validate import check_counts, check_not_negative
+
 __all__ = ["Retry", "ShardError"]
 
 # Libraries whose errors are a matter of the connection, even where they are no OSError.
@@ -35,6 +37,10 @@ class Retry:
     longest_wait: float = 60.0
     rng: object = None
     sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self):
+        check_counts(self, "tries")
+        check_not_negative(first_wait=self.first_wait, longest_wait=self.longest_wait)
 
     def __call__(self, read: Callable[[], object], what: str):
         waited = 0.0

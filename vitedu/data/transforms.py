@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from vitedu_numpy.validate import is_count, is_number, require
+
 from .crops import inception_crop, resize, resize_small_and_crop
 from .decode import open_image
 from .randaugment import RandAugment
@@ -54,7 +56,9 @@ class InceptionCrop:
     """A random box of random area and aspect, resized to the shape; then a flip, then RandAugment."""
 
     def __init__(self, shape, min_area: float = 0.05, flip: bool = True, augment=None, exact: bool = True):
-        self.shape, self.min_area, self.flip, self.augment, self.exact = shape, min_area, flip, augment, exact
+        _check(self, shape, flip, augment)
+        require(is_number(min_area) and 0 < min_area <= 1, "min_area", min_area, "a number in (0, 1]")
+        self.min_area, self.exact = min_area, exact
 
     def __call__(self, data, rng):
         image = open_image(data, self.shape[0])
@@ -65,7 +69,7 @@ class Square:
     """The whole image resized to the shape; in training then a flip and RandAugment."""
 
     def __init__(self, shape, flip: bool = False, augment=None):
-        self.shape, self.flip, self.augment = shape, flip, augment
+        _check(self, shape, flip, augment)
 
     def __call__(self, data, rng=None):
         return _finish(_whole_image(data, self.shape), self, rng)
@@ -75,9 +79,11 @@ class ResizeCrop:
     """The whole image to a square of `large` pixels, its aspect lost, then a random crop (BiT); a flip, RandAugment."""
 
     def __init__(self, shape, large: int, flip: bool = True, augment=None):
+        _check(self, shape, flip, augment)
+        require(is_count(large), "train_resize", large, "a positive integer")
         if large < max(shape[1:]):
             raise ValueError(f"train_resize={large} is not allowed for images of {shape[1:]}; it must not be smaller")
-        self.shape, self.large, self.flip, self.augment = shape, large, flip, augment
+        self.large = large
 
     def __call__(self, data, rng):
         (C, H, W), large = self.shape, self.large
@@ -90,6 +96,8 @@ class CentralCrop:
     """The shorter side to `small` pixels by area means, then the middle."""
 
     def __init__(self, shape, small: int):
+        require(is_count(small), "eval_resize", small, "a positive integer")
+        shape = _check_shape(shape)
         if small < max(shape[1:]):
             raise ValueError(f"eval_resize={small} is not allowed for images of {shape[1:]}; it must not be smaller")
         self.shape, self.small = shape, small
@@ -105,9 +113,11 @@ class PadCrop:
     """
 
     def __init__(self, shape, pad: int, flip: bool = True, augment=None):
+        _check(self, shape, flip, augment)
+        require(is_count(pad, 0), "pad", pad, "an integer >= 0")
         if pad > min(shape[1:]):
             raise ValueError(f"pad={pad} is not allowed for images of {shape[1:]}; it must not be larger")
-        self.shape, self.pad, self.flip, self.augment = shape, pad, flip, augment
+        self.pad = pad
 
     def __call__(self, data, rng):
         (C, H, W), pad = self.shape, self.pad
@@ -147,7 +157,13 @@ def _to_channels_first(pixels: np.ndarray) -> np.ndarray:
 
 
 def _check_shape(shape) -> tuple[int, int, int]:
-    shape = tuple(shape)
-    if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
-        raise ValueError(f"shape={shape} is not allowed; shape must be (1 or 3, rows, columns)")
-    return shape
+    is_shape = isinstance(shape, tuple | list) and len(shape) == 3 and all(map(is_count, shape)) and shape[0] in (1, 3)
+    require(is_shape, "shape", shape, "(1 or 3, rows, columns)")
+    return tuple(shape)
+
+
+def _check(transform, shape, flip, augment) -> None:
+    """What all transforms for training have."""
+    require(isinstance(flip, bool), "flip", flip, "True or False")
+    require(augment is None or callable(augment), "augment", augment, "a RandAugment, or None")
+    transform.shape, transform.flip, transform.augment = _check_shape(shape), flip, augment
