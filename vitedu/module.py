@@ -12,9 +12,11 @@ import torch
 from torch import nn
 
 from vitedu_numpy.contract import checked_for, shaped_for
-from vitedu_numpy.validate import as_array, check_dtype, is_count, is_model
+from vitedu_numpy.validate import as_array, check_dtype, is_count
 
-__all__ = ["A_MODEL", "Identity", "Module", "checked", "checked_loop", "is_device", "shaped"]
+from .tensors import A_MODEL, is_device
+
+__all__ = ["Identity", "Module", "checked", "checked_loop", "shaped"]
 
 
 # Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
@@ -27,17 +29,8 @@ def _is_generator(rng) -> bool:
     return rng is None or isinstance(rng, torch.Generator)
 
 
-def is_device(device) -> bool:
-    """A device, or the name of one, that this PyTorch has."""
-    try:
-        return isinstance(device, str | torch.device) and torch.device(device) is not None
-    except RuntimeError:
-        return False
-
-
 _A_GENERATOR = (_is_generator, "a torch.Generator, or None for PyTorch's own")
 _OR_SEED = (lambda rng: _is_generator(rng) or is_count(rng, 0), "a torch.Generator, a seed (an integer >= 0), or None")
-A_MODEL = (lambda model: is_model(model) and hasattr(model, "parameters"), "a model of vitedu, such as ViT(config)")
 _OF_IMAGES = (lambda model: isinstance(model, nn.Module) and hasattr(model, "check_images"), A_MODEL[1])
 _A_DEVICE = (is_device, "'cpu', or 'cuda' where there is a GPU")
 checked = checked_for({"rng": _OR_SEED, "model": A_MODEL, "device": _A_DEVICE})  # a door: a seed will do

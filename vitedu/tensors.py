@@ -1,4 +1,4 @@
-"""What is given for a tensor.  Only in PyTorch: NumPy takes anything, and `dtype` tells.
+"""What is given for a tensor, a device or a model.  Only in PyTorch: NumPy takes anything, and `dtype` tells.
 
 Taught in notebooks/08_vit_torch.ipynb.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import torch
 
-from vitedu_numpy.validate import refuse_gaps
+from vitedu_numpy.validate import is_model, refuse_gaps
 
-__all__ = ["as_tensor", "may_look"]
+__all__ = ["A_MODEL", "as_tensor", "is_device", "may_look"]
+
+A_MODEL = (lambda model: is_model(model) and hasattr(model, "parameters"), "a model of vitedu, such as ViT(config)")
 
 
 def may_look(x) -> bool:
@@ -31,3 +33,11 @@ def as_tensor(x, name: str) -> torch.Tensor:
     if x.layout != torch.strided:
         raise TypeError(f"{name} is a sparse tensor; expected a dense one, such as {name}.to_dense()")
     return x
+
+
+def is_device(device) -> bool:
+    """A device, or the name of one, that this PyTorch has."""
+    try:
+        return isinstance(device, str | torch.device) and torch.device(device) is not None
+    except RuntimeError:
+        return False

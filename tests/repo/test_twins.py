@@ -112,7 +112,6 @@ TORCH_NAMES = {
             *("plan", "recipes", "show"),
         )
     },
-    "symbols.may_look": "values on a GPU are not looked at",
     **{f"__init__.{name}": "see `estimators` above" for name in ("FewShotRidge", "ViTClassifier")},
     **{f"__init__.{name}": "reads other libraries' files too" for name in ("from_pretrained", "load", "weights")},
     **{

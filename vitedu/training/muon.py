@@ -15,7 +15,8 @@ import torch
 from vitedu_numpy.contract import checked_for
 from vitedu_numpy.validate import check_momentum, check_not_negative
 
-from ..module import A_MODEL, checked
+from ..module import checked
+from ..tensors import A_MODEL
 from .optim import Adam
 
 __all__ = ["Muon", "orthogonal"]

@@ -153,7 +153,7 @@ class ViTClassifier(_Classifier):
         training = TrainConfig(**{n: getattr(self, n) for n in names}, warmup_steps=warmup or 0, seed=seed)
         if self.backend == "torch":
             from ..models.create import build
-            from ..module import is_device
+            from ..tensors import is_device
             from ..training.loop import fit
 
             require(is_device(self.device), "device", self.device, "'cpu', or 'cuda' where there is a GPU")
