@@ -19,7 +19,7 @@ import inspect
 import re
 from math import inf
 
-from .validate import ARGUMENTS, refuse_gaps, require
+from .validate import ARGUMENTS, check_divides, refuse_gaps, require
 
 __all__ = ["checked", "checked_for", "read_shapes", "shaped_for"]
 
@@ -58,6 +58,9 @@ def _axis(text: str) -> str | int | None:
     return text if text == "..." or _LETTER.fullmatch(text) else None
 
 
+_DIVIDES = {"heads": "D", "groups": "C"}  # argument -> the axis that it cuts into equal parts
+
+
 def shaped_for(arrays: type, word: str, is_number, skip=None):
     """A decorator such as `shaped`, for one kind of array.
 
@@ -71,6 +74,7 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
         wanted = [(name, places[name], axes, name in optional) for name, axes in shapes.items()]
         # a record is written here, not read
         others = _rules(ARGUMENTS, {n: p for n, p in places.items() if n not in shapes and n != "record"}, optional)
+        parts = [(n, places[n], letter) for n, letter in _DIVIDES.items() if n in places]
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
         keeps_shape = is_backward and _gives_the_same(function, shapes.get(names[0]))
 
@@ -93,6 +97,8 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                     raise TypeError(f"{name} has dtype {value.dtype}; expected numbers, {word} {_written(axes)}")
                 _fit(name, tuple(value.shape), axes, sizes)
             _hold(others, args, kwargs)
+            for name, place, letter in parts:
+                check_divides(sizes[letter][0], **{name: args[place] if place < count else kwargs[name]})
             if not is_backward:
                 return function(*args, **kwargs)
             return _led_back(function, names[0], keeps_shape, *args, **kwargs)

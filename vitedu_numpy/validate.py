@@ -275,6 +275,10 @@ def _is_strength(value) -> bool:
     return len(each) > 0 and all(is_real(one) and one > 0 for one in each)
 
 
+def _is_list(value) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) > 0
+
+
 def _are_cells(value) -> bool:
     is_list = isinstance(value, (list, tuple))
     return is_list and all(isinstance(one, Mapping) and {"model", "data", "metrics"} <= {*one} for one in value)
@@ -308,7 +312,7 @@ ARGUMENTS = {
     **dict.fromkeys(("eps", "lr", "weight_decay", "tolerance"), _NOT_NEGATIVE),
     **dict.fromkeys(("temperature", "pitch", "h"), _POSITIVE),
     **dict.fromkeys(("grid", "old_grid", "new_grid"), _PAIR),
-    **dict.fromkeys(("path", "path_or_id", "folder", "out", "start"), _PATH),
+    **dict.fromkeys(("path", "path_or_id", "folder", "out"), _PATH),
     **dict.fromkeys(("pad", "pixels"), _NATURAL),
     "threads": (lambda n: is_integer(n, 1) and n <= MOST_THREADS, f"a positive integer, {MOST_THREADS} at most"),
     "border": (lambda value: is_real(value) or (isinstance(value, float) and abs(value) == inf), "a number, or -inf"),
@@ -318,6 +322,8 @@ ARGUMENTS = {
     "learning_rates": (_is_strength, "a positive number, or a list of them"),
     "training": (lambda value: type(value).__name__ == "TrainConfig", "a TrainConfig"),
     "rounds": _NATURAL,
+    "recipe": (lambda value: type(value).__name__ == "Recipe", "a Recipe"),
+    **dict.fromkeys(("Xs", "Ys"), (_is_list, "a list of arrays (n, p), which must not be empty")),
     "part": (lambda value: is_real(value) and 0 <= value <= 1, "a number in [0, 1]"),
     "side": _COUNT,
     "cells": (_are_cells, "a list of cells, as `read_cells` gives them"),

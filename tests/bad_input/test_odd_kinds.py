@@ -141,13 +141,11 @@ def test_masks_that_do_not_fit(package, array, refused):
 
 
 def test_parts_that_do_not_divide(package, array, refused):
-    attention, groupnorm, spacetime = (rooms.load(package, name) for name in ("attention", "groupnorm", "spacetime"))
+    attention, groupnorm = (rooms.load(package, name) for name in ("attention", "groupnorm"))
     with refused(ValueError, "heads=3", "divides 8"):
         attention.split_heads(array(np.ones((2, 5, 8))), 3)
     with refused(ValueError, "groups=3", "divides 4"):
         groupnorm.groupnorm(array(np.ones((2, 4, 3, 3))), array(np.ones(4)), array(np.ones(4)), 3)
-    with refused(ValueError, "slices=4", "divides 6"):
-        spacetime.to_space(array(np.ones((2, 6, 8))), 4)
     with refused(ValueError, "ids runs from -1 to 7", "0..6"):
         rooms.load(package, "symbols").embed(array(np.ones((7, 4))), array(np.array([[-1, 7]])))
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, replace
 
+from vitedu_numpy.contract import checked_for
 from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.models.names import named_config
-from vitedu_numpy.validate import check_not_negative, check_on_off
+from vitedu_numpy.validate import check_not_negative
 
 from ..paper import JFT_IMAGES, TABLE_1, TABLE_6
 from .formulas import macs_by_part, parameters_by_part
@@ -74,7 +75,6 @@ def on_meta(config, *, shortcut=False, fused=True, recompute=True, dtype="float3
     """
     import torch
 
-    check_on_off(shortcut=shortcut, fused=fused, recompute=recompute)
     dtypes = ("float64", "float32", "float16", "bfloat16")
     if dtype not in dtypes:
         raise ValueError(f"dtype={dtype!r} is not allowed; dtype must be one of {dtypes}")
@@ -231,4 +231,7 @@ def table_6(num_classes=1000) -> list[Row]:
     return rows
 
 
+_FLAG = (lambda value: isinstance(value, bool), "True or False")
+_SWITCHES = dict.fromkeys(("shortcut", "fused", "recompute"), _FLAG) | {"dtype": (lambda dtype: True, "")}  # told above
+on_meta = checked_for(_SWITCHES)(on_meta)
 on_meta, measure = map(naming_extras(), (on_meta, measure))  # they need PyTorch

@@ -45,7 +45,7 @@ class Shuffled:
     """Every epoch in an order of its own, any image at any place; for data with quick random access."""
 
     def __init__(self, num_images: int, seed: int):
-        self.num_images, self.seed = _positive("num_images", num_images), _seed(seed)
+        self.num_images, self.seed = _positive("num_images", num_images), _positive("seed", seed, 0)
         self._epoch, self._permutation = None, None
 
     def __call__(self, positions: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ class Streamed:
         if lengths.ndim != 1 or lengths.size == 0 or lengths.min() < 0 or lengths.sum() == 0:
             raise ValueError("chunk_lengths is not allowed; it must hold image counts, at least one of them positive")
         self.lanes, self.window = _positive("lanes", lanes), _positive("window", window)
-        self.block, self.seed = _positive("block", block), _seed(seed)
+        self.block, self.seed = _positive("block", block), _positive("seed", seed, 0)
         starts = np.cumsum(lengths) - lengths
         self.lengths, self.starts = lengths[lengths > 0], starts[lengths > 0]
         self.num_images = int(lengths.sum())
@@ -207,7 +207,7 @@ def fixed_permutation(n: int, seed: int, epoch: int = 0, part: int = 0) -> np.nd
     ever, where `Generator.permutation` may change with NumPy's version.
     """
     require(is_integer(n, 0), "n", n, "an integer >= 0")
-    seed = _seed(seed)
+    seed = _positive("seed", seed, 0)
     counter = np.array([0, part, 0, 1], np.uint64)  # the 1: numbers that `sample_rng` does not reach
     bits = np.random.Philox(key=np.array([seed, epoch], np.uint64), counter=counter).random_raw(n)
     return np.argsort(bits, kind="stable")
@@ -231,12 +231,8 @@ def _deal(lengths: np.ndarray, lanes: int) -> np.ndarray:
     return dealt
 
 
-def _seed(seed) -> int:
-    require(is_integer(seed, 0), "seed", seed, "an integer >= 0")
-    return int(seed)
-
-
-def _positive(name: str, value) -> int:
-    if not is_integer(value, 1):
-        raise ValueError(f"{name}={value!r} is not allowed; {name} must be a positive integer")
+def _positive(name: str, value, least: int = 1) -> int:
+    if not is_integer(value, least):
+        allowed = "a positive integer" if least else "an integer >= 0"
+        raise ValueError(f"{name}={value!r} is not allowed; {name} must be {allowed}")
     return int(value)

@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vitedu_numpy.contract import checked
+from vitedu_numpy.contract import checked_for
 
 from ..models.pretrained import from_pretrained
 
 __all__ = ["begin_from", "digest", "starting_config", "weights_at"]
 
 TRAINING = ("dropout", "attention_dropout", "stochastic_depth", "head_bias", "image_size")  # the recipe decides
+
+
+_PLACE = (lambda start: isinstance(start, str | os.PathLike) and str(start), "a name or a path")
+checked = checked_for({"start": _PLACE})
 
 
 @checked

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from vitedu_numpy.contract import checked
-from vitedu_numpy.validate import check_kind
 
 from ..data.classes import one_form
 from ..data.loader import Loader
@@ -23,7 +22,7 @@ from ..data.objects import name_of
 from ..data.open import open_source
 from ..data.order import Shuffled, Streamed
 from ..data.transforms import evaluation_transform, training_transform
-from ..recipes.recipe import Recipe, check_shares
+from ..recipes.recipe import check_shares
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import parallelise, processes, sync_gradients
@@ -52,7 +51,6 @@ def train(recipe, out, data=None) -> dict[str, float]:
     finite, CheckpointError where a checkpoint cannot be written or read, LockedError where another process has the
     folder.  All checkpoints written by then stay.  SIGTERM, SIGUSR1 and Ctrl-C: see `stop.py`.
     """
-    check_kind("recipe", recipe, Recipe)
     if not str(out):
         raise ValueError("out='' is not allowed; out must be a folder ('.' for the one you are in)")
     run, out = recipe.run, Path(out)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from vitedu_numpy.record import note
-from vitedu_numpy.validate import check_broadcasts, check_divides
+from vitedu_numpy.validate import check_broadcasts
 
 from ..init import xavier_uniform
 from ..module import Module, shaped
@@ -74,7 +74,6 @@ def check_mask(mask, shape) -> None:
 def split_heads(x, heads):
     """x (B, T, D)  ->  (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
     B, T, D = x.shape
-    check_divides(D, heads=heads)
     return x.reshape(B, T, heads, D // heads).transpose(1, 2)
 
 

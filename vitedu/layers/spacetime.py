@@ -8,8 +8,6 @@ Shapes: `B` batch, `gf` slices, `N` patches of a slice, `D` width.
 
 from __future__ import annotations
 
-from vitedu_numpy.validate import check_divides
-
 from ..module import shaped
 from .attention import MultiHeadAttention
 
@@ -20,7 +18,6 @@ __all__ = ["SpaceAttention", "TimeAttention", "from_space", "from_time", "to_spa
 def to_space(z, slices):
     """Every slice becomes a sequence of its own.     z (B, gf N, D)  ->  (B gf, N, D)"""
     B, T, D = z.shape
-    check_divides(T, slices=slices)
     return z.reshape(B * slices, T // slices, D)
 
 
@@ -28,7 +25,6 @@ def to_space(z, slices):
 def from_space(x, slices):
     """The inverse of `to_space`, and so its backward.     x (B gf, N, D)  ->  (B, gf N, D)"""
     R, N, D = x.shape
-    check_divides(R, slices=slices)
     return x.reshape(R // slices, slices * N, D)
 
 
@@ -36,7 +32,6 @@ def from_space(x, slices):
 def to_time(z, slices):
     """Every place becomes a sequence of its own, through all slices.     z (B, gf N, D)  ->  (B N, gf, D)"""
     B, T, D = z.shape
-    check_divides(T, slices=slices)
     x = z.reshape(B, slices, T // slices, D).transpose(1, 2)  # (B, N, gf, D)
     return x.reshape(-1, slices, D)
 
@@ -44,7 +39,6 @@ def to_time(z, slices):
 @shaped
 def from_time(x, slices, places):
     """The inverse of `to_time`, and so its backward.     x (B N, gf, D)  ->  (B, gf N, D)"""
-    check_divides(len(x), places=places)
     z = x.reshape(-1, places, slices, x.shape[-1]).transpose(1, 2)  # (B, gf, N, D)
     return z.reshape(-1, slices * places, x.shape[-1])
 

@@ -7,6 +7,8 @@ Shapes: `B` sequences in a batch, `T` symbols in a sequence, `V` symbols in the 
 
 from __future__ import annotations
 
+from functools import wraps
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -25,7 +27,6 @@ __all__ = ["Embedding", "causal_mask", "check_symbols", "embed", "padding_mask",
 @shaped
 def embed(weight, ids):
     """y = sqrt(D) weight[ids]: each symbol becomes its row.     weight (V, D)   ids (B, T) integers   ->   (B, T, D)"""
-    ids = check_symbols(ids, "ids", len(weight))
     scale = weight.shape[1] ** 0.5
     return scale * F.embedding(ids.long(), weight)  # (B, T, D)
 
@@ -89,3 +90,18 @@ def check_symbols(ids, name, vocabulary, max_length=None) -> torch.Tensor:
     if may_look(ids) and not (0 <= ids.min() and ids.max() < vocabulary):
         raise ValueError(f"{name} runs from {ids.min()} to {ids.max()}; allowed is 0..{vocabulary - 1}")
     return ids
+
+
+def _known(function):
+    """`embed`, which looks at its symbols first."""
+
+    @wraps(function)
+    def checked(weight, ids):
+        if hasattr(ids, "shape") and hasattr(weight, "shape"):
+            ids = check_symbols(ids, "ids", len(weight))
+        return function(weight, ids)
+
+    return checked
+
+
+embed = _known(embed)

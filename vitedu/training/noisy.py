@@ -97,7 +97,6 @@ class Round(NamedTuple):
 # ---- the rounds ------------------------------------------------------------------------------------------------------
 
 
-@checked_loop
 def noisy_student(make, images, labels, unlabelled, training, method=NoisyStudent(), *, rounds=3, teacher=None,
                   teacher_training=None, augment=None, folder=None, progress=iter) -> list[Round]:  # fmt: skip
     """Teacher, student, student's student ...: `rounds` students in all.  Returns [round 0, round 1, ...].
@@ -155,7 +154,6 @@ def round_seed(seed: int, number: int) -> int:
 
 
 @torch.no_grad()
-@checked_loop
 def class_probabilities(model, images, batch_size: int = 256) -> np.ndarray:
     """What a teacher says: softmax(logits) of the images as they are, in inference mode.     (n, C, H, W)  ->  (n, K)
 
@@ -179,7 +177,6 @@ def _counts(pseudo: PseudoLabels) -> dict:
 # ---- one round -------------------------------------------------------------------------------------------------------
 
 
-@checked_loop
 def fit_noisy(model, images, labels, training, pseudo=None, *, ratio=1, noise=Noise(), labelled_noise=Noise(),
               augment=None, average=None, progress=iter) -> dict[str, list[float]]:  # fmt: skip
     """Train `model` in place on labels and pseudo-labels.  Returns one number per step under each name.
@@ -375,3 +372,7 @@ def _digest(named) -> str:
         total.update(f"{name} {array.dtype} {array.shape}".encode())
         total.update(array.tobytes())
     return total.hexdigest()
+
+
+# arguments by their names, see contract.py
+noisy_student, fit_noisy, class_probabilities = map(checked_loop, (noisy_student, fit_noisy, class_probabilities))

@@ -23,7 +23,6 @@ def layer_features(record, read="all", names=None) -> dict[str, np.ndarray]:
     "mean" over the tokens (of a feature map: over its pixels; it has no first).  For CKA over more images than a pass
     takes, join the rows of several passes.
     """
-    require(names is None or (isinstance(names, (list, tuple)) and names), "names", names, "a list of keys, or None")
     if names is None:
         names = ["tokens", *block_keys(record, "z")]
     missing = [name for name in names if name not in record]
@@ -49,8 +48,8 @@ def linear_cka(X, Y, unbiased=False) -> float:
 
     Symmetric; rotating, scaling or shifting the rows of X or Y changes nothing; 1 for X with itself.  See `cka_matrix`.
     """
-    X, Y = (_features(matrix, name, unbiased) for name, matrix in (("X", X), ("Y", Y)))
-    return float(_compared([X], [Y], unbiased)[0, 0])
+    X, Y = (_checked(matrix, name, unbiased) for name, matrix in (("X", X), ("Y", Y)))
+    return float(cka_matrix([X], [Y], unbiased)[0, 0])
 
 
 @checked
@@ -63,21 +62,8 @@ def cka_matrix(Xs, Ys=None, unbiased=False) -> np.ndarray:
     (the plain one nears 1 as p / n grows); it needs n >= 4 and may come out below 0.
     Raises ValueError for rows that do not match, or features in which nothing varies.
     """
-    for name, layers in (("Xs", Xs), ("Ys", Ys)):
-        is_list = isinstance(layers, (list, tuple)) and len(layers) > 0
-        require(
-            is_list or (layers is None and name == "Ys"),
-            name,
-            layers,
-            "a list of arrays (n, p), which must not be empty",
-        )
-    Xs = [_features(X, f"Xs[{i}]", unbiased) for i, X in enumerate(Xs)]
-    Ys = None if Ys is None else [_features(Y, f"Ys[{i}]", unbiased) for i, Y in enumerate(Ys)]
-    return _compared(Xs, Ys, unbiased)
-
-
-def _compared(Xs, Ys, unbiased) -> np.ndarray:
-    """`cka_matrix` of features that were looked at."""
+    Xs = [_checked(X, f"Xs[{i}]", unbiased) for i, X in enumerate(Xs)]
+    Ys = None if Ys is None else [_checked(Y, f"Ys[{i}]", unbiased) for i, Y in enumerate(Ys)]
     for name, layers in (("Xs", Xs), ("Ys", Ys or [])):
         for i, X in enumerate(layers):
             if len(X) != len(Xs[0]):
@@ -88,7 +74,7 @@ def _compared(Xs, Ys, unbiased) -> np.ndarray:
     return np.array([[X.hsic(Y) / np.sqrt(X.own * Y.own) for Y in Ys] for X in Xs])
 
 
-def _features(X, name, unbiased) -> np.ndarray:
+def _checked(X, name, unbiased) -> np.ndarray:
     X, least = as_array(X, name), 4 if unbiased else 2
     if X.ndim != 2 or len(X) < least or X.shape[1] < 1:
         raise ValueError(f"{name} has shape {X.shape}; expected (n, p) with n >= {least}")

@@ -13,7 +13,7 @@ import numpy as np
 from ..init import xavier_uniform
 from ..module import Module, shaped
 from ..record import note
-from ..validate import as_array, check_broadcasts, check_divides
+from ..validate import as_array, check_broadcasts
 from .linear import Linear
 from .softmax import softmax, softmax_backward
 
@@ -78,7 +78,6 @@ def check_mask(mask, shape) -> None:
 def split_heads(x, heads):
     """x (B, T, D)  ->  (B, h, T, Dh): head i reads features i Dh ... (i + 1) Dh - 1.  A view, nothing is copied."""
     B, T, D = x.shape
-    check_divides(D, heads=heads)
     return x.reshape(B, T, heads, D // heads).swapaxes(1, 2)
 
 

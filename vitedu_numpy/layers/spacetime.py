@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..module import shaped
-from ..validate import check_divides
 from .attention import MultiHeadAttention
 
 __all__ = ["SpaceAttention", "TimeAttention", "from_space", "from_time", "to_space", "to_time"]
@@ -21,7 +20,6 @@ __all__ = ["SpaceAttention", "TimeAttention", "from_space", "from_time", "to_spa
 def to_space(z, slices):
     """Every slice becomes a sequence of its own.     z (B, gf N, D)  ->  (B gf, N, D)"""
     B, T, D = z.shape
-    check_divides(T, slices=slices)
     return z.reshape(B * slices, T // slices, D)
 
 
@@ -29,7 +27,6 @@ def to_space(z, slices):
 def from_space(x, slices):
     """The inverse of `to_space`, and so its backward.     x (B gf, N, D)  ->  (B, gf N, D)"""
     R, N, D = x.shape
-    check_divides(R, slices=slices)
     return x.reshape(R // slices, slices * N, D)
 
 
@@ -37,7 +34,6 @@ def from_space(x, slices):
 def to_time(z, slices):
     """Every place becomes a sequence of its own, through all slices.     z (B, gf N, D)  ->  (B N, gf, D)"""
     B, T, D = z.shape
-    check_divides(T, slices=slices)
     x = z.reshape(B, slices, T // slices, D).swapaxes(1, 2)  # (B, N, gf, D)
     return x.reshape(-1, slices, D)
 
@@ -45,7 +41,6 @@ def to_time(z, slices):
 @shaped
 def from_time(x, slices, places):
     """The inverse of `to_time`, and so its backward.     x (B N, gf, D)  ->  (B, gf N, D)"""
-    check_divides(len(x), places=places)
     z = x.reshape(-1, places, slices, x.shape[-1]).swapaxes(1, 2)  # (B, gf, N, D)
     return z.reshape(-1, slices * places, x.shape[-1])
 
