@@ -136,7 +136,7 @@ TORCH_NAMES = {
 HANDED_ON = {
     "masked": ("choose_corruption",),
     "losses": ("sigmoid", "sigmoid_backward"),
-    "module": ("checked", "shaped"),
+    "module": ("checked", "checked_loop", "shaped"),
 }
 
 # Arguments: NumPy's `rng` and `dtype` say what PyTorch keeps in its own generator and in `.to(dtype)`.

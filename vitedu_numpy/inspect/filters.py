@@ -26,7 +26,7 @@ def filter_components(weight, patch_size, count=28) -> tuple[np.ndarray, np.ndar
     largest number (by size) positive.  A hybrid's filters read a feature map: C is its channels, and no picture is
     to be had.  Raises ValueError where fewer than `count` components exist: min(D - 1, C P P) do.
     """
-    weight = as_array(weight)
+    weight = as_array(weight, "weight")
     if weight.ndim < 2 or 0 in weight.shape or weight.dtype.kind != "f" or not np.isfinite(weight).all():
         raise ValueError(f"weight (dtype {weight.dtype}, shape {weight.shape}) must hold finite filters (D, C P P)")
     weight = weight.reshape(len(weight), -1).astype(np.float64)  # (D, C P P)

@@ -46,7 +46,7 @@ def position_similarity(vectors, grid=None) -> np.ndarray:
     Entry [r, c] is the tile of the patch in row r, column c.  One vector more than patches is the class token's:
     it comes first, and is left out.  grid (gh, gw): None for a square one.
     """
-    vectors = as_array(vectors)
+    vectors = as_array(vectors, "vectors")
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not np.isfinite(vectors).all():
         raise ValueError(f"vectors (dtype {vectors.dtype}, shape {vectors.shape}) must hold finite numbers (T, D)")
     vectors = vectors.astype(np.float64)
