@@ -124,8 +124,7 @@ class ListedFiles(ImageFiles):
         if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
             self.class_names = sorted({*labels})
         numbers = {name: number for number, name in enumerate(self.class_names or ())}
-        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels])
-        self.retry = retry or Retry()
+        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels], retry)
 
 
 def _whole_numbers(labels, tables) -> list[str]:
