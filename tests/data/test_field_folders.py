@@ -99,7 +99,7 @@ def test_folders_within_classes_are_said(tmp_path, caplog):
 def test_a_class_that_is_called_as_a_split(tmp_path):
     pictures(tmp_path, "dev", "ops", "sales")
     with pytest.raises(
-        ValueError, match="its splits are validation.  'dev' was taken for one because of its name; if it"
+        ValueError, match=r"its splits are validation\.  'dev' was taken for one because of its name; if it"
     ):
         open_source(str(tmp_path), "train")
 

@@ -49,6 +49,8 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
         if os.path.splitext(file)[1].lower() not in KINDS:
             continue
         columns = _head(file)
+        if not columns:  # a table of images, or no table
+            continue
         said = {name.strip().lower(): name for name in reversed(columns)}  # "Path", " label"
         path = image if image in columns else next((said[c] for c in PATHS if c in said), None)
         label_column = next((said[c] for c in NAMES if c in said), None) if label is None else label
@@ -157,8 +159,10 @@ def _head(file) -> list[str]:
 
 def _first(file) -> dict:
     """The first row of a table; {} where there is none, or another kind of file."""
+    from .parquet import first_row
+
     try:
-        return next(iter(_rows(file)), {})
+        return first_row(file) if file.lower().endswith(".parquet") else next(iter(_rows(file)), {})
     except ValueError:
         return {}
 
