@@ -145,6 +145,12 @@ def written(header, separator, end="\n"):
         (written("Path,Label", ","), "utf-8"),
         (written("path|label", "|"), "utf-8"),
         (written("path;label", ";").replace("/", "\\"), "utf-8"),
+        ("sep=;\n" + written("path;label", ";"), "utf-8"),  # a first line for a spreadsheet
+        ("# by hand, in May\n\n" + written("path,label", ","), "utf-8"),
+        (
+            ",path,label\n" + "".join(f"{k},{file},{label}\n" for k, (file, label) in enumerate(LISTED)),
+            "utf-8",
+        ),  # pandas
     ],
 )
 def test_tables_as_programs_write_them(text, encoding, tmp_path):

@@ -152,7 +152,7 @@ def _head(file) -> list[str]:
     if kind in (".csv", ".tsv"):
         encoding = _encoding(file)
         with open(file, encoding=encoding, errors="replace", newline="") as lines:  # what is broken, its rows will say
-            top = lines.readline(2**16)
+            top = _to_names(lines)
         return next(csv.reader([top], delimiter=_separator(top)), [])
     return list(_first(file))
 
@@ -178,6 +178,19 @@ def _is_there(cell, table, folder) -> bool:
 def _encoding(file) -> str:
     with open(file, "rb") as begin:
         return "utf-16" if begin.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def _to_names(lines) -> str:
+    """The line with the names of the columns; the file is left where it begins.  Before it: remarks, `sep=;`."""
+    begin, line = lines.tell(), lines.readline(2**16)
+    while line and (not line.strip() or line.startswith("sep=") or (line[0] == "#" and not _has_path(line[1:]))):
+        begin, line = lines.tell(), lines.readline(2**16)
+    lines.seek(begin)
+    return line
+
+
+def _has_path(line) -> bool:
+    return any(name.strip().lower() in PATHS for name in line.split(_separator(line)))
 
 
 def _separator(line: str) -> str:
@@ -209,12 +222,10 @@ def _rows(file):
     with open(file, encoding=_encoding(file), newline="") as lines:
         try:
             if kind in (".csv", ".tsv"):
-                separator = _separator(lines.readline(2**16))
-                lines.seek(0)
-                for row in csv.DictReader(lines, delimiter=separator, restkey=""):
+                for row in csv.DictReader(lines, delimiter=_separator(_to_names(lines))):
                     number += 1
-                    if "" in row and any(cell for cell in row[""]):
-                        raise ValueError(f"more cells than columns, from {row[''][0]!r} on; put such texts in quotes")
+                    if any(row.get(None, ())):  # what is in no column
+                        raise ValueError(f"more cells than columns, from {row[None][0]!r} on; put such texts in quotes")
                     yield row
                 return
             while line := lines.readline(limit("VITEDU_MAX_TEXT")):

@@ -198,6 +198,11 @@ def _open_folder(folder, split, streaming, image, label, retry, names, config=No
     kind = max(counts, key=counts.get) if counts else None
     zips = {e.name: e.path for e in entries(folder) if e.name.lower().endswith(".zip") and not is_folder(e)}
     if kind is None and zips:
+        from .listed import tables_beside
+
+        if listing := tables_beside(folder)[0]:
+            table = os.path.basename(listing[0][0])
+            raise ValueError(f"data={folder!r} holds archives, and labels in {table}; unpack them beside it")
         return _open_zip(zips, folder, split, image, label, retry, names)
     if "images" in counts:
         from .listed import ListedFiles, tables_beside
