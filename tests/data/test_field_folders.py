@@ -96,6 +96,14 @@ def test_folders_within_classes_are_said(tmp_path, caplog):
     assert "count to the class above, such as animal/cat to 'animal'" in caplog.text
 
 
+def test_a_class_that_is_called_as_a_split(tmp_path):
+    pictures(tmp_path, "dev", "ops", "sales")
+    with pytest.raises(
+        ValueError, match=r"its splits are validation\.  'dev' was taken for one because of its name; if it"
+    ):
+        open_source(str(tmp_path), "train")
+
+
 def test_one_class_alone_is_said(tmp_path, caplog):
     pictures(tmp_path, "train/cat")
     open_source(str(tmp_path), "train", in_memory=False)
@@ -137,6 +145,12 @@ def written(header, separator, end="\n"):
         (written("Path,Label", ","), "utf-8"),
         (written("path|label", "|"), "utf-8"),
         (written("path;label", ";").replace("/", "\\"), "utf-8"),
+        ("sep=;\n" + written("path;label", ";"), "utf-8"),  # a first line for a spreadsheet
+        ("# by hand, in May\n\n" + written("path,label", ","), "utf-8"),
+        (
+            ",path,label\n" + "".join(f"{k},{file},{label}\n" for k, (file, label) in enumerate(LISTED)),
+            "utf-8",
+        ),  # pandas
     ],
 )
 def test_tables_as_programs_write_them(text, encoding, tmp_path):

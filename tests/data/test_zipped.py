@@ -131,3 +131,11 @@ def test_an_archive_that_unpacks_to_far_more_than_it_is(tmp_path, monkeypatch):
         ValueError, match=r"its [\d,]+ bytes unpack to 1,000,000; more than VITEDU_MAX_UNPACKED=100,000"
     ):
         open_source(str(tmp_path / "x.zip"), "train")
+
+
+def test_labels_in_a_table_beside_archives(tmp_path):
+    """The folders within would be taken for the classes."""
+    zipped(tmp_path / "images.zip", ["a/0.png", "b/1.png"])
+    (tmp_path / "train.csv").write_text("path,label\na/0.png,x\nb/1.png,x\n")
+    with pytest.raises(ValueError, match=r"holds archives, and labels in train\.csv; unpack them beside it"):
+        open_source(str(tmp_path), "train")

@@ -128,10 +128,9 @@ class ImageFiles:
                     self.left_out.file(name)
             if len(inside[which]) > before:  # by class: the folders that hold its images, as seen from its own
                 self.below.setdefault(classes[which], set()).add(os.path.relpath(where, classes[which]))
-        self._number(folder, classes, inside, loose)
-        self.retry = retry or Retry()
+        self._number(folder, classes, inside, loose, retry)
 
-    def _number(self, folder, classes, inside, loose) -> None:
+    def _number(self, folder, classes, inside, loose, retry) -> None:
         """Number the classes that have images.     inside: the images of each; loose: how many are of none"""
         if not any(inside):
             found = f"{loose} image files lie in it directly" if loose else "there are none below it"
@@ -150,7 +149,7 @@ class ImageFiles:
                 self.left_out.add("folders without images")
         self._check_levels(folder)
         self.class_names = one_form(names, f"data={folder!r}: ")
-        self._begin(folder, files, labels)
+        self._begin(folder, files, labels, retry)
 
     def _check_levels(self, folder) -> None:
         """Refuse a folder too high up, or splits within classes; else remember which classes have folders below."""
@@ -169,8 +168,8 @@ class ImageFiles:
                 )
         self.deep = {name: below for name, below in self.below.items() if len(below) > 1}
 
-    def _begin(self, folder, files, labels):
-        self.folder = folder
+    def _begin(self, folder, files, labels, retry=None):
+        self.folder, self.retry = folder, retry or Retry()
         self.files = np.array([os.fsencode(file) for file in files])  # one block of memory, quick to hand to workers
         self.labels = np.array(labels, np.int64)
         self.chunks = np.ones(len(files), np.int64)

@@ -49,6 +49,8 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
         if os.path.splitext(file)[1].lower() not in KINDS:
             continue
         columns = _head(file)
+        if not columns:  # a table of images, or no table
+            continue
         said = {name.strip().lower(): name for name in reversed(columns)}  # "Path", " label"
         path = image if image in columns else next((said[c] for c in PATHS if c in said), None)
         label_column = next((said[c] for c in NAMES if c in said), None) if label is None else label
@@ -124,8 +126,7 @@ class ListedFiles(ImageFiles):
         if class_names is not None or not all(re.fullmatch(r"[+-]?\d{1,18}", label) for label in labels):
             self.class_names = sorted({*labels})
         numbers = {name: number for number, name in enumerate(self.class_names or ())}
-        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels])
-        self.retry = retry or Retry()
+        self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels], retry)
 
 
 def _whole_numbers(labels, tables) -> list[str]:
@@ -151,15 +152,17 @@ def _head(file) -> list[str]:
     if kind in (".csv", ".tsv"):
         encoding = _encoding(file)
         with open(file, encoding=encoding, errors="replace", newline="") as lines:  # what is broken, its rows will say
-            top = lines.readline(2**16)
+            top = _to_names(lines)
         return next(csv.reader([top], delimiter=_separator(top)), [])
     return list(_first(file))
 
 
 def _first(file) -> dict:
     """The first row of a table; {} where there is none, or another kind of file."""
+    from .parquet import first_row
+
     try:
-        return next(iter(_rows(file)), {})
+        return first_row(file) if file.lower().endswith(".parquet") else next(iter(_rows(file)), {})
     except ValueError:
         return {}
 
@@ -175,6 +178,19 @@ def _is_there(cell, table, folder) -> bool:
 def _encoding(file) -> str:
     with open(file, "rb") as begin:
         return "utf-16" if begin.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
+def _to_names(lines) -> str:
+    """The line with the names of the columns; the file is left where it begins.  Before it: remarks, `sep=;`."""
+    begin, line = lines.tell(), lines.readline(2**16)
+    while line and (not line.strip() or line.startswith("sep=") or (line[0] == "#" and not _has_path(line[1:]))):
+        begin, line = lines.tell(), lines.readline(2**16)
+    lines.seek(begin)
+    return line
+
+
+def _has_path(line) -> bool:
+    return any(name.strip().lower() in PATHS for name in line.split(_separator(line)))
 
 
 def _separator(line: str) -> str:
@@ -206,12 +222,10 @@ def _rows(file):
     with open(file, encoding=_encoding(file), newline="") as lines:
         try:
             if kind in (".csv", ".tsv"):
-                separator = _separator(lines.readline(2**16))
-                lines.seek(0)
-                for row in csv.DictReader(lines, delimiter=separator, restkey=""):
+                for row in csv.DictReader(lines, delimiter=_separator(_to_names(lines))):
                     number += 1
-                    if "" in row and any(cell for cell in row[""]):
-                        raise ValueError(f"more cells than columns, from {row[''][0]!r} on; put such texts in quotes")
+                    if any(row.get(None, ())):  # what is in no column
+                        raise ValueError(f"more cells than columns, from {row[None][0]!r} on; put such texts in quotes")
                     yield row
                 return
             while line := lines.readline(limit("VITEDU_MAX_TEXT")):

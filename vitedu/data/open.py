@@ -203,6 +203,11 @@ def _open_folder(folder, split, streaming, image, label, retry, names, config=No
     kind = max(counts, key=counts.get) if counts else None
     zips = {e.name: e.path for e in entries(folder) if e.name.lower().endswith(".zip") and not is_folder(e)}
     if kind is None and zips:
+        from .listed import tables_beside
+
+        if listing := tables_beside(folder)[0]:
+            table = os.path.basename(listing[0][0])
+            raise ValueError(f"data={folder!r} holds archives, and labels in {table}; unpack them beside it")
         return _open_zip(zips, folder, split, image, label, retry, names)
     if "images" in counts:
         from .listed import ListedFiles, tables_beside
@@ -309,12 +314,18 @@ def _open_images(folder, split, retry, names, counts, unused):
         )
     folders = split_folders(folder)
     split = same_split(split, folders)
-    if split not in folders:
-        raise _no_split(folder, split, folders)
-    if (place := os.path.basename(folders[split])).lower() not in SPLITS and folders[split] != folder:
-        _log.warning("data=%r: its folder %r was taken for the split %r", folder, place, split)
     beside = [] if folder in folders.values() else entries(folder)
     others = [e.name for e in beside if is_folder(e) and not is_hidden(e.name) and e.path not in folders.values()]
+    if split not in folders:
+        error, taken = _no_split(folder, split, folders), os.path.basename(next(iter(folders.values())))
+        if others and "train" not in folders:
+            error = ValueError(
+                f"{error}.  {taken!r} was taken for one because of its name; if it is a class as {others[0]!r} is, put "
+                f"all classes into one folder, {folder}/train/{taken} and so on"
+            )
+        raise error
+    if (place := os.path.basename(folders[split])).lower() not in SPLITS and folders[split] != folder:
+        _log.warning("data=%r: its folder %r was taken for the split %r", folder, place, split)
     try:
         source = ImageFiles(folders[split], retry)
     except ValueError as error:

@@ -38,7 +38,7 @@ class ZippedImages(ImageFiles):
     """
 
     def __init__(self, file: str, split: str | None, retry: Retry | None = None, whole: str = "train"):
-        self.file, self.retry, self.left_out = os.fspath(file), retry or Retry(), LeftOut()
+        self.file, self.left_out = os.fspath(file), LeftOut()
         members = self._members()
         paths = [member[0] for member in members]
         front = _around(paths, split is None) if paths else ()
@@ -62,10 +62,10 @@ class ZippedImages(ImageFiles):
                 inside.setdefault(name, []).append(("/".join(path), *place))
                 self.below.setdefault(name, set()).add("/".join(deeper) or ".")
         classes = sorted(inside)
-        self._number("/".join((self.file, *front)), classes, [inside[name] for name in classes], loose)
+        self._number("/".join((self.file, *front)), classes, [inside[name] for name in classes], loose, retry)
 
-    def _begin(self, folder, files, labels):
-        super()._begin(folder, [path for path, *_ in files], labels)
+    def _begin(self, folder, files, labels, retry=None):
+        super()._begin(folder, [path for path, *_ in files], labels, retry)
         self.places = np.array([place for _, *place in files], np.int64)  # (n, 5): see `_members`
 
     def _members(self):

@@ -94,7 +94,7 @@ def train(recipe, out, data=None) -> dict[str, float]:
         report = Report(out, world, total_steps, start, recipe.batch_size, best)
         if classes and len(classes) < recipe.model.num_classes:
             report.say(
-                f"the data have {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
+                f"the data set has {len(classes)} classes, the model {recipe.model.num_classes}: the rest stay idle"
             )
         if run.precision == "auto":
             report.say(f"precision {precision}: {why}")
