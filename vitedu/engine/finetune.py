@@ -17,8 +17,8 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from vitedu_numpy.contract import checked
-from vitedu_numpy.validate import check_kind, check_on_off
+from vitedu_numpy.contract import checked_for
+from vitedu_numpy.validate import check_kind
 from vitedu_numpy.weights.files import replacing
 
 from ..data.memory import first_size
@@ -36,7 +36,8 @@ from .train import train
 __all__ = ["choose_rate", "dev_images", "finetune", "recipe_for"]
 
 
-@checked
+# elsewhere a grid is a pair of numbers
+@checked_for({"grid": (lambda grid: isinstance(grid, bool), "True or False")})
 def finetune(tuning, start: str, out, data=None, grid: bool = False) -> dict[str, float]:
     """Carry weights over to another data set; return the last evaluation.
 
@@ -45,7 +46,6 @@ def finetune(tuning, start: str, out, data=None, grid: bool = False) -> dict[str
     `tuning.rates` first.  Raises as `train` does, and ValueError where weights, data and recipe do not fit together.
     """
     check_kind("tuning", tuning, FineTuning)
-    check_on_off(grid=grid)
     recipe, num_images = recipe_for(tuning, start, data)
     if grid:
         held_out = dev_images(tuning, num_images)

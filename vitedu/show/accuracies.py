@@ -79,9 +79,8 @@ def _lines(name: str, width: int = WIDTH) -> str:
 def _checked(points) -> list:
     is_list = isinstance(points, list | tuple) and all(isinstance(point, list | tuple) for point in points)
     if not is_list or not points:
-        raise ValueError(
-            f"points={points!r} is not allowed; expected a list of (row, model, value, standard error) in per cent"
-        )
+        given = f"points={points!r} is not allowed" if points or points is None else "points is empty"
+        raise ValueError(f"{given}; expected a list of (row, model, value, standard error) in per cent")
     for i, point in enumerate(points):
         fits = len(point) == 4 and isinstance(point[0], str) and isinstance(point[1], str)
         fits = fits and isinstance(point[2], Real) and math.isfinite(point[2])
