@@ -4,13 +4,13 @@
 import re
 import sys
 
+from .arguments import read
+
 __all__ = ["progress"]
 
 
 def progress(arguments) -> int:
     """Returns 0."""
-    import tyro
-
     def progress(*, all: bool = False):
         """Which exercises of the notebooks are done, with level (1 easy, 3 a stretch) and minutes.
 
@@ -19,10 +19,11 @@ def progress(arguments) -> int:
         """
         return all
 
-    show_all = tyro.cli(progress, args=arguments, prog="vitedu progress")
-    from ..check.progress import file, read
+    show_all = read(progress, arguments, "vitedu progress")
+    from ..check.progress import file
+    from ..check.progress import read as read_progress
 
-    known, done, minutes = read(), 0, 0
+    known, done, minutes = read_progress(), 0, 0
     exercises = sorted(_exercises(), key=lambda pair: pair[0])  # by notebook; inside one as the catalogue has them
     for notebook in dict.fromkeys(notebook for notebook, _ in exercises):
         here = [check for n, check in exercises if n == notebook]
