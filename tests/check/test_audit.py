@@ -41,6 +41,24 @@ HARMLESS = [
     ("multi_head_attention_backward", r"reshaped", "D times D already"),
     ("attention_distance", r"over axis -?[12], not over axis 2|sign of the difference", "distances are symmetric"),
     ("gap_head_backward", r"kept apart|first axis only|axis -2 only|not folded", "there is one axis in front"),
+    ("zero_head_gradients", r"kept apart|first axis only|axis -2 only|not folded", "there is one axis in front"),
+    ("chain_backward", r"kept apart|not folded|border of|`r` stands where", "one axis in front; r > 0 where s > 0"),
+    ("reused_weight_backward", r"kept apart|not folded|reshaped", "there is one axis in front, and W is square"),
+    ("", r"the loop runs backwards", "a sum has no order"),
+    ("", r"entry 0 of (the tokens \(axis 1\)|axis [01]) stands", "entry 0 is the only one that is read"),
+    ("permuted_filters", r"there is 2 where 1", "reshape takes any negative number for the rest"),
+    ("", r"is made positive|is squared|has the wrong sign", "it is squared, compared or positive anyway"),
+    ("equal_rate", r"first round", "the rate of a warm-up's first step is 0"),
+    ("affordable_size", r"", "the largest of a few sizes: a small change of the cost is lost"),
+    ("training_compute", r"[-+] 1`|8640|stands there twice", "one of thousands of millions"),
+    ("noisy_student_loss", r"small number|clipped|rounded to 0", "no probability is that small"),
+    ("compute_at_accuracy", r"small number", "no compute is that small"),
+    ("crossing", r"border of|entry 0", "no difference is as large as what is certain; all are read from their ends"),
+    ("disagreements", r"border of|sign of the difference", "no number is half a unit off; distances have no sign"),
+    ("pseudo_targets", r"border of|the root of", "nobody is as sure as the threshold, or as its root"),
+    ("hyper_rule", r"[-+] 1`", "no image is that near to the border"),
+    ("decay_groups", r"`1.0`", "a mask is 0 and 1 already"),
+    ("learning_rate", r"the root of|is squared", "only of the first step of the warm-up"),
     ("learning_rate", r"sign of the difference|there is 2 where 1", "the cosine is even; a warm-up has many steps"),
     ("update_gradient", r"in each process's images|`own` stands where", "a count that only slips need"),
     ("cross_attention", r"there is \d where \d", "a size that is named only so that it can be taken by mistake"),
@@ -55,7 +73,7 @@ HARMLESS = [
 DIVIDED = (  # one more or less is lost in a whole division
     "split_heads", "multi_head_attention", "multi_head_attention_backward", "hybrid_tokens", "mean_color", "patchify",
     "unpatchify", "micro_batch_positions", "cross_attention", "sinusoid", "num_tokens", "asked_pairs", "groupnorm",
-    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d",
+    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d", "drop_squares",
 )  # fmt: skip
 
 exercises = [pytest.param(c, id=name) for name, c in CHECKS.items() if isinstance(c, Exercise)]

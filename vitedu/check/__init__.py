@@ -25,6 +25,7 @@ from .catalogue.masked import *  # noqa: F403
 from .catalogue.mlp import *  # noqa: F403
 from .catalogue.noisy import *  # noqa: F403
 from .catalogue.optim import *  # noqa: F403
+from .catalogue.paired import *  # noqa: F403
 from .catalogue.patches import *  # noqa: F403
 from .catalogue.positions import *  # noqa: F403
 from .catalogue.pretraining import *  # noqa: F403

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ladder import remember
-from .remarks import first_difference, remarks, sizes_of
+from .remarks import first_difference, form, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
 from .slips.compare import as_results, is_weak, same
 from .slips.words import SMALL, argument_words, listed
@@ -135,6 +135,11 @@ class Check:
         crash = next((i for i in wrong if isinstance(got[i], Exception)), None)
         if crash is not None and (named is None or not named.sure):
             return self._stopped(answer, cases[crash], got[crash], named, got, wanted)
+        if named is None:
+            said = form(got, wanted, self.outputs, self.tolerance)
+            named = (
+                Named((said,), ("Look at the last line: what was asked for, and in which order?",)) if said else None
+            )
         if named is not None:
             return self._recognised(named, got, wanted, wrong)
         return self._unknown(cases, got, wanted, wrong)

@@ -43,6 +43,11 @@ class Exercise(Check):
         self.mistakes = (*self.mistakes, own_slip(program, name, hint, smaller, weight, lines))
         self._slips, self._tables = None, {}
 
+    def slips_in(self, target: str, *slips: tuple[str, str, str]) -> None:
+        """Several mistakes of one line: (name, hint, what is written instead)."""
+        for name, hint, text in slips:
+            self.slip(name, hint, **{target: text})
+
     def also(self, function):
         """The same answer written in another way: other places to slip.  Only where people really compute differently.
 

@@ -62,7 +62,7 @@ def explain(
     ordinary = [i for i in wrong if i in finite]
     if not ordinary:
         return _from_special_cases(tables, slips, got, wanted, wrong, tolerance, began + sum(budget))
-    decisive = max(ordinary, key=lambda i: (sum(np.ndim(w) for w in wanted[i]), -sum(np.size(w) for w in wanted[i])))
+    decisive = max(ordinary, key=lambda i: _tells(got[i], wanted[i], tolerance))
     look = _Look(tables, got, wanted, tolerance, decisive, finite, outputs)
     singles = look.singles(slips, began + budget[0])
     weak = all(is_weak(got[i], wanted[i], tolerance) for i in ordinary)
@@ -78,6 +78,12 @@ def explain(
 
 def _is_finite(results) -> bool:
     return all(isinstance(r, np.ndarray) and np.isfinite(r).all() for r in results)
+
+
+def _tells(got, wanted, tolerance) -> tuple:
+    """How much a case tells: by its wrong results, their axes, and how few numbers have to be compared."""
+    wrong = sum(not close(g, w, tolerance) for g, w in zip(got, wanted, strict=False))
+    return wrong, sum(np.ndim(w) for w in wanted), -sum(np.size(w) for w in wanted)
 
 
 def _best(look, singles, got, wrong, weak):
@@ -96,7 +102,9 @@ def _best(look, singles, got, wrong, weak):
         if slip.sentence not in names and (by_hand or slip.edits[0][0] != near[0].edits[0][0]):
             names.add(slip.sentence)
             others.append(slip)
-    return Explanation((singles[0],), not weak, tuple(others[:2]), besides)
+    expected = near[0].weight <= 1.0 and len({slip.sentence for slip in singles}) == 1  # somebody has thought of it
+    sure = not weak or (expected and len(wrong) < len(got))
+    return Explanation((singles[0],), sure, tuple(others[:2]), besides)
 
 
 def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
