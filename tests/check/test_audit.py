@@ -59,6 +59,7 @@ HARMLESS = [
     ("hyper_rule", r"[-+] 1`", "no image is that near to the border"),
     ("decay_groups", r"`1.0`", "a mask is 0 and 1 already"),
     ("learning_rate", r"the root of|is squared", "only of the first step of the warm-up"),
+    ("learning_rate", r"step >= total|bound at `1.0`|total_steps` belongs|`step - 1`", "two lines end it at 0"),
     ("learning_rate", r"sign of the difference|there is 2 where 1", "the cosine is even; a warm-up has many steps"),
     ("update_gradient", r"in each process's images|`own` stands where", "a count that only slips need"),
     ("cross_attention", r"there is \d where \d", "a size that is named only so that it can be taken by mistake"),

@@ -39,12 +39,16 @@ def first_difference(got, wanted, outputs, tolerance) -> str | None:
 
 
 def form(got, wanted, outputs, tolerance) -> str | None:
-    """What is wrong with the number of results, where it is the same in every case: nothing, too few, too many."""
+    """What is wrong with the number of results: too few, too many, none in some cases."""
     names = list(outputs)
-    if any(isinstance(g, Exception) for g in got) or len({len(g) for g in got}) > 1:
+    if any(isinstance(g, Exception) for g in got):
+        return None
+    if any(any(x is None for x in g) for g in got) and not all(all(x is None for x in g) for g in got):
+        return "in some cases nothing is returned, or None"
+    if len({len(g) for g in got}) > 1:
         return None
     if all(all(x is None for x in g) for g in got):
-        return "nothing is returned"
+        return None
     if len(names) == 1:
         several = [g[0] if isinstance(g[0], (tuple, list)) else None for g in got]
         if all(s is not None and len(s) > 1 for s in several):

@@ -174,6 +174,10 @@ def conv_macs(height, width, inputs, outputs, kernel, stride):
     return down * across * weights  # the MACs
 
 
+conv_macs.slip(
+    "a bias is counted as a multiplication", "A bias is added; what is multiplied with what?",
+    weights="(window * inputs + 1) * outputs",
+)  # fmt: skip
 for _name, _why, _lines in (
     ("the stride is not used", "With stride 2 the window stops at every second pixel, down and across.",
      {"down": "height", "across": "width"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..slips.exercise import exercise
@@ -190,17 +192,11 @@ hyper_rule.slips_in(
 # ---- affordable_size(image_size, patch_size, width, mlp_dim, times) --------------------------------------------------
 
 
-def _cost(side, linear, products, token=1):
-    """linear T + products T^2, for a grid of side x side patches and a class token"""
-    T = side * side + token
-    return linear * T + products * T * T
-
-
-def _largest(side, limit, cost):
-    """The last side that is affordable."""
-    while cost(side + 1) <= limit:
-        side += 1
-    return side
+def _affordable(limit, linear, products, token):
+    """The largest side s with linear T + products T^2 <= limit, T = s^2 + token."""
+    root = math.sqrt(linear**2 + 4 * products * limit)
+    T = (root - linear) / (2 * products) if products else limit / linear
+    return int(math.sqrt(max(T - token, 0)) + 1e-9)
 
 
 _SIZES = [
@@ -213,10 +209,11 @@ _SIZES = [
 def affordable_size(image_size, patch_size, width, mlp_dim, times):
     side = image_size // patch_size  # the grid's side
     token = 1  # the class token
+    T = side**2 + token  # the tokens
     linear = 4 * width**2 + 2 * width * mlp_dim  # the layers' MACs for a token
     products = 2 * width  # the products' MACs for a pair of tokens
-    limit = times * _cost(side, linear, products, token)  # the limit
-    found = _largest(side, limit, lambda s: _cost(s, linear, products, token))  # the largest side
+    limit = times * (linear * T + products * T**2)  # the limit
+    found = _affordable(limit, linear, products, token)  # the largest side
     return found * patch_size  # the size
 
 
@@ -226,7 +223,7 @@ for _name, _why, _lines in (
      "Which two products of a block have T^2 terms?", {"products": "0"}),
     ("the cost is taken to grow as T^2", _LAYERS, {"linear": "0"}),
     ("the cost is taken to grow as the side", "An image of twice the side has how many patches?",
-     {"found": "_largest(side, times * side, lambda s: s)"}),
+     {"found": "int(times * side)"}),
     ("the MLP is not counted", "A block has two halves.", {"linear": "4 * width**2"}),
     ("the linear layers of attention are not counted",
      "Queries, keys, values and the output layer are products with weights.", {"linear": "2 * width * mlp_dim"}),

@@ -105,11 +105,11 @@ KINDS = [
             "X - np.log(np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | no maximum is subtracted, so exp overflows",
             "np.log(np.exp(X) / np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | no maximum is subtracted, so exp "
             "overflows",
-            "np.log2(softmax(X))": "1.4 | the logarithm of the probabilities has base 2, not e",
-            "np.log10(softmax(X))": "1.4 | the logarithm of the probabilities has base 10, not e",
-            "X - np.log2(np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | the logarithm of the sum has base 2, not e",
+            "np.log2(softmax(X))": "1.4 | the log has base 2, not e",
+            "np.log10(softmax(X))": "1.4 | the log has base 10, not e",
+            "X - np.log2(np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | the log of the sum has base 2, not e",
             "X - X.max(axis=-1, keepdims=True) - np.log2(np.exp(X - X.max(axis=-1, keepdims=True)).sum(axis=-1, "
-            "keepdims=True))": "1.5 | the logarithm of the sum has base 2, not e",
+            "keepdims=True))": "1.5 | the log of the sum has base 2, not e",
             "X - np.log(np.exp(X - X.max(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True))": "1.4 | the maximum is "
             "subtracted inside the exponential only",
         },

@@ -208,6 +208,13 @@ def softmax_axes(node, at):
             )  # fmt: skip
 
 
+# The squared deviations are those from the mean that was taken, over whatever axes.
+_SPREAD = (
+    "(X - X.mean(axis=M, keepdims=True)) / "
+    "np.sqrt(((X - X.mean(axis=M, keepdims=True)) ** 2).mean(axis=V, keepdims=True) + E)"
+)
+
+
 def normalised_axes(node, at):
     """standardise(x, axis, eps) over other axes."""
     found = _p.match(_p.pattern("standardise(X, A, E)"), node)
@@ -217,12 +224,14 @@ def normalised_axes(node, at):
     if axis is _literal or value is None:
         return
     right = at.axis(axis, value)
-    for other in _other_axes(axis, value.ndim):
+    for other in [*_other_axes(axis, value.ndim), tuple(range(value.ndim))]:
         ask = "Which numbers share one mean and one variance?"
         for text, who, weight in (
             ("standardise(X, O, E)", "mean and variance run", 1.0),
             ("standardise(X, O, E, A)", "the mean runs", 1.3),
+            (_SPREAD.replace("M", "O").replace("V", "A"), "the mean runs", 1.3),
             ("standardise(X, A, E, O)", "the variance runs", 1.3),
+            (_SPREAD.replace("M", "A").replace("V", "O"), "the variance runs", 1.3),
         ):
             made = _p.fill(_p.pattern(text), {**found, "O": _constant(other)})
             yield made, f"{who} over {at.axis(other, value)}, not over {right}", ask, weight
@@ -617,6 +626,12 @@ def _changed(node, at):
                       (f"X * {name}", f"multiplied by {called} once too often", 1.75),
                       (f"X / np.sqrt({name})", f"divided by the root of {called} once too often", 1.8),
                       (f"X * np.sqrt({name})", f"multiplied by the root of {called} once too often", 1.85)]  # fmt: skip
+    if value.ndim:
+        last = "X * (np.arange(X.size).reshape(X.shape) != X.size - 1)"
+        texts.append((last, "right but for its very last number, left at 0", 1.8))
+    for a, b in itertools.combinations(dict.fromkeys(n for names in at.unpacked for n in names), 2):
+        if _is_count(at.env.get(a)) and _is_count(at.env.get(b)):
+            texts.append((f"X / ({a} * {b})", f"divided by {at.called(a)} and by {at.called(b)} once too often", 1.85))
     for axis in range(value.ndim):
         along, shape = at.axis(axis, value), [-1 if a == axis else 1 for a in range(value.ndim)]
         here = f"np.arange(X.shape[{axis}]).reshape({shape})"

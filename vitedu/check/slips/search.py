@@ -18,7 +18,8 @@ __all__ = ["Explanation", "Tables", "explain"]
 
 SAME_LINE = 1.5  # two slips in one line: only likely ones
 EQUALLY_LIKELY = 0.05
-SINGLES, PAIRS = 1.0, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
+TOGETHER = 3.2  # two slips of more weight than this are no explanation
+SINGLES, PAIRS = 0.7, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,13 @@ class Tables:
 
 
 def explain(
-    tables: Tables, slips, got, wanted, tolerance, outputs=(), budget=(SINGLES, PAIRS)
+    tables: Tables, slips, got, wanted, tolerance, outputs=(), budget=None
 ) -> Explanation | None:  # fmt: skip
-    """got, wanted: for every case a list of results, or the error that was raised; outputs: the results' names."""
-    began = time.process_time()
+    """got, wanted: for every case a list of results, or the error that was raised; outputs: the results' names.
+
+    budget: seconds for one slip, and for pairs.
+    """
+    budget, began = budget or (SINGLES, PAIRS), time.process_time()
     finite = [i for i, g in enumerate(got) if not isinstance(g, Exception) and _is_finite(g)]
     wrong = [i for i in range(len(got)) if isinstance(got[i], Exception) or not same(got[i], wanted[i], tolerance)]
     ordinary = [i for i in wrong if i in finite]
@@ -221,6 +225,8 @@ class _Look:
         for total in range(1, 2 * n):
             for i in range(max(0, total - n + 1), (total + 1) // 2):
                 one, two = distinct[i], distinct[total - i]
+                if one.weight + two.weight > TOGETHER:
+                    continue
                 if one.first != two.first and (id(one) in twins or id(two) in twins):
                     continue  # the slip of the whole line stands for it
                 both = _together(one, two)
