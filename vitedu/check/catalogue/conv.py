@@ -47,6 +47,21 @@ def conv2d(x, weight, stride, padding):
 
 
 _TWO = "The window moves along two axes."
+for _turned, _axis in (("::-1, :", "rows"), (":, ::-1", "columns")):
+    conv2d.slip(
+        f"the {_axis} of the kernel are turned round",
+        "Which number of the window does the first number of the filter meet?",
+        filters=f"weight[:, :, {_turned}]",
+    )
+for _line, _what in (
+    ("np.arange(kh)[:, None] < kh - 1", "last row"), ("np.arange(kw) < kw - 1", "last column"),
+    ("np.arange(kh)[:, None] > 0", "first row"), ("np.arange(kw) > 0", "first column"),
+):  # fmt: skip
+    conv2d.slip(
+        f"the {_what} of the kernel is left out",
+        "Where does a loop over the kernel begin, and where does it end?",
+        filters=f"weight * ({_line})",
+    )
 conv2d.slip(
     "the kernel is flipped, as in a mathematician's convolution",
     "Which number of the window does the first number of the filter meet?",
@@ -343,6 +358,16 @@ receptive_field.slip(
     "the kernels are added up whole",
     "Two layers of 3 x 3 see 5 x 5 pixels.  By how many does the second one widen the field?",
     result="sum(kernels)",
+)
+receptive_field.slip(
+    "the field starts with the first kernel, which is then counted again",
+    "Before the first layer, how many pixels does one pixel see?",
+    result="int(kernels[0] + (grown * steps).sum())",
+)
+receptive_field.slip(
+    "half of each kernel is counted: one side of it",
+    "A window reaches out on both sides.",
+    grown="np.array(kernels) // 2",
 )
 receptive_field.slip(
     "the strides are added up, not multiplied",

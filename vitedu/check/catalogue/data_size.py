@@ -193,6 +193,11 @@ crossing.slip(
     "A mean just below zero, the next one just above: is that a crossing or chance?",
     certain="0 * error",
 )
+crossing.slip(
+    "the last size behind is returned though none is ahead afterwards",
+    "What is asked for where there is no crossing?",
+    result="(bracket[0] if bracket[1] else np.max(sizes * behind), bracket[1])",
+)
 crossing.slip("one error is enough", "How many were asked for?", certain="error")
 crossing.slip("what is asked for is not multiplied by the error", "r is a number of errors.", certain="r + 0 * error")
 crossing.slips_in(

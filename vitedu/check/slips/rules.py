@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 
 from . import pattern as _p
+from . import steps
 from .words import AXES, axis_words, letters, listed
 
 __all__ = ["RULES", "Place"]
@@ -25,6 +26,7 @@ class Place:
         self.line_words: dict = {}
         self.arguments: list = []
         self.unpacked: list = []
+        self.steps = steps.__all__
 
     def value(self, node):
         """What an expression is worth here, for the first case; None where it cannot be computed."""
@@ -157,12 +159,16 @@ def reductions(node, at):
 
 
 def _one_entry(node, x, value, axis, right, keepdims):
-    """One entry in place of a sum or a mean: the last of a loop that writes over, or the first."""
+    """One entry in place of a sum or a mean: the last of a loop that writes over, or the first; or one left out."""
     for index, words in ((-1, "the last"), (0, "the first")):
         made = _p.fill(_p.pattern(f"np.take(X, [{index}], axis={axis}).sum(axis={axis}, keepdims=K)"),
                        {"X": x, "K": ast.Constant(keepdims)})  # fmt: skip
         ask = "In a loop, what is left of the earlier rounds after the last one?"
         yield made, f"of {right} only {words} counts", ask, 1.45
+        parts = f"X.shape[{axis}]" if _call(node, "mean") else "1"
+        rest = _p.fill(_p.pattern(f"F - np.take(X, [{index}], axis={axis}).sum(axis={axis}, keepdims=K) / {parts}"),
+                       {"F": node, "X": x, "K": ast.Constant(keepdims)})  # fmt: skip
+        yield rest, f"{words} of {right} is left out", "Where does a loop over them begin, and where does it end?", 1.5
 
 
 def _other_counts(node, name, text, axis, called):
@@ -174,6 +180,8 @@ def _other_counts(node, name, text, axis, called):
         n = f"{text}.size" if axis is None else f"np.prod([{text}.shape[i] for i in np.atleast_1d({axis!r})])"
         made = _p.fill(_p.pattern(f"X * {n} / ({n} - 1)"), {"X": node})
         yield made, "divided by one less than the number of terms", "How many terms does the mean have?", 1.4
+        made = _p.fill(_p.pattern(f"X * {n} / ({n} + 1)"), {"X": node})
+        yield made, "divided by one more than the number of terms", "How many terms does the mean have?", 1.5
     elif name in ("var", "std"):
         has_one = any(k.arg == "ddof" and _literal(k.value) == 1 for k in node.keywords)
         words = "the biased one, divided by their number" if has_one else "the unbiased one, divided by one less"
@@ -268,8 +276,7 @@ def calls(node, at):
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return
     name, args = node.func.id, node.args
-    is_argument = name in at.own
-    if is_argument and args:
+    if name in at.own and args:
         ask = "Which layers does the formula name, in which order, and what does each of them read?"
         yield args[0], f"`{name}` is left out", ask, 1.1
         inner = args[0]
@@ -281,6 +288,13 @@ def calls(node, at):
             ast.Call(node.func, [ast.Call(node.func, args, node.keywords), *args[1:]], node.keywords),
             f"`{name}` is used twice in a row", ask, 1.9,
         )  # fmt: skip
+    elif name in at.steps and len(args) == 1 and isinstance(args[0], ast.Call) and args[0].args:
+        inner = args[0]
+        if isinstance(inner.func, ast.Name) and inner.func.id in at.own:
+            read = ast.Call(node.func, [inner.args[0]], [])
+            swapped = ast.Call(inner.func, [read, *inner.args[1:]], inner.keywords)
+            ask = "In which order do the two stand in the formula?"
+            yield swapped, f"`{inner.func.id}` comes after what should follow it", ask, 1.2
         if len(args) > 1:
             yield ast.Call(node.func, args[:1], node.keywords), f"`{name}` gets no `{_p.source(args[1])}`", ask, 1.3
 

@@ -18,7 +18,7 @@ __all__ = ["Explanation", "Tables", "explain"]
 
 SAME_LINE = 1.5  # two slips in one line: only likely ones
 EQUALLY_LIKELY = 0.05
-TOGETHER = 3.2  # two slips of more weight than this are no explanation
+TOGETHER = 3.4  # two slips of more weight than this are no explanation
 SINGLES, PAIRS = 0.7, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
 
 
@@ -155,6 +155,8 @@ class _Look:
     def fits_special(self, slip, case) -> bool:
         """The same crash, word for word, or NaN and infinity in the same places."""
         made, got = self.tables.run(slip, case), self.got[case]
+        if isinstance(got, OverflowError) and not isinstance(made, Exception):
+            return not _is_finite(made)  # Python's own numbers stop where NumPy's go on with infinity
         if isinstance(got, Exception) or isinstance(made, Exception):
             by_zero = isinstance(got, ZeroDivisionError)  # said in other words for whole numbers
             return type(made) is type(got) and (by_zero or str(made) == str(got))
