@@ -165,6 +165,11 @@ attention.slip(
     A="np.stack([softmax(scores)] * 2)",
 )
 attention.slip(
+    "the weights are transposed when they meet v",
+    "A row of A belongs to a token that asks: which of its axes is summed over with the rows of v?",
+    result="swap(A) @ v",
+)
+attention.slip(
     "q and k have changed places: rows of the scores should belong to the tokens that ask",
     "The scores should have shape (B, h, T, S), and q is the one with T tokens.",
     scores="k @ swap(q) / np.sqrt(Dh)",

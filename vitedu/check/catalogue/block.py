@@ -55,12 +55,6 @@ block.slip(
     "Pre-norm: nothing is done to the stream itself. What does the norm read?",
     result="norm2(z_mid + mlp(z_mid))",
 )
-block.slip(
-    "both norms stand after the sums: this is the post-norm block",
-    "Pre-norm: nothing is done to the stream itself. What do the norms read?",
-    z_mid="norm1(z + attention(z))",
-    result="norm2(z_mid + mlp(z_mid))",
-)
 
 _FIRST = "Eq. 2 says MSA(LN(z)): which of the two is computed first?"
 _STREAM = "The norm is for the layer inside the branch. What goes around the branch?"

@@ -18,7 +18,7 @@ _COUNT = {"tolerance": 1e-9, "whole": True}  # counts are whole numbers: a diffe
 
 @exercise(
     cases=lambda rng: [(12, 3, 1), (12, 3, 2), (6, 5, 1), (7, 2, 2), (20, 5, 1)],
-    outputs={"count": "(a whole number)"}, level=2, minutes=15, **_COUNT,
+    axes={"W": "the width"}, outputs={"count": "(a whole number)"}, level=2, minutes=15, **_COUNT,
 )  # fmt: skip
 def unit_parameters(in_channels, width, stride):
     C = in_channels
@@ -250,6 +250,12 @@ def block_activations(tokens, width, heads, mlp_dim):
     fc1 = D  # what the MLP reads
     hidden = M  # the input of GELU
     return T * (norms + read + qkv + answer + log + fc1 + hidden)  # the numbers
+
+
+block_activations.slip(
+    "each norm keeps one number for a token, beside its input, not two",
+    "What does its backward need of the forward: the mean, and what else?", norms="2 * (D + 1)",
+)  # fmt: skip
 
 
 _FOUR = "The gradient of a weight is made from its layer's input; there are four linear layers."

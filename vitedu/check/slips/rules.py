@@ -631,6 +631,8 @@ def _changed(node, at):
              ("X**2", "squared", 1.8), ("np.sqrt(X)", "the root of what is wanted", 1.8), ("1 / X", "upside down", 1.8),
              ("np.log(X)", "the logarithm of what is wanted", 1.8),
              ("np.exp(X)", "the exponential of what is wanted", 1.8)]  # fmt: skip
+    if not value.any():
+        return
     if value.dtype.kind in "iu":
         texts += [("X + 1", "one too large", 1.65), ("X - 1", "one too small", 1.65)]
     for name in at.own:
