@@ -44,6 +44,7 @@ HARMLESS = [
     ("zero_head_gradients", r"kept apart|first axis only|axis -2 only|not folded", "there is one axis in front"),
     ("chain_backward", r"kept apart|not folded|border of|`r` stands where", "one axis in front; r > 0 where s > 0"),
     ("reused_weight_backward", r"kept apart|not folded|reshaped", "there is one axis in front, and W is square"),
+    ("lion_step", r"are averaged|the root of", "a sign does not feel it"),
     ("", r"the loop runs backwards", "a sum has no order"),
     ("", r"entry 0 of (the tokens \(axis 1\)|axis [01]) stands", "entry 0 is the only one that is read"),
     ("permuted_filters", r"there is 2 where 1", "reshape takes any negative number for the rest"),

@@ -14,6 +14,7 @@ from .catalogue.data_size import *  # noqa: F403
 from .catalogue.encoder import *  # noqa: F403
 from .catalogue.fewshot import *  # noqa: F403
 from .catalogue.finetuning import *  # noqa: F403
+from .catalogue.further import *  # noqa: F403
 from .catalogue.heads import *  # noqa: F403
 from .catalogue.hybrid import *  # noqa: F403
 from .catalogue.inside import *  # noqa: F403
@@ -25,7 +26,6 @@ from .catalogue.masked import *  # noqa: F403
 from .catalogue.mlp import *  # noqa: F403
 from .catalogue.noisy import *  # noqa: F403
 from .catalogue.optim import *  # noqa: F403
-from .catalogue.paired import *  # noqa: F403
 from .catalogue.patches import *  # noqa: F403
 from .catalogue.positions import *  # noqa: F403
 from .catalogue.pretraining import *  # noqa: F403

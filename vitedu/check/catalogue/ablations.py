@@ -7,8 +7,9 @@ import numpy as np
 from vitedu_numpy.schedule import learning_rate as _learning_rate
 
 from ..slips.exercise import exercise
+from .paired import paired_lead
 
-__all__ = ["coupled_adam_step", "equal_rate", "many_linear_step", "newton_schulz"]
+__all__ = ["coupled_adam_step", "equal_rate", "many_linear_step", "newton_schulz", "paired_lead"]
 
 
 # ---- many_linear_step(W, x, y, lr) -> W ------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..slips.exercise import exercise
+from .paired import paired_difference
 
-__all__ = ["crossing", "passes", "stopped_early", "stream_numbers"]
+__all__ = ["crossing", "paired_difference", "passes", "stopped_early", "stream_numbers"]
 
 
 # ---- stream_numbers(seed, ids, count) -> numbers ---------------------------------------------------------------------

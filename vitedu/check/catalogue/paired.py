@@ -1,4 +1,4 @@
-"""Exercises of notebooks 19_how_much_data and 20_ablations: two models, the same seeds."""
+"""Two models, the same seeds: an exercise that two notebooks have, in the words of each (data_size, ablations)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = ["paired_difference", "paired_lead"]
+__all__: list[str] = []  # each stands in its notebook's file
 
 
 def _cases(rng):
