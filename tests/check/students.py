@@ -57,7 +57,7 @@ def answers(name: str):
         for part in marked:
             words, old, new = part.split("\n")[:3]
             edits.append((words, *(line[2:].replace("\\n", "\n") for line in (old, new))))
-        right = right.partition("\n+++ ")[0]
+        right = right.partition("\n+++ ")[0].rstrip("\n") + "\n"
         yield Answer(exercise, "right", "", written(right))
         for words, old, new in edits:
             assert old in right, (exercise, words)

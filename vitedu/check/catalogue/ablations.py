@@ -246,6 +246,7 @@ newton_schulz.slips_in(
     ("the fifth power is missing", "b A + c A A has two terms.", "(3.4445, -4.7750, 0.0)"),
     ("the third power is missing", "b A + c A A has two terms.", "(3.4445, 0.0, 2.0315)"),
     ("b has lost its minus", _SIGNS, "(3.4445, 4.7750, 2.0315)"),
+    ("b and c are exchanged", "Which coefficient belongs to A, and which to A A?", "(3.4445, 2.0315, -4.7750)"),
     ("c has the wrong sign", _SIGNS, "(3.4445, -4.7750, -2.0315)"),
     (
         "the coefficients of the slow iteration, which ends at 1 exactly",
@@ -260,6 +261,11 @@ newton_schulz.slips_in(
     ("one step too many", "Count the steps again.", "_iterate(first, steps + 1, factors)"),
     ("one step too few", "Count the steps again.", "_iterate(first, steps - 1, factors)"),
     ("A is made of columns, not of rows", "A X must have the shape of X.", "_iterate(first, steps, factors, _columns)"),
+    ("A is squared number by number", "c A A is a product of matrices.",
+     "_iterate(first, steps, factors, lambda X, a, b, c: a * X + (b * X @ X.T + c * (X @ X.T) ** 2) @ X)"),
+    ("A is made of the first X in every step", "Each step starts from what the step before has made.",
+     "_iterate(first, steps, factors, lambda X, a, b, c: a * X + (b * first @ first.T + c * first @ first.T @ first "
+     "@ first.T) @ X)"),
     ("powers of the entries, not of the matrix", "The cube of a matrix's singular values is what product?",
      "_iterate(first, steps, factors, _entries)"),
 )  # fmt: skip

@@ -32,6 +32,16 @@ def unit_parameters(in_channels, width, stride):
     return filters + projection + norms  # the count
 
 
+unit_parameters.slip(
+    "the shortcut's projection has a norm too", "Before each of which convolutions does a norm stand?",
+    projection="C * O + 2 * C if is_projected else 0",
+)  # fmt: skip
+unit_parameters.slip(
+    "the shortcut's projection has a norm too, over its outputs", "Before which convolutions does a norm stand?",
+    projection="C * O + 2 * O if is_projected else 0",
+)  # fmt: skip
+
+
 for _name, _why, _lines in (
     ("the projection of the shortcut is not counted", "In which units can x not simply be added to the result?",
      {"projection": "0"}),
@@ -252,6 +262,10 @@ def block_activations(tokens, width, heads, mlp_dim):
     return T * (norms + read + qkv + answer + log + fc1 + hidden)  # the numbers
 
 
+block_activations.slip(
+    "the weights of attention are kept, h T T of them",
+    "FlashAttention never writes the table down: which numbers does its backward need instead?", log="h * T",
+)  # fmt: skip
 block_activations.slip(
     "each norm keeps one number for a token, beside its input, not two",
     "What does its backward need of the forward: the mean, and what else?", norms="2 * (D + 1)",

@@ -205,6 +205,7 @@ KINDS = [
             "X.sum(axis=1)": "the gradient of the bias is summed over axis 1 only",
             "X.sum(axis=-2)": "1.1 | the gradient of the bias is summed over axis -2 only",
             "X.sum(axis=-1)": "the gradient of the bias is summed over the outputs",
+            "rows(X).sum(axis=1)": "1.1 | the gradient of the bias is summed over the outputs, one for each row",
             "X.sum()": "the gradient of the bias is one number: it is summed over the outputs too",
             "rows(X).mean(axis=0)": "the gradient of the bias is averaged over the rows, not summed",
             "bias_gradient(X) / len(X)": "the gradient of the bias is averaged over the first axis, not summed",

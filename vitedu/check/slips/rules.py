@@ -361,6 +361,19 @@ def comparisons(node, at):
         )  # fmt: skip
 
 
+def connectives(node, at):
+    """`and` for `or`, and one of the conditions alone."""
+    if not isinstance(node, ast.BoolOp):
+        return
+    ask = "Take one case in which only the first holds, and one in which only the second does."
+    is_and = isinstance(node.op, ast.And)
+    other = ast.Or() if is_and else ast.And()
+    words = "`or` stands where `and` belongs" if is_and else "`and` stands where `or` belongs"
+    yield ast.BoolOp(other, node.values), words, ask, 1.2
+    for value in node.values:
+        yield value, f"`{_p.source(value)}` alone is asked", ask, 1.3
+
+
 def inversions(node, at):
     """A mask of booleans turned round; ~x without the ~."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
@@ -728,6 +741,6 @@ def accumulations(node, at):
 
 RULES = (
     reductions, softmax_axes, normalised_axes, other_variables, calls, numbers, sizes, complements, comparisons,
-    inversions, axes_orders, reshapes, parts, indices, accumulations, operands, loops,
+    connectives, inversions, axes_orders, reshapes, parts, indices, accumulations, operands, loops,
 )  # fmt: skip
 RESULT_RULES = (results,)
