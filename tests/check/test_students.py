@@ -1,10 +1,12 @@
 """Answers of students (`students/*.txt`), written from the notebooks' texts: the right ones are taken, most are named.
 
-When they were first run, with the engine as it was then and nothing changed for them: of the first file 536 of 639
-single mistakes and 55 of 78 pairs were named; of the second, which looks for what nobody had thought of, 86 of 129 and
-10 of 15; of the third, after the kinds and rules that these had asked for, 131 of 144 and 12 of 12.  The first
-was written without a look at the rules, the others by somebody who knew them.  Of the third's names a reader called 4 of
-131 misleading, and 2 of the 12 pairs: counts that are reached in more than one way.
+When they were first run, with the engine as it was then and nothing changed for them:
+of the first file 536 of 639 single mistakes and 55 of 78 pairs were named;
+of the second, which looks for what nobody had thought of, 86 of 129 and 10 of 15;
+of the third, after the kinds and rules that these had asked for, 131 of 144 and 12 of 12.
+
+The first was written without a look at the rules, the others by somebody who knew them.  Of the third's names a reader
+called 4 of 131 misleading, and 2 of the 12 pairs: counts that are reached in more than one way.
 """
 
 from __future__ import annotations
