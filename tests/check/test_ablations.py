@@ -131,8 +131,8 @@ def without(w, g, m, v, t, lr, beta1, beta2, eps, weight_decay):
 
 
 AGAIN = [
-    ("paired_lead", unpaired, "nothing in common"),
-    ("paired_lead", shuffled_away, "pairs are lost"),
+    ("paired_lead", unpaired, "two independent means"),
+    ("paired_lead", shuffled_away, "pairs are taken apart"),
     ("many_linear_step", one_optimiser_for_all, "share the mean"),
     ("many_linear_step", summed, "summed, not averaged"),
     ("coupled_adam_step", adamw, "decoupled decay"),

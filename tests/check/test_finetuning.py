@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ def by_the_schedule(step, base, total_steps, warmup_steps, milestones):
 def down_the_stairs(step, base, total_steps, warmup_steps, milestones):
     rate = base
     for part in milestones:
-        if step / total_steps > part + 1e-9:
+        if step >= math.floor(part * total_steps + 0.5) + 1:
             rate /= 10
     return rate * step / warmup_steps if step < warmup_steps else rate
 

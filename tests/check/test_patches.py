@@ -167,10 +167,10 @@ def test_an_unknown_wrong_answer_shows_the_first_element_that_differs(unknown):
     assert "1 of 24 numbers differ" in message
 
 
-def test_the_package_s_pair_instead_of_the_patches_alone_is_explained(unknown):
+def test_the_package_s_pair_instead_of_the_patches_alone_is_explained(assert_named):
     from vitedu_numpy.layers.patches import patchify as package_patchify
 
-    assert "patches is tuple; expected an array" in unknown("patchify", package_patchify)
+    assert_named("patchify", package_patchify, "2 results are returned, where patches alone is asked for")
 
 
 def test_a_crash_shows_the_line_and_the_shapes(unknown):

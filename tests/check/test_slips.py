@@ -96,7 +96,7 @@ def test_two_mistakes_in_one_result():
 
 def test_a_mistake_for_each_result():
     verdict = weighted.verdict(answer(root=lambda n: 1, count=lambda n: n + 1))
-    assert "the division by the root of `T` is missing; and in the count, " in verdict.mistake
+    assert "the division by the root of `T` is missing; and n is one too large" in verdict.mistake
 
 
 def test_zeros_are_no_evidence():

@@ -69,7 +69,7 @@ AGAIN = [
     ("linear_parameters", lambda I, O: I * (O + 1), "one bias per input"),
     ("block_parameters", lambda D, M: 4 * D * D + 2 * D * M + 4 * D, "biases of the linear layers"),
     ("block_parameters", lambda D, M: 2 * D * D + 2 * D * M + 7 * D + M, "one D x D layer"),
-    ("block_parameters", lambda D, M: 4 * D * D + 2 * D * M + 5 * D + M, "norms are not counted"),
+    ("block_parameters", lambda D, M: 4 * D * D + 2 * D * M + 5 * D + M, "the layer norms, or the biases of attention"),
     ("block_parameters", lambda D, M: 4 * D * D + 2 * D * M + 7 * D + M, "half of the layer norms"),
     ("vit_parameters", lambda c: total(model_of(c), ["x_class"]), "vector of the class token"),
     ("vit_parameters", lambda c: total(model_of(c), ["E_pos"]), "position embedding is not counted"),

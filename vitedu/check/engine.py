@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .ladder import remember
-from .remarks import first_difference, remarks, sizes_of
+from .remarks import first_difference, form, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
 from .slips.compare import as_results, is_weak, same
 from .slips.words import SMALL, argument_words, listed
@@ -135,6 +135,11 @@ class Check:
         crash = next((i for i in wrong if isinstance(got[i], Exception)), None)
         if crash is not None and (named is None or not named.sure):
             return self._stopped(answer, cases[crash], got[crash], named, got, wanted)
+        if named is None:
+            said = form(got, wanted, self.outputs, self.tolerance)
+            ask = "Look at the last line: what was asked for, and in which order?"
+            small = "Print what your function returns in the smallest case: how many things are in it?"
+            named = Named((said,), (ask,), rungs=(ask, small)) if said else None
         if named is not None:
             return self._recognised(named, got, wanted, wrong)
         return self._unknown(cases, got, wanted, wrong)
@@ -182,14 +187,20 @@ class Check:
             if bad:
                 name = f"a whole number is expected, not {bad[0]!r}"
                 hint = "Something is counted here. Which operation left the whole numbers?"
-                return Verdict(False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name, rungs=(name, hint))
+                return Verdict(
+                    False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name,
+                    rungs=(name, hint, "What type has 8 / 2 in Python, and what type has 8 // 2?"),
+                )  # fmt: skip
         if changed:
             name = f"{listed([f'`{n}`' for n in changed])} {'was' if len(changed) == 1 else 'were'} changed"
             hint = (
                 "Whoever calls the function may still need what was passed in. Which line writes into it (`+=`, "
                 "`x[...] =`, `out=`), and what would make a new array?"
             )
-            return Verdict(False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name, rungs=(name, hint))
+            return Verdict(
+                False, f"{message}, but {name}.\n  Hint: {hint}", mistake=name,
+                rungs=(name, hint, "After `b = a` and `b += 1`, what is `a`? And after `b = a + 1`?"),
+            )  # fmt: skip
         return Verdict(True, f"{message}.")
 
     def _recognised(self, named: Named, got, wanted, wrong) -> Verdict:
@@ -232,6 +243,7 @@ class Check:
         said.append(f"  {_inputs(args)}")
         rungs = (f"It stops{where}.", f"{type(error).__name__} says: {error}. Print the shapes just before that line.")
         rungs += named.hints if named else ()
+        rungs += (f"Run its lines one by one, in a cell of their own, with arguments like these. {_inputs(args)}",)
         mistake = _joined(named) if named else None
         return Verdict(False, "\n".join(said), mistake=mistake, sure=False, rungs=rungs)
 

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from .slips.compare import close
+from .slips.compare import as_results, close
 from .slips.words import listed, two_numbers
 
-__all__ = ["first_difference", "remarks", "sizes_of"]
+__all__ = ["first_difference", "form", "remarks", "sizes_of"]
 
 
 def first_difference(got, wanted, outputs, tolerance) -> str | None:
@@ -35,6 +35,37 @@ def first_difference(got, wanted, outputs, tolerance) -> str | None:
             where = f"{name}{list(at)} of {name} {axes} = {w.shape}" if at else name
             mine, right = two_numbers(g[at], w[at])
             return f"{where} is {mine}; expected {right}.  {bad.sum()} of {bad.size} numbers differ."
+    return None
+
+
+def form(got, wanted, outputs, tolerance) -> str | None:
+    """What is wrong with the number of results: too few, too many, none in some cases."""
+    names = list(outputs)
+    if any(isinstance(g, Exception) for g in got):
+        return None
+    if any(any(x is None for x in g) for g in got) and not all(all(x is None for x in g) for g in got):
+        return "in some cases nothing is returned, or None"
+    if len({len(g) for g in got}) > 1:
+        return None
+    if all(all(x is None for x in g) for g in got):
+        return None
+    if len(names) == 1:
+        several = [g[0] if isinstance(g[0], (tuple, list)) else None for g in got]
+        if all(s is not None and len(s) > 1 for s in several):
+            first = all(close(as_results(s[0], 1)[0], w[0], tolerance) for s, w in zip(several, wanted, strict=True))
+            if first:
+                return f"{len(several[0])} results are returned, where {names[0]} alone is asked for"
+        return None
+    if len(got[0]) == len(names):
+        return None
+    right = [
+        name for i, name in enumerate(names)
+        if all(any(close(x, w[i], tolerance) for x in g) for g, w in zip(got, wanted, strict=True))
+    ]  # fmt: skip
+    if len(got[0]) < len(names) and len(right) == len(got[0]):
+        return f"only {listed(right)} {'is' if len(right) == 1 else 'are'} returned"
+    if len(got[0]) > len(names) and len(right) == len(names):
+        return f"{len(got[0])} results are returned, more than {listed(names)}"
     return None
 
 

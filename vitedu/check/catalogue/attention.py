@@ -107,6 +107,10 @@ softmax_backward.slip(
     result="A * dA - total",
 )
 softmax_backward.slip(
+    "A stands in the second term alone", "Both terms carry the A of their own entry.", result="dA - A * total"
+)
+softmax_backward.slip("A is squared in the first term", "diag(A) holds A itself.", result="A * A * dA - A * total")
+softmax_backward.slip(
     "A dA, with nothing subtracted",
     "Adding the same number to all scores changes no weight, so every row of dx must sum to 0. Does yours?",
     result="A * dA",
@@ -161,6 +165,11 @@ attention.slip(
     A="np.stack([softmax(scores)] * 2)",
 )
 attention.slip(
+    "the weights are transposed when they meet v",
+    "A row of A belongs to a token that asks: which of its axes is summed over with the rows of v?",
+    result="swap(A) @ v",
+)
+attention.slip(
     "q and k have changed places: rows of the scores should belong to the tokens that ask",
     "The scores should have shape (B, h, T, S), and q is the one with T tokens.",
     scores="k @ swap(q) / np.sqrt(Dh)",
@@ -211,6 +220,12 @@ masked_attention.slip(
     "True means: may be asked. And a forbidden token must not take part in the sum under the fraction.",
     A="softmax(scores) * ~mask",
 )
+for _low in (-1.0, -10.0):
+    masked_attention.slip(
+        "the forbidden scores are negative, but not low enough",
+        "Other scores may be lower still. Which number has exp = 0?",
+        masked=f"np.where(mask, scores, {_low})",
+    )
 for _zero in ("np.where(mask, scores, 0)", "np.where(mask, scores, np.finfo(float).tiny)"):
     masked_attention.slip(
         "the forbidden scores become 0",

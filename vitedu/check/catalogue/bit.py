@@ -56,6 +56,11 @@ groupnorm.slip(
     xhat="standardise(grouped, (2, 3, 4), eps).swapaxes(1, 2).reshape(B, C, H, W)",
 )
 groupnorm.slip(
+    "the channels are dealt out to the groups one by one, and come back in another order",
+    "The first group is the first C / G channels.",
+    grouped="x.reshape(B, C // groups, groups, H, W).swapaxes(1, 2)",
+)
+groupnorm.slip(
     "`groups` is taken for the number of channels in a group",
     "Is `groups` how many there are, or how large they are?",
     grouped="x.reshape(B, C // groups, groups, H, W)",

@@ -50,6 +50,12 @@ def block(z, norm1, attention, norm2, mlp):
     return z_mid + added  # the second sum
 
 
+block.slip(
+    "the second norm stands after the sum, as in a post-norm block",
+    "Pre-norm: nothing is done to the stream itself. What does the norm read?",
+    result="norm2(z_mid + mlp(z_mid))",
+)
+
 _FIRST = "Eq. 2 says MSA(LN(z)): which of the two is computed first?"
 _STREAM = "The norm is for the layer inside the branch. What goes around the branch?"
 block.slip(

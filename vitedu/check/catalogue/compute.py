@@ -18,7 +18,7 @@ _COUNT = {"tolerance": 1e-9, "whole": True}  # counts are whole numbers: a diffe
 
 @exercise(
     cases=lambda rng: [(12, 3, 1), (12, 3, 2), (6, 5, 1), (7, 2, 2), (20, 5, 1)],
-    outputs={"count": "(a whole number)"}, level=2, minutes=15, **_COUNT,
+    axes={"W": "the width"}, outputs={"count": "(a whole number)"}, level=2, minutes=15, **_COUNT,
 )  # fmt: skip
 def unit_parameters(in_channels, width, stride):
     C = in_channels
@@ -30,6 +30,16 @@ def unit_parameters(in_channels, width, stride):
     projection = C * O if is_projected else 0  # the projection
     norms = 2 * (C + W + W)  # the norms
     return filters + projection + norms  # the count
+
+
+unit_parameters.slip(
+    "the shortcut's projection has a norm too", "Before each of which convolutions does a norm stand?",
+    projection="C * O + 2 * C if is_projected else 0",
+)  # fmt: skip
+unit_parameters.slip(
+    "the shortcut's projection has a norm too, over its outputs", "Before which convolutions does a norm stand?",
+    projection="C * O + 2 * O if is_projected else 0",
+)  # fmt: skip
 
 
 for _name, _why, _lines in (
@@ -174,6 +184,10 @@ def conv_macs(height, width, inputs, outputs, kernel, stride):
     return down * across * weights  # the MACs
 
 
+conv_macs.slip(
+    "a bias is counted as a multiplication", "A bias is added; what is multiplied with what?",
+    weights="(window * inputs + 1) * outputs",
+)  # fmt: skip
 for _name, _why, _lines in (
     ("the stride is not used", "With stride 2 the window stops at every second pixel, down and across.",
      {"down": "height", "across": "width"}),
@@ -246,6 +260,16 @@ def block_activations(tokens, width, heads, mlp_dim):
     fc1 = D  # what the MLP reads
     hidden = M  # the input of GELU
     return T * (norms + read + qkv + answer + log + fc1 + hidden)  # the numbers
+
+
+block_activations.slip(
+    "the weights of attention are kept, h T T of them",
+    "FlashAttention never writes the table down: which numbers does its backward need instead?", log="h * T",
+)  # fmt: skip
+block_activations.slip(
+    "each norm keeps one number for a token, beside its input, not two",
+    "What does its backward need of the forward: the mean, and what else?", norms="2 * (D + 1)",
+)  # fmt: skip
 
 
 _FOUR = "The gradient of a weight is made from its layer's input; there are four linear layers."

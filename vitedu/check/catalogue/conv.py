@@ -47,6 +47,21 @@ def conv2d(x, weight, stride, padding):
 
 
 _TWO = "The window moves along two axes."
+for _turned, _axis in (("::-1, :", "rows"), (":, ::-1", "columns")):
+    conv2d.slip(
+        f"the {_axis} of the kernel are turned round",
+        "Which number of the window does the first number of the filter meet?",
+        filters=f"weight[:, :, {_turned}]",
+    )
+for _line, _what in (
+    ("np.arange(kh)[:, None] < kh - 1", "last row"), ("np.arange(kw) < kw - 1", "last column"),
+    ("np.arange(kh)[:, None] > 0", "first row"), ("np.arange(kw) > 0", "first column"),
+):  # fmt: skip
+    conv2d.slip(
+        f"the {_what} of the kernel is left out",
+        "Where does a loop over the kernel begin, and where does it end?",
+        filters=f"weight * ({_line})",
+    )
 conv2d.slip(
     "the kernel is flipped, as in a mathematician's convolution",
     "Which number of the window does the first number of the filter meet?",
@@ -61,6 +76,11 @@ conv2d.slip(
     "the padding stands at the bottom and right only",
     "Zeros go around the image: how many of its four sides have you done?",
     padded="_pad(x, (0, padding), (0, padding))",
+)
+conv2d.slip(
+    "all of the padding stands at the top and left",
+    "The shape is right, but the picture is moved.  What does the first window see above the image?",
+    padded="_pad(x, (2 * padding, 0), (2 * padding, 0))",
 )
 conv2d.slip(
     "all of the padding stands at the bottom and right",
@@ -170,6 +190,15 @@ def _spread(sent, shape, stride, add=True):
     return pixels
 
 
+def _by_place(sent, shape, stride):
+    """The same, place by place of the kernel, each written over what was there."""
+    pixels = np.zeros(shape)
+    Ho, Wo, kh, kw = sent.shape[2:]
+    for i, j in np.ndindex(kh, kw):
+        pixels[:, :, i : i + stride * Ho : stride, j : j + stride * Wo : stride] = sent[..., i, j]
+    return pixels
+
+
 @exercise(
     cases=_conv2d_backward_cases,
     outputs={"dx": "(B, C, H, W)", "dweight": "(O, C, kh, kw)"}, level=3, minutes=60,
@@ -191,6 +220,11 @@ conv2d_backward.slip(
     "in dx, each window overwrites what the windows before it had sent",
     "Windows overlap.  What happens to gradients where a value is used twice?",
     dpadded="_spread(sent, padded.shape, stride, False)",
+)
+conv2d_backward.slip(
+    "in dx, each place of the kernel overwrites what the places before it had sent",
+    "Windows overlap.  What happens to gradients where a value is used twice?",
+    dpadded="_by_place(sent, padded.shape, stride)",
 )
 conv2d_backward.slip(
     "dx is the mean over the windows of a pixel, not the sum",
@@ -324,6 +358,21 @@ receptive_field.slip(
     "the kernels are added up whole",
     "Two layers of 3 x 3 see 5 x 5 pixels.  By how many does the second one widen the field?",
     result="sum(kernels)",
+)
+receptive_field.slip(
+    "the field starts with the first kernel, which is then counted again",
+    "Before the first layer, how many pixels does one pixel see?",
+    result="int(kernels[0] + (grown * steps).sum())",
+)
+receptive_field.slip(
+    "half of each kernel is counted: one side of it",
+    "A window reaches out on both sides.",
+    grown="np.array(kernels) // 2",
+)
+receptive_field.slip(
+    "the strides are added up, not multiplied",
+    "Two layers of stride 2: how many pixels lie between two neighbours of the second one's output?",
+    steps="np.cumsum([1, *strides[:-1]])",
 )
 receptive_field.slip(
     "the kernels are multiplied",

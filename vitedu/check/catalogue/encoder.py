@@ -133,6 +133,12 @@ def embed(x, x_class, E_pos):
     return tokens + E_pos  # the positions
 
 
+embed.slip(
+    "patch n gets row n of the positions, which is that of the patch before",
+    "Row 0 belongs to the class token. Which row is the first patch's?",
+    result="tokens + np.concatenate([E_pos[:1], E_pos[:-1]])",
+)
+
 embed.slip("E_pos is not used", "The last term of Eq. 1 is missing.", result="tokens")
 embed.slip(
     "the class token gets no position",

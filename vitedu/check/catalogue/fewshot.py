@@ -211,7 +211,8 @@ def _ridge_cases(rng, sizes):
 
 
 @exercise(
-    cases=lambda rng: _ridge_cases(rng, [(7, 3, 2), (9, 4, 5), (6, 5, 3)]), outputs={"W": "(D, K)"}, level=2, minutes=10
+    cases=lambda rng: _ridge_cases(rng, [(7, 3, 2), (9, 4, 5), (6, 5, 3)]), outputs={"W": "(D, K)"},
+    axes={"N": "the images"}, level=2, minutes=10,
 )  # fmt: skip
 def ridge_primal(X, Y, l2):
     N, D = X.shape
@@ -221,7 +222,8 @@ def ridge_primal(X, Y, l2):
 
 
 @exercise(
-    cases=lambda rng: _ridge_cases(rng, [(3, 7, 2), (4, 6, 5), (5, 8, 3)]), outputs={"W": "(D, K)"}, level=2, minutes=10
+    cases=lambda rng: _ridge_cases(rng, [(3, 7, 2), (4, 6, 5), (5, 8, 3)]), outputs={"W": "(D, K)"},
+    axes={"N": "the images"}, level=2, minutes=10,
 )  # fmt: skip
 def ridge_dual(X, Y, l2):
     N, D = X.shape
@@ -316,6 +318,7 @@ for _name, _why, _line in (
 
 @exercise(
     cases=lambda rng: _ridge_cases(rng, [(7, 3, 2), (9, 4, 3), (8, 5, 2)]), outputs={"scores": "(N, K)"},
+    axes={"N": "the images"},
     level=3, minutes=25,
 )  # fmt: skip
 def leave_one_out(X, Y, l2):

@@ -157,6 +157,27 @@ def multi_head_attention(z, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     return linear_of(merged, out_weight, out_bias)  # the output layer
 
 
+for _i, _part in enumerate("qkv"):
+    _one = f"(np.arange(3 * D) // D == {_i})"
+    if _part != "k":  # a bias of the keys adds the same number to all scores of a row
+        multi_head_attention.slip(
+            f"{_part} has no bias", "How many numbers has qkv_bias, and whose are they?",
+            qkv=f"z @ qkv_weight.T + qkv_bias * ~{_one}",
+        )  # fmt: skip
+    for _j, _other in enumerate("qkv"):
+        if _i != _j:
+            multi_head_attention.slip(
+                f"{_part} is made as {_other}", "Each of the three has weights of its own: which rows?",
+                parts=f"[x[{_j}] if i == {_i} else x[i] for x in [np.split(qkv, 3, axis=-1)] for i in range(3)]",
+            )  # fmt: skip
+multi_head_attention.slip(
+    "the input is added to the heads' answers", "Where is the residual added, and by whom?", merged="merge_of(y) + z"
+)
+multi_head_attention.slip(
+    "the input is added to the answer", "Where is the residual added, and by whom?",
+    result="linear_of(merged, out_weight, out_bias) + z",
+)  # fmt: skip
+
 multi_head_attention.slip(
     "the scale comes from the width D, not from the head size Dh",
     "How many terms does one dot product of a head add up?",

@@ -50,6 +50,11 @@ attention_distance.slip(
     lengths="np.abs(ways).sum(axis=-1)",
 )
 attention_distance.slip(
+    "the weights on patches are divided by their sum, all together",
+    "What the class token is asked is lost to the patches, in the paper's mean too.",
+    result="asked.sum(axis=1) / patches.sum(axis=(1, 2))",
+)
+attention_distance.slip(
     "the squares of the distances are averaged", "A root is missing.", lengths="(ways**2).sum(axis=-1)"
 )
 attention_distance.slip(
@@ -122,6 +127,8 @@ for _name, _why, _lines in (
      "What a token got in the first block travels on in the second.", {"result": "half.mean(axis=0)"}),
     ("the blocks are multiplied number by number",
      "A way leads over any token in between: which product sums over them?", {"result": "half.prod(axis=0)"}),
+    ("the last block is left out", "How many blocks does the sum go through?", {"result": "_product(half[:-1])"}),
+    ("the first block is left out", "How many blocks does the sum go through?", {"result": "_product(half[1:])"}),
     ("only the last block", "How did the tokens of the image come to be in what the last block asks?",
      {"result": "half[-1]"}),
     ("the matrices are transposed", "Row t says whom token t asks.", {"mean": "A.mean(axis=1).swapaxes(1, 2)"}),
@@ -190,6 +197,8 @@ def logit_lens(streams, g, b, weight, bias):
 
 
 for _name, _why, _lines in (
+    ("the mean over the tokens is read", "Whose row does the head read?",
+     {"normed": "standardise(kept.mean(axis=1, keepdims=True), -1, 1e-6) * g + b"}),
     ("the layer norm is left out", "What stands between the last block and the head?", {"normed": "kept"}),
     ("the layer norm has no scale and shift", "The last norm has learned numbers too.",
      {"normed": "standardise(kept, -1, 1e-6)"}),

@@ -237,6 +237,12 @@ def sigmoid_cross_entropy(x, t):
 
 
 sigmoid_cross_entropy.slip(
+    "the two cases are in each other's place",
+    "A class that is present should cost little where its logit is large.",
+    present="t * np.logaddexp(0, x)",
+    absent="(1 - t) * np.logaddexp(0, -x)",
+)
+sigmoid_cross_entropy.slip(
     "the mean runs over all B K entries; the classes are to be summed",
     "Sum over an image's classes, then average the images. (Many libraries' default averages both.)",
     result="losses.mean() / K",

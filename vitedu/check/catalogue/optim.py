@@ -144,6 +144,11 @@ adam_step.slip(
     step="lr * mhat / np.sqrt(vhat + eps)",
 )
 adam_step.slip(
+    "eps is added before v is corrected, though the correction went into the rate",
+    "In the form with lr sqrt(1 - beta2^t) / (1 - beta1^t), what becomes of eps?",
+    step="lr * mhat * np.sqrt(1 - beta2**t) / (np.sqrt(v_new) + eps)",
+)
+adam_step.slip(
     "eps is not used: it is missing, or is a small number of its own",
     "It guards against a division by 0, and in this test it is large enough to show.",
     step="lr * mhat / np.sqrt(vhat)",
@@ -214,7 +219,8 @@ def _in_branches(step, base, total_steps, warmup_steps):
     rising = step / max(warmup_steps, 1)  # the warm-up
     part = min((step - warmup_steps) / (total_steps - warmup_steps), 1.0)  # p
     falling = (1 + math.cos(math.pi * part)) / 2  # the cosine
-    return base * rising if in_warmup else base * falling
+    rate = base * rising if in_warmup else base * falling  # the two branches
+    return 0.0 if step >= total_steps else rate
 
 
 _FIRST = "At step 0 the rate should be 0, and at step = warmup it should be the base for the first time."
@@ -231,6 +237,11 @@ learning_rate.slip("the cosine runs over all steps, warm-up included", _STARTS, 
 learning_rate.slip("the cosine runs over all steps, warm-up included", _STARTS, part="min(step / total_steps, 1.0)")
 learning_rate.slip(
     "the cosine starts after the warm-up but its length is the total", _LENGTH, p="(step - warmup_steps) / total_steps"
+)
+learning_rate.slip(
+    "the cosine starts after the warm-up but its length is the total",
+    _LENGTH,
+    part="(step - warmup_steps) / total_steps",
 )
 learning_rate.slip(
     "p is not held between 0 and 1",
@@ -277,7 +288,7 @@ learning_rate.slip("warmup_steps = 0 divides by zero", _ZERO, rising="step / war
 learning_rate.slip(
     "warmup_steps = 0 divides by zero at step 0",
     _ZERO,
-    result="base * (step / warmup_steps) if step <= warmup_steps else base * falling",
+    rate="base * (step / warmup_steps) if step <= warmup_steps else base * falling",
     rising="0.0",
 )
 learning_rate.slip(

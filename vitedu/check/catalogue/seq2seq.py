@@ -161,6 +161,8 @@ for _name, _why, _lines in (
     ("keys come from z, only the values from memory",
      "A weight says how much of one source token is taken: keys and values must come from the same tokens.",
      {"parts": "[z @ kv_weight[:D].T, memory @ kv_weight[D:].T]"}),
+    ("keys and values are cut out of each head, not one after the other", "The first D rows make the keys.",
+     {"parts": "kv.reshape(B, S, heads, 2, Dh).transpose(3, 0, 1, 2, 4).reshape(2, B, S, D)"}),
     ("k and v have changed places", "The first D rows of kv_weight make the keys.",
      {"parts": "np.split(kv, 2, axis=-1)[::-1]"}),
     ("k and v are dealt out of kv one by one",
@@ -329,6 +331,10 @@ def path_lengths(reads):
     return steps
 
 
+path_lengths.slip(
+    "every way is one step too long", "How many steps does it take to know what one reads?",
+    result="np.where(steps > 0, steps + 1, steps)",
+)  # fmt: skip
 for _name, _why, _lines in (
     ("who reads and who is read have changed places",
      "Row i is about what position i knows. In a recurrence that reads from the left, may row 0 know anything?",

@@ -112,8 +112,11 @@ block_parameters.slip(
     out="0",
 )
 block_parameters.slip(
-    "the layer norms are not counted", "A layer norm has parameters too: which names begin with `norm`?", norms="0"
+    "4 D numbers are missing: the layer norms, or the biases of attention",
+    "Which names begin with `norm`, and which end in `bias`?",
+    norms="0",
 )
+block_parameters.slip("the biases of the MLP are not counted", "Which names end in `bias`?", fc1="D * M", fc2="M * D")
 block_parameters.slip(
     "2 D numbers are missing: half of the layer norms, or all but D numbers of the bias of q, k and v",
     _BOTH,
@@ -201,6 +204,9 @@ for _name, _why, _lines in (
      "After the last block, something still happens before the head (Eq. 4).", {"final": "0"}),
     ("2 D numbers of every block are missing: one layer norm, or all but D numbers of the bias of q, k and v",
      "Eq. 2 and Eq. 3 both begin with LN.  What is the shape of `attention.qkv.bias`?", {"norms": "2 * D"}),
+    ("4 D numbers of every block are missing: the layer norms, or the biases of attention",
+     "Which names begin with `norm`, and which end in `bias`?", {"norms": "0"}),
+    ("the biases of the MLP are not counted", "Which names end in `.bias`?", {"mlp": "2 * D * M"}),
     ("the layer norms have a weight but no bias",
      "Look at the names that begin with `encoder.norm`.", {"norms": "2 * D", "final": "D"}),
     ("no layer norm is counted at all",

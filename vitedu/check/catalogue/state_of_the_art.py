@@ -1,4 +1,4 @@
-"""Checks for notebooks/17_state_of_the_art.ipynb: error bars, equal compute, the best trades, a training's compute."""
+"""Exercises of notebooks/17_state_of_the_art.ipynb: error bars, equal accuracy, the front, a training's compute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from vitedu_numpy.config import ViTConfig
 
-from ..engine import Check, Mistake, quiet
+from ..slips.exercise import exercise
 
 __all__ = ["compute_at_accuracy", "difference_in_errors", "disagreements", "pareto_front", "training_compute"]
 
@@ -20,113 +20,70 @@ def _run_cases(rng):
     return [tuple(rng.uniform(85, 90) + rng.uniform(0.03, 0.3) * rng.standard_normal(n) for n in two) for two in sizes]
 
 
-def _in_errors(error, difference=lambda a, b: a.mean() - b.mean()):
-    """difference over error, of two arrays of runs"""
-    return lambda first, second: difference(first, second) / error(first, second)
+@exercise(cases=_run_cases, outputs={"ratio": "(a number)"}, level=2, minutes=15)
+def difference_in_errors(first, second):
+    n1 = len(first)
+    n2 = len(second)
+    d1 = first.std(ddof=1)  # the deviation of the first model's runs
+    d2 = second.std(ddof=1)  # the deviation of the second model's runs
+    one = d1 / np.sqrt(n1)  # the error of the first mean
+    other = d2 / np.sqrt(n2)  # the error of the second mean
+    error = np.hypot(one, other)  # the error of the difference
+    difference = first.mean() - second.mean()  # the difference
+    return difference / error  # the ratio
 
 
-def _error(a, b, ddof=1):
-    return np.sqrt(a.var(ddof=ddof) / len(a) + b.var(ddof=ddof) / len(b))
-
-
-def _pooled(a, b):
-    free = len(a) + len(b) - 2
-    variance = (a.var(ddof=1) * (len(a) - 1) + b.var(ddof=1) * (len(b) - 1)) / free
-    return np.sqrt(variance * (1 / len(a) + 1 / len(b)))
-
-
-def _thrown_together(a, b):
-    both = np.concatenate([a, b])
-    return both.std(ddof=1) / np.sqrt(len(both))
-
-
-difference_in_errors = Check(
-    "difference_in_errors",
-    reference=_in_errors(_error),
-    cases=_run_cases,
-    outputs={"ratio": "(a number)"},
-    mistakes=[
-        Mistake(
-            "the deviations of single runs are taken for the errors of the means",
-            "The mean of many runs is surer than one of them.",
-            _in_errors(lambda a, b: np.hypot(a.std(ddof=1), b.std(ddof=1))),
-        ),
-        Mistake(
-            "the variances are divided by n, not by n - 1",
-            "The mean was taken from the same runs: of three deviations, two are free.",
-            _in_errors(lambda a, b: _error(a, b, ddof=0)),
-        ),
-        Mistake(
-            "single runs, and n in place of n - 1",
-            "Two things: whose deviation is it, and over how many free ones?",
-            _in_errors(lambda a, b: np.hypot(a.std(), b.std())),
-        ),
-        Mistake(
-            "the errors are added as they are",
-            "Two independent errors seldom point the same way. What is it that adds up?",
-            _in_errors(lambda a, b: a.std(ddof=1) / np.sqrt(len(a)) + b.std(ddof=1) / np.sqrt(len(b))),
-        ),
-        Mistake(
-            "the errors are averaged",
-            "A difference of two uncertain numbers is less certain than either of them.",
-            _in_errors(lambda a, b: (a.std(ddof=1) / np.sqrt(len(a)) + b.std(ddof=1) / np.sqrt(len(b))) / 2),
-        ),
-        Mistake(
-            "only the first model's error is counted",
-            "The second was measured too.",
-            _in_errors(lambda a, b: a.std(ddof=1) / np.sqrt(len(a))),
-        ),
-        Mistake(
-            "only the second model's error is counted",
-            "The first was measured too.",
-            _in_errors(lambda a, b: b.std(ddof=1) / np.sqrt(len(b))),
-        ),
-        Mistake(
-            "each deviation is divided by n, not by its root",
-            "It is the variance of a mean that is n times smaller.",
-            _in_errors(lambda a, b: np.hypot(a.std(ddof=1) / len(a), b.std(ddof=1) / len(b))),
-        ),
-        Mistake(
-            "the root is missing: that divides by a variance",
-            "The ratio has no unit. Which unit has a variance of accuracies?",
-            _in_errors(lambda a, b: _error(a, b) ** 2),
-        ),
-        Mistake(
-            "one deviation is taken for both models",
-            "Nobody says that both vary alike: BiT's runs vary seven times as much on VTAB.",
-            _in_errors(_pooled),
-        ),
-        Mistake(
-            "all runs are thrown together",
-            "Their spread then holds the very difference that is in question.",
-            _in_errors(_thrown_together),
-        ),
-        Mistake(
-            "the difference has the wrong sign",
-            "First minus second: who is better when the ratio is positive?",
-            _in_errors(_error, lambda a, b: b.mean() - a.mean()),
-        ),
-        Mistake(
-            "the sign is lost",
-            "The ratio should also say who is ahead.",
-            _in_errors(_error, lambda a, b: abs(a.mean() - b.mean())),
-        ),
-        Mistake(
-            "the difference is not divided by its error",
-            "How many errors is that?",
-            _in_errors(lambda a, b: 1.0),
-        ),
-        Mistake(
-            "the best runs are compared, not the means",
-            "The best of five tends to be higher than the best of three, for equal models too.",
-            _in_errors(_error, lambda a, b: a.max() - b.max()),
-        ),
-        Mistake(
-            "the runs are paired",
-            "Run 1 of one model has nothing to do with run 1 of the other; there need not even be as many.",
-            lambda a, b: (a - b).mean() / ((a - b).std(ddof=1) / np.sqrt(len(a))),
-        ),
-    ],
+_FREE = "The mean was taken from the same runs: of three deviations, two are free."
+difference_in_errors.slip(
+    "the variances are divided by n, not by n - 1", _FREE, d1="first.std()", d2="second.std()",
+)  # fmt: skip
+difference_in_errors.slip(
+    "the deviations of single runs are taken for the errors of the means",
+    "The mean of many runs is surer than one of them.",
+    one="d1", other="d2",
+)  # fmt: skip
+difference_in_errors.slip(
+    "single runs, and n in place of n - 1",
+    "Two things: whose deviation is it, and over how many free ones?",
+    one="first.std()", other="second.std()",
+)  # fmt: skip
+difference_in_errors.slip(
+    "each deviation is divided by n, not by its root",
+    "It is the variance of a mean that is n times smaller.",
+    one="d1 / n1", other="d2 / n2",
+)  # fmt: skip
+_SELDOM = "Two independent errors seldom point the same way. What is it that adds up?"
+_ALIKE = "Nobody says that both vary alike: BiT's runs vary seven times as much on VTAB."
+difference_in_errors.slips_in(
+    "error",
+    ("the errors are added as they are", _SELDOM, "one + other"),
+    ("the errors are averaged", "A difference of two uncertain numbers is less certain than either of them.",
+     "(one + other) / 2"),
+    ("only the first model's error is counted", "The second was measured too.", "one"),
+    ("only the second model's error is counted", "The first was measured too.", "other"),
+    ("the root is missing: that divides by a variance", "The ratio has no unit. Which unit has a variance?",
+     "one**2 + other**2"),
+    ("one deviation is taken for both models", _ALIKE,
+     "np.sqrt((d1**2 * (n1 - 1) + d2**2 * (n2 - 1)) / (n1 + n2 - 2) * (1 / n1 + 1 / n2))"),
+    ("the variances of both are added, and divided by all runs", "Each mean has its own number of runs.",
+     "np.sqrt((d1**2 + d2**2) / (n1 + n2))"),
+    ("all runs are thrown together", "Their spread then holds the very difference that is in question.",
+     "np.append(first, second).std(ddof=1) / np.sqrt(n1 + n2)"),
+    ("the difference is not divided by its error", "How many errors is that?", "1.0"),
+)  # fmt: skip
+difference_in_errors.slips_in(
+    "difference",
+    ("the difference has the wrong sign", "First minus second: who is better when the ratio is positive?",
+     "second.mean() - first.mean()"),
+    ("the sign is lost", "The ratio should also say who is ahead.", "abs(first.mean() - second.mean())"),
+    ("the best runs are compared, not the means",
+     "The best of five tends to be higher than the best of three, for equal models too.",
+     "first.max() - second.max()"),
+)  # fmt: skip
+difference_in_errors.slip(
+    "the runs are paired",
+    "Run 1 of one model has nothing to do with run 1 of the other; there need not even be as many.",
+    result="(first - second).mean() / ((first - second).std(ddof=1) / np.sqrt(n1))",
 )
 
 
@@ -146,122 +103,60 @@ def _curve_cases(rng):
     return cases
 
 
-def _needed(best=np.maximum.accumulate, before=np.log, after=np.exp, of=lambda a: a):
-    def answer(wanted, compute, accuracy):
-        return after(np.interp(of(wanted), of(best(accuracy)), before(compute)))
-
-    return answer
-
-
-def _without_beaten(wanted, compute, accuracy):
-    front = np.maximum.accumulate(accuracy) == accuracy
-    return np.exp(np.interp(wanted, accuracy[front], np.log(compute[front])))
+@exercise(cases=_curve_cases, outputs={"needed": "(n,)"}, level=2, minutes=15)
+def compute_at_accuracy(wanted, compute, accuracy):
+    best = np.maximum.accumulate(accuracy)  # the best so far
+    cost = np.log(compute)  # the axis of compute
+    line = np.interp(wanted, best, cost)  # the straight lines
+    return np.exp(line)  # the compute
 
 
-def _sorted_by_accuracy(wanted, compute, accuracy):
-    order = np.argsort(accuracy)
-    return np.exp(np.interp(wanted, accuracy[order], np.log(compute[order])))
-
-
-def _first_that_reaches(wanted, compute, accuracy):
-    return np.array([compute[accuracy >= a][0] for a in wanted])
-
-
-def _last_below(wanted, compute, accuracy):
-    return np.array([compute[accuracy <= a][-1] for a in wanted])
-
-
-def _nearest(wanted, compute, accuracy):
-    return compute[np.abs(accuracy - wanted[:, None]).argmin(axis=1)]
-
-
-def _ends_alone(wanted, compute, accuracy):
-    ends = accuracy[[0, -1]]
-    return np.exp(np.interp(wanted, ends, np.log(compute[[0, -1]])))
-
-
-compute_at_accuracy = Check(
-    "compute_at_accuracy",
-    reference=_needed(),
-    cases=_curve_cases,
-    outputs={"needed": "(n,)"},
-    mistakes=[
-        Mistake(
-            "the line is straight in compute, not in its logarithm",
-            "On which axis does the figure draw a straight line?",
-            _needed(before=lambda c: c, after=lambda c: c),
-        ),
-        Mistake(
-            "the rows are taken as they come, though their accuracy falls in between",
-            "`np.interp` wants ascending values, and does not say so. Which accuracy has one *at most* this compute?",
-            quiet(_needed(best=lambda a: a)),
-        ),
-        Mistake(
-            "the rows are sorted by accuracy",
-            "A model that cost more and is worse would then stand before a cheaper one.",
-            _sorted_by_accuracy,
-        ),
-        Mistake(
-            "rows that a cheaper one beats are left out",
-            "Also a way to do it. Here such a row holds the best so far, and the curve rises only after it.",
-            _without_beaten,
-        ),
-        Mistake(
-            "the best is taken from the right: of all models that cost more",
-            "What can one get for at most this compute?",
-            _needed(best=lambda a: np.maximum.accumulate(a[::-1])[::-1]),
-        ),
-        Mistake(
-            "the worst so far is taken, not the best",
-            "More compute never forces one to take the worse model.",
-            _needed(best=np.minimum.accumulate),
-        ),
-        Mistake(
-            "the logarithm is returned",
-            "How does one get from log exaFLOPs to exaFLOPs?",
-            _needed(after=lambda c: c),
-        ),
-        Mistake(
-            "two logarithms of different base",
-            "What undoes `np.log10`?",
-            _needed(before=np.log10),
-        ),
-        Mistake(
-            "the exponential belongs to another base",
-            "What undoes `np.log`?",
-            _needed(after=lambda c: 10**c),
-        ),
-        Mistake(
-            "the logarithm of the accuracy is taken too",
-            "Only one of the two axes is logarithmic.",
-            _needed(of=np.log),
-        ),
-        Mistake(
-            "no line is drawn: the first model that reaches the accuracy",
-            "Between two models lies another that nobody trained. What would it have cost?",
-            _first_that_reaches,
-        ),
-        Mistake(
-            "no line is drawn: the last model that is not better",
-            "Between two models lies another that nobody trained. What would it have cost?",
-            _last_below,
-        ),
-        Mistake(
-            "no line is drawn: the model with the nearest accuracy",
-            "Between two models lies another that nobody trained. What would it have cost?",
-            _nearest,
-        ),
-        Mistake(
-            "one line from the first model to the last",
-            "The curve bends; the models in between say how.",
-            _ends_alone,
-        ),
-        Mistake(
-            "accuracies and compute are exchanged",
-            "`np.interp(x, xp, fp)`: which of the two is asked for?",
-            lambda wanted, compute, accuracy: np.interp(wanted, np.log(compute), np.maximum.accumulate(accuracy)),
-        ),
-    ],
+_AXIS = "On which axis does the figure draw a straight line?"
+_BASE = "What undoes `{}`?"
+_LINE = "Between two models lies another that nobody trained. What would it have cost?"
+compute_at_accuracy.slip("the line is straight in compute, not in its logarithm", _AXIS, cost="compute", result="line")
+compute_at_accuracy.slips_in(
+    "best",
+    ("the rows are taken as they come, though their accuracy falls in between",
+     "`np.interp` wants ascending values, and does not say so. Which accuracy has one *at most* this compute?",
+     "accuracy"),
+    ("the accuracies alone are sorted", "Then row and compute no longer belong to each other.", "np.sort(accuracy)"),
+    ("the best is taken from the right: of all models that cost more", "What can one get for at most this compute?",
+     "np.maximum.accumulate(accuracy[::-1])[::-1]"),
+    ("the worst so far is taken, not the best", "More compute never forces one to take the worse model.",
+     "np.minimum.accumulate(accuracy)"),
+)  # fmt: skip
+compute_at_accuracy.slip("two logarithms of different base", _BASE.format("np.log10"), cost="np.log10(compute)")
+compute_at_accuracy.slips_in(
+    "result",
+    ("the exponential belongs to another base", _BASE.format("np.log"), "10**line"),
+    ("the logarithm is returned", "How does one get from log exaFLOPs to exaFLOPs?", "line"),
+)
+compute_at_accuracy.slip("the logarithm is returned", "How does one get back from it?", cost="np.log10(compute)",
+                         result="line")  # fmt: skip
+compute_at_accuracy.slips_in(
+    "line",
+    ("the rows are sorted by accuracy",
+     "A model that cost more and is worse would then stand before a cheaper one.",
+     "np.interp(wanted, np.sort(accuracy), cost[np.argsort(accuracy)])"),
+    ("rows that a cheaper one beats are left out",
+     "Also a way to do it. Here such a row holds the best so far, and the curve rises only after it.",
+     "np.interp(wanted, accuracy[best == accuracy], cost[best == accuracy])"),
+    ("the logarithm of the accuracy is taken too", "Only one of the two axes is logarithmic.",
+     "np.interp(np.log(wanted), np.log(best), cost)"),
+    ("no line is drawn: the first model that reaches the accuracy", _LINE,
+     "np.array([cost[accuracy >= a][0] for a in wanted])"),
+    ("no line is drawn: the last model that is not better", _LINE,
+     "np.array([cost[accuracy <= a][-1] for a in wanted])"),
+    ("no line is drawn: the model with the nearest accuracy", _LINE,
+     "cost[np.abs(accuracy - wanted[:, None]).argmin(axis=1)]"),
+    ("one line from the first model to the last", "The curve bends; the models in between say how.",
+     "np.interp(wanted, accuracy[[0, -1]], cost[[0, -1]])"),
+)  # fmt: skip
+compute_at_accuracy.slip(
+    "accuracies and compute are exchanged",
+    "`np.interp(x, xp, fp)`: which of the two is asked for?",
+    result="np.interp(wanted, cost, best)",
 )
 
 
@@ -282,135 +177,75 @@ def _trade_cases(rng):
     return cases
 
 
-def _front(beats):
-    """Kept is what no other row beats.  beats(compute, accuracy of a row, of the others) -> which of them beat it."""
-
-    def answer(compute, accuracy):
-        rows = range(len(compute))
-        return np.array([not beats(compute[i], accuracy[i], compute, accuracy).any() for i in rows])
-
-    return answer
-
-
-def _better(c, a, compute, accuracy):
-    return (compute <= c) & (accuracy >= a) & ((compute < c) | (accuracy > a))
-
-
-_best_trades = _front(_better)
-
-
-def _running(compute, accuracy, order):
+def _running(accuracy, order):
     """In this order, kept is what is better than all before it."""
-    kept, best = np.zeros(len(compute), bool), -np.inf
+    kept, best = np.zeros(len(accuracy), bool), -np.inf
     for i in order:
         if accuracy[i] > best:
             kept[i], best = True, accuracy[i]
     return kept
 
 
-def _cheap_first(compute, accuracy):
-    return np.argsort(compute, kind="stable")
-
-
-def _in_order_of_compute(compute, accuracy):
-    return _best_trades(compute, accuracy)[_cheap_first(compute, accuracy)]
-
-
-def _one_of_equals(compute, accuracy):
-    return _running(compute, accuracy, np.lexsort((-accuracy, compute)))
-
-
-def _hull(compute, accuracy):
+def _hull(compute, accuracy, kept):
     """Rows on or over every straight line between two others that are kept."""
-    kept = _best_trades(compute, accuracy)
-    rows = np.flatnonzero(kept)
-    for i in rows:
-        for j in rows:
-            for k in rows:
-                if compute[j] < compute[i] < compute[k]:
-                    part = (compute[i] - compute[j]) / (compute[k] - compute[j])
-                    kept[i] &= accuracy[i] >= accuracy[j] + part * (accuracy[k] - accuracy[j])
-    return kept
+    c, a = compute[kept], accuracy[kept]
+    on = kept.copy()
+    for i in np.flatnonzero(kept):
+        left, right = c < compute[i], c > compute[i]
+        part = (compute[i] - c[left][:, None]) / (c[right] - c[left][:, None])
+        on[i] = (accuracy[i] >= a[left][:, None] + part * (a[right] - a[left][:, None])).all()
+    return on
 
 
-pareto_front = Check(
-    "pareto_front",
-    reference=_best_trades,
-    cases=_trade_cases,
-    outputs={"kept": "(R,)"},
-    mistakes=[
-        Mistake(
-            "a row that is equal in one and worse in the other is kept",
-            "Of two models with the same compute, which one does nobody want?",
-            _front(lambda c, a, compute, accuracy: (compute < c) & (accuracy > a)),
-        ),
-        Mistake(
-            "every row beats itself",
-            "A row stands among those it is compared with. When is one really better?",
-            _front(lambda c, a, compute, accuracy: (compute <= c) & (accuracy >= a)),
-        ),
-        Mistake(
-            "of equally cheap models the worse is kept too",
-            "Of two models with the same compute, which one does nobody want?",
-            _front(lambda c, a, compute, accuracy: (compute < c) & (accuracy >= a)),
-        ),
-        Mistake(
-            "of equally good models the dearer is kept too",
-            "Of two models with the same accuracy, which one does nobody want?",
-            _front(lambda c, a, compute, accuracy: (compute <= c) & (accuracy > a)),
-        ),
-        Mistake(
-            "of two rows that are the same, one is dropped",
-            "Neither is better than the other.",
-            _one_of_equals,
-        ),
-        Mistake(
-            "the rows are taken in the order of the table",
-            "Better than everything *before* it must mean than everything cheaper.",
-            lambda compute, accuracy: _running(compute, accuracy, range(len(compute))),
-        ),
-        Mistake(
-            "sorted by compute alone, and of equally cheap models the first one seen is kept",
-            "Where compute is equal, which one should come first?",
-            lambda compute, accuracy: _running(compute, accuracy, _cheap_first(compute, accuracy)),
-        ),
-        Mistake(
-            "the answer is in order of compute",
-            "`kept[i]` belongs to row i of the table as it was given.",
-            _in_order_of_compute,
-        ),
-        Mistake(
-            "the positions of the rows are returned",
-            "A mask has a True or False for every row.",
-            lambda compute, accuracy: np.flatnonzero(_best_trades(compute, accuracy)),
-        ),
-        Mistake(
-            "the rows that are beaten are returned",
-            "Those are the ones to leave out.",
-            lambda compute, accuracy: ~_best_trades(compute, accuracy),
-        ),
-        Mistake(
-            "more compute is taken for better",
-            "Which of the two should be small?",
-            lambda compute, accuracy: _best_trades(-compute, accuracy),
-        ),
-        Mistake(
-            "the worst trades are kept: dear and bad",
-            "Which of the two should be small?",
-            lambda compute, accuracy: _best_trades(-compute, -accuracy),
-        ),
-        Mistake(
-            "rows that lie under a straight line between two others are dropped",
-            "Nobody can buy half of each of two models.",
-            _hull,
-        ),
-        Mistake(
-            "only the most accurate model is kept",
-            "What does somebody take who cannot pay for it?",
-            lambda compute, accuracy: accuracy == accuracy.max(),
-        ),
-    ],
-)
+@exercise(cases=_trade_cases, outputs={"kept": "(R,)"}, level=2, minutes=20)
+def pareto_front(compute, accuracy):
+    cheap = compute[:, None] <= compute  # the rows that cost at most as much
+    good = accuracy[:, None] >= accuracy  # the rows that are at least as good
+    cheaper = compute[:, None] < compute  # the rows that cost less
+    better = accuracy[:, None] > accuracy  # the rows that are better
+    beats = cheap & good & (cheaper | better)  # who beats whom
+    return ~beats.any(axis=0)  # the rows that are kept
+
+
+_SAME = "Of two models with the same compute, which one does nobody want?"
+pareto_front.slips_in(
+    "beats",
+    ("a row that is equal in one and worse in the other is kept", _SAME, "cheaper & better"),
+    ("every row beats itself", "A row stands among those it is compared with. When is one really better?",
+     "cheap & good"),
+    ("of two rows that are the same, each beats the other", "Neither is better than the other.",
+     "cheap & good & ~np.eye(len(compute), dtype=bool)"),
+    ("of equally cheap models the worse is kept too", _SAME, "cheaper & good"),
+    ("of equally good models the dearer is kept too",
+     "Of two models with the same accuracy, which one does nobody want?", "cheap & better"),
+    ("one that is better in either is taken to beat the row", "In both at least as good, and better in one.",
+     "cheaper | better"),
+    ("only the most accurate model is kept", "What does somebody take who cannot pay for it?", "better"),
+    ("only the cheapest model is kept", "Is nobody ready to pay for more accuracy?", "cheaper"),
+    ("more compute is taken for better", "Which of the two should be small?", "cheap.T & good & (cheaper.T | better)"),
+    ("the worst trades are kept: dear and bad", "Which of the two should be small?",
+     "cheap.T & good.T & (cheaper.T | better.T)"),
+)  # fmt: skip
+_MASK = "A mask has a True or False for every row."
+pareto_front.slips_in(
+    "result",
+    ("of two rows that are the same, one is dropped", "Neither is better than the other.",
+     "_running(accuracy, np.lexsort((-accuracy, compute)))"),
+    ("the rows are taken in the order of the table",
+     "Better than everything *before* it must mean than everything cheaper.",
+     "_running(accuracy, range(len(compute)))"),
+    ("sorted by compute alone, and of equally cheap models the first one seen is kept",
+     "Where compute is equal, which one should come first?",
+     "_running(accuracy, np.argsort(compute, kind='stable'))"),
+    ("the answer is in order of compute", "`kept[i]` belongs to row i of the table as it was given.",
+     "(~beats.any(axis=0))[np.argsort(compute, kind='stable')]"),
+    ("the positions of the rows are returned", _MASK, "np.flatnonzero(~beats.any(axis=0))"),
+    ("the rows that are beaten are returned", "Those are the ones to leave out.", "beats.any(axis=0)"),
+    ("rows that lie under a straight line between two others are dropped",
+     "Nobody can buy half of each of two models.", "_hull(compute, accuracy, ~beats.any(axis=0))"),
+    ("only the most accurate model is kept", "What does somebody take who cannot pay for it?",
+     "accuracy == accuracy.max()"),
+)  # fmt: skip
 
 
 # ---- training_compute(config, epochs, images, core_days, peak) -> exaflops, utilisation ------------------------------
@@ -426,133 +261,66 @@ def _training_cases(rng):
     return cases
 
 
-def _trained(config, epochs, images, core_days, peak, *, flops=6, tokens=0, repeated=None, parts=(), used=None):
-    """exaFLOPs and the part of the peak, with room for a slip in each."""
-    c, T, D = config, config.num_tokens + tokens, config.width
-    patches = c.num_patches * c.channels * c.patch_size**2 * D
-    block = 4 * T * D**2 + 2 * T * D * c.mlp_dim + (0 if "scores" in parts else 2 * T**2 * D)
-    macs = (c.depth if repeated is None else repeated) * block
-    macs += (0 if "patches" in parts else patches) + (0 if "head" in parts else D * c.num_classes)
-    exaflops = flops * macs * epochs * images / 1e18
-    return exaflops, (used or _used)(exaflops, core_days, peak)
+@exercise(
+    cases=_training_cases, outputs={"exaflops": "(a number)", "utilisation": "(a number)"}, level=2, minutes=20
+)  # fmt: skip
+def training_compute(config, epochs, images, core_days, peak):
+    c = config
+    D = c.width
+    T = c.num_tokens
+    repeats = c.depth
+    patches = c.num_patches * c.channels * c.patch_size**2 * D  # the patch embedding's MACs
+    linear = 4 * T * D**2 + 2 * T * D * c.mlp_dim  # the layers' MACs
+    products = 2 * T**2 * D  # the products' MACs
+    head = D * c.num_classes  # the head's MACs
+    macs = patches + repeats * (linear + products) + head  # all MACs
+    flops = 6 * macs * epochs * images  # the FLOPs
+    exaflops = flops / 1e18  # the exaFLOPs
+    seconds = core_days * 86_400  # the seconds
+    possible = seconds * peak * 1e12  # what could be done
+    return exaflops, flops / possible
 
 
-def _used(exaflops, core_days, peak):
-    return exaflops * 1e18 / (core_days * 86_400 * peak * 1e12)
-
-
-def _training(**slip):
-    return lambda *args: _trained(*args, **slip)
-
-
-def _wrongly_used(used):
-    """The exaFLOPs are right; what becomes of them is not."""
-    return _training(used=used)
-
-
-training_compute = Check(
-    "training_compute",
-    reference=_training(),
-    cases=_training_cases,
-    outputs={"exaflops": "(a number)", "utilisation": "(a number)"},
-    mistakes=[
-        Mistake(
-            "the forward pass alone is counted",
-            "Training also computes gradients: with respect to what, and at what cost?",
-            _training(flops=2),
-        ),
-        Mistake(
-            "MACs are counted, not FLOPs",
-            "How many operations are in one multiply-accumulate?",
-            _training(flops=3),
-        ),
-        Mistake(
-            "backward is taken to cost as much as forward",
-            "Every product of the forward has two gradients: for its input and for its weight.",
-            _training(flops=4),
-        ),
-        Mistake(
-            "MACs of the forward alone, neither doubled nor tripled",
-            "Two factors are missing: from MACs to FLOPs, and from forward to training.",
-            _training(flops=1),
-        ),
-        Mistake(
-            "the class token is forgotten: N tokens, not T",
-            "How long is the sequence that enters a block?",
-            _training(tokens=-1),
-        ),
-        Mistake(
-            "one block is counted",
-            "Which field of the configuration says how often it is repeated?",
-            _training(repeated=1),
-        ),
-        Mistake(
-            "the products of tokens with tokens are not counted",
-            "Two matrix products in every block have no weights.",
-            _training(parts=("scores",)),
-        ),
-        Mistake(
-            "the patch embedding is not counted",
-            "Pixels become D numbers per patch. By which layer?",
-            _training(parts=("patches",)),
-        ),
-        Mistake(
-            "the head is not counted",
-            "Which layer turns D numbers into K class scores?",
-            _training(parts=("head",)),
-        ),
-        Mistake(
-            "only the blocks are counted",
-            "What comes before the first block, and after the last?",
-            _training(parts=("patches", "head")),
-        ),
-        Mistake(
-            "the epochs are forgotten",
-            "How often does the model see each image?",
-            lambda config, epochs, *rest: _trained(config, 1, *rest),
-        ),
-        Mistake(
-            "the days are not turned into seconds",
-            "The peak is said per second.",
-            _wrongly_used(lambda e, days, peak: e * 1e18 / (days * peak * 1e12)),
-        ),
-        Mistake(
-            "a day is taken for an hour",
-            "How many seconds has a day?",
-            _wrongly_used(lambda e, days, peak: _used(e, days, peak) * 24),
-        ),
-        Mistake(
-            "a day is taken for its minutes",
-            "How many seconds has a day?",
-            _wrongly_used(lambda e, days, peak: _used(e, days, peak) * 60),
-        ),
-        Mistake(
-            "the units do not meet: exa is 1e18, tera 1e12",
-            "exaFLOPs, over seconds, over teraFLOPs per second: which power of ten is left?",
-            _wrongly_used(lambda e, days, peak: e / (days * 86_400 * peak)),
-        ),
-        Mistake(
-            "the share is upside down",
-            "What was done, over what could have been done.",
-            _wrongly_used(lambda e, days, peak: 1 / _used(e, days, peak)),
-        ),
-        Mistake(
-            "the share is in per cent",
-            "A part of 1 is asked for.",
-            _wrongly_used(lambda e, days, peak: 100 * _used(e, days, peak)),
-        ),
-        Mistake(
-            "speed is returned, not its share of the peak",
-            "TFLOP/s per core: of how many that are possible?",
-            _wrongly_used(lambda e, days, peak: e * 1e6 / (days * 86_400)),
-        ),
-        Mistake(
-            "the peak of a chip with two cores is taken",
-            "The days are those of one core, and so is the peak that is given.",
-            _wrongly_used(lambda e, days, peak: _used(e, days, 2 * peak)),
-        ),
-    ],
-)
+_LONG = "How many seconds has a day?"
+for _name, _why, _lines in (
+    ("the forward pass alone is counted", "Training also computes gradients: with respect to what, and at what cost?",
+     {"flops": "2 * macs * epochs * images"}),
+    ("MACs are counted, not FLOPs", "How many operations are in one multiply-accumulate?",
+     {"flops": "3 * macs * epochs * images"}),
+    ("backward is taken to cost as much as forward",
+     "Every product of the forward has two gradients: for its input and for its weight.",
+     {"flops": "4 * macs * epochs * images"}),
+    ("MACs of the forward alone, neither doubled nor tripled",
+     "Two factors are missing: from MACs to FLOPs, and from forward to training.",
+     {"flops": "macs * epochs * images"}),
+    ("the epochs are forgotten", "How often does the model see each image?", {"flops": "6 * macs * images"}),
+    ("the class token is forgotten: N tokens, not T", "How long is the sequence that enters a block?",
+     {"T": "c.num_patches"}),
+    ("one block is counted", "Which field of the configuration says how often it is repeated?", {"repeats": "1"}),
+    ("the products of tokens with tokens are not counted", "Two matrix products in every block have no weights.",
+     {"products": "0"}),
+    ("the patch embedding is not counted", "Pixels become D numbers per patch. By which layer?", {"patches": "0"}),
+    ("the head is not counted", "Which layer turns D numbers into K class scores?", {"head": "0"}),
+    ("only the blocks are counted", "What comes before the first block, and after the last?",
+     {"patches": "0", "head": "0"}),
+    ("the days are not turned into seconds", "The peak is said per second.", {"seconds": "core_days"}),
+    ("a day is taken for an hour", _LONG, {"seconds": "core_days * 3600"}),
+    ("a day is taken for its minutes", _LONG, {"seconds": "core_days * 24 * 60"}),
+    ("the peak of a chip with two cores is taken", "The days are those of one core, and so is the peak that is given.",
+     {"possible": "seconds * 2 * peak * 1e12"}),
+    ("the peak is taken to be in FLOP/s, not in 1e12 of them", "What does the unit of the peak say?",
+     {"possible": "seconds * peak"}),
+):  # fmt: skip
+    training_compute.slip(_name, _why, **_lines)
+_POWER = "exaFLOPs, over seconds, over teraFLOPs per second: which power of ten is left?"
+training_compute.slips_in(
+    "result",
+    ("the units do not meet: exa is 1e18, tera 1e12", _POWER, "(exaflops, exaflops / (seconds * peak))"),
+    ("the share is upside down", "What was done, over what could have been done.", "(exaflops, possible / flops)"),
+    ("the share is in per cent", "A part of 1 is asked for.", "(exaflops, 100 * flops / possible)"),
+    ("speed is returned, not its share of the peak", "TFLOP/s per core: of how many that are possible?",
+     "(exaflops, flops / seconds / 1e12)"),
+)  # fmt: skip
 
 
 # ---- disagreements(first, second, unit) -> mask ----------------------------------------------------------------------
@@ -574,90 +342,33 @@ def _table_cases(rng):
     return cases
 
 
-def _differ(far):
-    """far(difference, unit), where both tables have a number"""
-
-    def answer(first, second, unit):
-        there = ~np.isnan(first) & ~np.isnan(second)
-        return there & far(np.where(there, first - second, 0.0), unit)
-
-    return answer
+@exercise(cases=_table_cases, outputs={"mask": "(R, C)"}, level=1, minutes=10)
+def disagreements(first, second, unit):
+    off = first - second  # the differences
+    distance = np.abs(off)  # the distances
+    return distance > unit / 2  # the numbers that are too far apart
 
 
-_disagree = _differ(lambda d, unit: np.abs(d) > unit / 2)
-
-
-def _cut_off(first, second, unit):
-    there = ~np.isnan(first) & ~np.isnan(second)
-    cut = np.floor(np.where(there, first, 0) / unit)
-    return there & (cut != np.round(np.where(there, second, 0) / unit))
-
-
-disagreements = Check(
-    "disagreements",
-    reference=_disagree,
-    cases=_table_cases,
-    outputs={"mask": "(R, C)"},
-    mistakes=[
-        Mistake(
-            "a number that is missing is called a contradiction",
-            "A table that says nothing contradicts nobody. What is `nan != nan`, what is `not nan <= 1`?",
-            lambda first, second, unit: ~(np.abs(first - second) <= unit / 2),
-        ),
-        Mistake(
-            "what only one of the tables has is called a contradiction",
-            "Both have to say something.",
-            lambda first, second, unit: _disagree(first, second, unit) | (np.isnan(first) ^ np.isnan(second)),
-        ),
-        Mistake(
-            "numbers that round to each other are called a contradiction",
-            "The second table is printed with fewer digits.",
-            _differ(lambda d, unit: d != 0),
-        ),
-        Mistake(
-            "numbers that round to each other, or are missing, are called a contradiction",
-            "The second table is printed with fewer digits, and `nan != nan` is true.",
-            lambda first, second, unit: first != second,
-        ),
-        Mistake(
-            "a whole unit is allowed",
-            "How far can rounding carry a number?",
-            _differ(lambda d, unit: np.abs(d) > unit),
-        ),
-        Mistake(
-            "only numbers that are too high are found",
-            "A difference has a sign.",
-            _differ(lambda d, unit: d > unit / 2),
-        ),
-        Mistake(
-            "only numbers that are too low are found",
-            "A difference has a sign.",
-            _differ(lambda d, unit: d < -unit / 2),
-        ),
-        Mistake(
-            "the numbers are cut off, not rounded",
-            "97.58 is printed as 97.6.",
-            _cut_off,
-        ),
-        Mistake(
-            "the numbers that agree are returned",
-            "Which ones are worth a look?",
-            lambda first, second, unit: np.abs(first - second) <= unit / 2,
-        ),
-        Mistake(
-            "the differences are returned",
-            "A True or False is asked for, of every number.",
-            lambda first, second, unit: first - second,
-        ),
-        Mistake(
-            "the places are returned",
-            "A True or False is asked for, of every number.",
-            lambda first, second, unit: np.argwhere(_disagree(first, second, unit)),
-        ),
-        Mistake(
-            "a row is called contradictory as a whole",
-            "Which of its numbers is it?",
-            lambda first, second, unit: _disagree(first, second, unit).any(axis=1),
-        ),
-    ],
-)
+_SIGN = "A difference has a sign."
+_NAN = "A table that says nothing contradicts nobody. What is `nan != nan`, what is `not nan <= 1`?"
+_EACH = "A True or False is asked for, of every number."
+disagreements.slips_in(
+    "result",
+    ("a whole unit is allowed", "How far can rounding carry a number?", "distance > unit"),
+    ("only numbers that are too high are found", _SIGN, "off > unit / 2"),
+    ("only numbers that are too low are found", _SIGN, "off < -unit / 2"),
+    ("the numbers are cut off, not rounded", "97.58 is printed as 97.6.",
+     "~np.isnan(off) & (np.floor(first / unit) != np.round(second / unit))"),
+    ("the numbers that agree are returned", "Which ones are worth a look?", "distance <= unit / 2"),
+    ("numbers that round to each other are called a contradiction", "The second table is printed with fewer digits.",
+     "distance > 0"),
+    ("a number that is missing is called a contradiction", _NAN, "~(distance <= unit / 2)"),
+    ("what only one of the tables has is called a contradiction", "Both have to say something.",
+     "(distance > unit / 2) | (np.isnan(first) ^ np.isnan(second))"),
+    ("numbers that round to each other, or are missing, are called a contradiction",
+     "The second table is printed with fewer digits, and `nan != nan` is true.", "first != second"),
+    ("the differences are returned", _EACH, "off"),
+    ("the places are returned", _EACH, "np.argwhere(distance > unit / 2)"),
+    ("a row is called contradictory as a whole", "Which of its numbers is it?",
+     "(distance > unit / 2).any(axis=1)"),
+)  # fmt: skip

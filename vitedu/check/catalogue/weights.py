@@ -171,6 +171,8 @@ def resized_positions(E_pos, old_grid, new_grid):
 
 
 for _name, _why, _lines in (
+    ("each new place takes its nearest old one", "Between two old places lies a mean of both.",
+     {"resized": "_by_matrices(patches, old_grid, new_grid, lambda n, m: np.round(interpolation_matrix(n, m)))"}),
     ("the class token's row is lost",
      "The head reads the class token: it needs its position, and it is no patch.", {"result": "resized"}),
     ("the class token's row is interpolated with the patches",

@@ -9,6 +9,8 @@ __all__ = ["as_results", "close", "is_weak", "same"]
 
 def as_results(results, count: int) -> list:
     """A function's results as a list of arrays in float64; anything that is not numbers stays as it is."""
+    if isinstance(results, np.ndarray) and results.shape == (count,) and count > 1:
+        results = list(results)  # numbers side by side in one array
     results = results if isinstance(results, (tuple, list)) and count > 1 else [results]
     return [_as_array(r) for r in results]
 

@@ -43,6 +43,11 @@ class Exercise(Check):
         self.mistakes = (*self.mistakes, own_slip(program, name, hint, smaller, weight, lines))
         self._slips, self._tables = None, {}
 
+    def slips_in(self, target: str, *slips: tuple[str, str, str]) -> None:
+        """Several mistakes of one line: (name, hint, what is written instead)."""
+        for name, hint, text in slips:
+            self.slip(name, hint, **{target: text})
+
     def also(self, function):
         """The same answer written in another way: other places to slip.  Only where people really compute differently.
 
@@ -85,8 +90,10 @@ class Exercise(Check):
             rungs += [text for text in (slip.hint, slip.smaller) if text]
         if not any(slip.smaller for slip in found.slips):
             rungs.append(self._smallest(cases, wrong))
+        by_hand = all(slip.edits[0][1] is None for slip in found.slips)
+        sure = found.sure and (by_hand or not self.whole)  # the same count is reached in many ways
         return Named(
-            tuple(slip.sentence for slip in chosen), tuple(slip.hint for slip in chosen), several, found.sure,
+            tuple(slip.sentence for slip in chosen), tuple(slip.hint for slip in chosen), several, sure,
             found.besides, tuple(rungs),
         )  # fmt: skip
 

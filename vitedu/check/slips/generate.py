@@ -156,6 +156,8 @@ def _nodes(statement):
             continue
         if isinstance(node, ast.expr) and not isinstance(getattr(node, "ctx", None), ast.Store):
             yield node
+            if _is_size_of(node):
+                continue  # of the array only its sizes are read
         elif isinstance(node, ast.AugAssign):
             yield node
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SETTLED:
@@ -164,6 +166,13 @@ def _nodes(statement):
                 stack += node.args
             continue
         stack += list(ast.iter_child_nodes(node))
+
+
+def _is_size_of(node) -> bool:
+    """x.shape, x.size, len(x)"""
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("shape", "size", "ndim")
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
 
 
 _SETTLED = ("transpose", "swapaxes", "reshape", "sum", "mean", "max", "min", "var", "std")

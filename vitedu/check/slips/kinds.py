@@ -43,6 +43,8 @@ KINDS = [
             "X": "the softmax is missing",
             "softmax(softmax(X))": "the softmax is applied twice",
             "np.exp(X)": "there is only exp, without the division by the sum",
+            "np.exp(X - X.max(axis=-1, keepdims=True))": "there is only exp, without the division by the sum",
+            "np.exp(X) / (1 + np.exp(X).sum(axis=-1, keepdims=True))": "1.6 | the sum below has a 1 too many",
             "softmax(-X)": "the softmax sees the numbers with the wrong sign",
             "sigmoid(X)": "there is a sigmoid in place of the softmax",
             "log_softmax(X)": "this is the logarithm of the softmax",
@@ -105,6 +107,11 @@ KINDS = [
             "X - np.log(np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | no maximum is subtracted, so exp overflows",
             "np.log(np.exp(X) / np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | no maximum is subtracted, so exp "
             "overflows",
+            "np.log2(softmax(X))": "1.4 | the log has base 2, not e",
+            "np.log10(softmax(X))": "1.4 | the log has base 10, not e",
+            "X - np.log2(np.exp(X).sum(axis=-1, keepdims=True))": "1.5 | the log of the sum has base 2, not e",
+            "X - X.max(axis=-1, keepdims=True) - np.log2(np.exp(X - X.max(axis=-1, keepdims=True)).sum(axis=-1, "
+            "keepdims=True))": "1.5 | the log of the sum has base 2, not e",
             "X - np.log(np.exp(X - X.max(axis=-1, keepdims=True)).sum(axis=-1, keepdims=True))": "1.4 | the maximum is "
             "subtracted inside the exponential only",
         },
@@ -141,6 +148,8 @@ KINDS = [
             "X": "1.4 | the product with `{Y}` is left out",
             "Y": "1.8 | the product with `{X}` is left out",
             "np.dot(X, Y)": "1.4 | `np.dot` multiplies every matrix of one stack with every matrix of the other",
+            "X[..., :-1] @ Y[..., :-1, :]": "1.6 | the last term of the product's sum is left out",
+            "X[..., 1:] @ Y[..., 1:, :]": "1.7 | the first term of the product's sum is left out",
             "X @ swap(Y)": "1.6 | `{Y}` is transposed, although it should not be",
             "swap(X) @ Y": "1.6 | `{X}` is transposed, although it should not be",
         },
@@ -157,6 +166,9 @@ KINDS = [
             "X @ W.T - B": "the bias `{B}` is subtracted",
             "X": "the linear layer with `{W}` is left out",
             "X @ W.T * B": "1.8 | the bias `{B}` is multiplied, not added",
+            "X @ (W.T + B)": "1.6 | the bias `{B}` is added to the weight, before the product",
+            "X @ W.T + 2 * B": "1.8 | the bias `{B}` is added twice",
+            "X @ np.abs(W.T) + B": "2.0 | `{W}` is made positive",
             "(X + linear(X, W, B))": "2.0 | the input of the linear layer is added to its output",
         },
     ),
@@ -176,6 +188,7 @@ KINDS = [
             "alone",
             "weight_gradient(rows(X)[-1:], rows(Y)[-1:])": "1.2 | the gradient of the weight comes from the last row "
             "alone",
+            "weight_gradient(rows(X)[:-1], rows(Y)[:-1])": "1.3 | the last row is left out of it",
             "rows(X) @ rows(Y)": "1.2 | `{X}` is not transposed in the gradient of the weight",
             "X @ Y": "1.3 | `{X}` is not transposed in the gradient of the weight",
             "X.T @ Y": "1.3 | the axes in front were not folded into one",
@@ -192,11 +205,14 @@ KINDS = [
             "X.sum(axis=1)": "the gradient of the bias is summed over axis 1 only",
             "X.sum(axis=-2)": "1.1 | the gradient of the bias is summed over axis -2 only",
             "X.sum(axis=-1)": "the gradient of the bias is summed over the outputs",
+            "rows(X).sum(axis=1)": "1.1 | the gradient of the bias is summed over the outputs, one for each row",
             "X.sum()": "the gradient of the bias is one number: it is summed over the outputs too",
             "rows(X).mean(axis=0)": "the gradient of the bias is averaged over the rows, not summed",
             "bias_gradient(X) / len(X)": "the gradient of the bias is averaged over the first axis, not summed",
+            "rows(X)[:-1].sum(axis=0)": "1.3 | the last row is left out of the gradient of the bias",
             "rows(X)[-1]": "1.2 | the gradient of the bias comes from the last row alone",
             "rows(X)[0]": "1.3 | the gradient of the bias comes from the first row alone",
+            "X.mean(axis=-2).sum(axis=0)": "1.2 | the gradient of the bias is averaged over axis -2, not summed",
             "bias_gradient(X)[None]": "1.6 | the gradient of the bias has an axis too many",
         },
     ),
@@ -285,6 +301,7 @@ KINDS = [
         {
             "bell(X)": "the density phi is used in place of the distribution function Phi",
             "normal_cdf(X * np.sqrt(2))": "x is not divided by sqrt(2) inside erf",
+            "normal_cdf(X / np.sqrt(2))": "1.1 | x is divided by 2 inside erf, not by its root",
             "normal_cdf(X * 2)": "x is multiplied by sqrt(2) inside erf instead of divided",
             "2 * normal_cdf(X)": "the factor 1/2 is missing: the gate runs from 0 to 2",
             "(normal_cdf(X) - 0.5)": "the 1 in 1 + erf is missing: the gate runs from -1/2 to 1/2",
@@ -299,6 +316,8 @@ KINDS = [
         {
             "np.exp(-X * X / 2)": "the density lacks 1 / sqrt(2 pi)",
             "(np.exp(-X * X) / np.sqrt(2 * np.pi))": "the density has exp(-x^2) instead of exp(-x^2 / 2)",
+            "(np.exp(-X * X / 2) / np.sqrt(np.pi))": "1.2 | the density has sqrt(pi) instead of sqrt(2 pi)",
+            "(np.exp(-X * X / 2) / np.sqrt(2) * np.pi)": "1.6 | the density has a root that ends before pi",
             "(np.exp(-X * X / 2) / (2 * np.pi))": "1.2 | the density is divided by 2 pi, without the root",
             "(np.exp(X * X / 2) / np.sqrt(2 * np.pi))": "1.2 | the sign in the exponent of the density is wrong",
             "(np.exp(-X / 2) / np.sqrt(2 * np.pi))": "1.4 | x is not squared in the exponent of the density",
@@ -332,6 +351,7 @@ KINDS = [
         {
             "X[:, L]": "`[:, {L}]` takes a B x B table, not one entry per image",
             "X.max(axis=-1)": "the largest entry of each row is taken, not the one at the label",
+            "picked(X, L - 1)": "1.2 | the labels are taken to count from 1",
             "X": "nothing is picked: every class counts",
             "X[L]": "1.3 | the labels pick rows, not entries of a row",
         },
@@ -387,6 +407,13 @@ KINDS = [
             "sliding_windows(X, S, 1, 1)": "the stride is not used",
             "sliding_windows(X, S, D, 1)": "the stride is used on the way down, but not across",
             "sliding_windows(X, S, 1, A)": "the stride is used across, but not on the way down",
+            "sliding_windows(X, S, 1, 1)[:, :, :len(range(0, X.shape[2] - S[0] + 1, D)), :len(range(0, X.shape[3] - "
+            "S[1] + 1, A))]": "1.2 | there are as many windows as with the stride, but each starts one pixel after the "
+            "last",
+            "sliding_windows(X, S, 1, A)[:, :, :len(range(0, X.shape[2] - S[0] + 1, D))]": "1.3 | on the way down "
+            "each window starts one pixel after the last, without the stride",
+            "sliding_windows(X, S, D, 1)[:, :, :, :len(range(0, X.shape[3] - S[1] + 1, A))]": "1.3 | across each "
+            "window starts one pixel after the last, without the stride",
             "sliding_windows(X, S, 1, 1)[:, :, D - 1 :: D, A - 1 :: A]": "the first window starts at stride - 1",
         },
     ),
@@ -401,6 +428,7 @@ KINDS = [
             "X * np.sqrt(Y)": "multiplied by the root of `{Y}`, not divided",
             "X / Y ** 0.25": "1.8 | divided by the fourth root of `{Y}`",
             "X / np.sqrt(Y) / np.sqrt(Y)": "1.1 | divided twice by the root of `{Y}`",
+            "X / Y / np.sqrt(Y)": "1.5 | divided by `{Y}` as well as by its root",
             "X * Y": "1.5 | multiplied by `{Y}`",
             "X / (2 * Y)": "2.0 | divided by 2 `{Y}`",
         },
@@ -565,6 +593,73 @@ KINDS = [
             "np.round(X)": "rounded to the nearest, not down",
             "X": "not rounded to a whole number",
         },
+    ),
+    # ---- lengths and waves -------------------------------------------------------------------------------------------
+    *(
+        _kind(
+            f"{module}.cos(X)",
+            "Where does the wave begin, and where is it at the end?",
+            "What is the cosine of 0, and of pi?",
+            {
+                f"{module}.sin(X)": "1.1 | there is a sine instead of the cosine",
+                f"{module}.cos(2 * X)": "1.3 | the wave runs twice as far",
+                f"{module}.cos(X / 2)": "1.3 | the wave runs half as far",
+                f"{module}.cos(X / {module}.pi)": "1.4 | pi is missing in the cosine",
+                f"-{module}.cos(X)": "1.4 | the cosine has the wrong sign",
+            },
+        )
+        for module in ("np", "math")
+    ),
+    _kind(
+        "np.hypot(X, Y)",
+        "How long is a way that goes X along one axis and Y along the other?",
+        "Try 3 and 4.",
+        {
+            "X**2 + Y**2": "the root is missing",
+            "np.abs(X) + np.abs(Y)": "the two are added as they are",
+            "np.maximum(np.abs(X), np.abs(Y))": "1.3 | only the longer of the two counts",
+            "(X + Y) / 2": "1.3 | the two are averaged",
+            "np.abs(X - Y)": "1.4 | the two are subtracted",
+            "X": "1.3 | `{Y}` does not count",
+            "Y": "1.3 | `{X}` does not count",
+        },
+    ),
+    _kind(
+        "np.linalg.norm(X)",
+        "A length is the root of a sum of squares.",
+        "How long is (3, 4)?",
+        {
+            "np.linalg.norm(X)**2": "the length has lost its root",
+            "np.abs(X).max()": "the largest entry is taken for the length",
+            "np.abs(X).sum()": "the entries are added up, where their squares should be",
+            "np.sqrt((X**2).mean())": "1.1 | the root of the mean square is taken, not of the sum",
+            "np.linalg.norm(X, 2)": "1.1 | the largest singular value is taken for the length",
+            "np.ones(())": "1.1 | it is not divided by its length",
+            "np.sqrt(X.sum())": "1.4 | the numbers are not squared",
+        },
+    ),
+    # ---- brackets ----------------------------------------------------------------------------------------------------
+    *(
+        _kind(
+            step,
+            "Python works products before sums, and equal ones from left to right: where are brackets needed?",
+            "Put numbers in, and do what Python does, step by step.",
+            {slip: f"1.5 | {name}"},
+        )
+        for step, slip, name in (
+            ("X * (Y + Z)", "X * Y + Z", "brackets are missing: `{X}` multiplies the first term alone"),
+            ("X * (Y - Z)", "X * Y - Z", "brackets are missing: `{X}` multiplies the first term alone"),
+            ("X * (Y + Z)", "Y + X * Z", "`{X}` multiplies the second term alone"),
+            ("(Y + Z) * X", "Y + Z * X", "brackets are missing: `{X}` multiplies the last term alone"),
+            ("(Y - Z) * X", "Y - Z * X", "brackets are missing: `{X}` multiplies the last term alone"),
+            ("(X + Y) / Z", "X + Y / Z", "brackets are missing: only the last term is divided by `{Z}`"),
+            ("(X - Y) / Z", "X - Y / Z", "brackets are missing: only the last term is divided by `{Z}`"),
+            ("X / (Y * Z)", "X / Y * Z", "brackets are missing: divided by `{Y}`, then multiplied by `{Z}`"),
+            ("X / (Y + Z)", "X / Y + Z", "brackets are missing: `{Z}` stands beside the fraction"),
+            ("X / (Y - Z)", "X / Y - Z", "brackets are missing: `{Z}` stands beside the fraction"),
+            ("X - (Y + Z)", "X - Y + Z", "brackets are missing: `{Z}` is added"),
+            ("X - (Y - Z)", "X - Y - Z", "brackets are missing: `{Z}` is subtracted"),
+        )
     ),
     # ---- arithmetic --------------------------------------------------------------------------------------------------
     _kind(

@@ -11,6 +11,7 @@ import itertools
 import numpy as np
 
 from . import pattern as _p
+from . import steps
 from .words import AXES, axis_words, letters, listed
 
 __all__ = ["RULES", "Place"]
@@ -25,6 +26,7 @@ class Place:
         self.line_words: dict = {}
         self.arguments: list = []
         self.unpacked: list = []
+        self.steps = steps.__all__
 
     def value(self, node):
         """What an expression is worth here, for the first case; None where it cannot be computed."""
@@ -89,89 +91,105 @@ def _other_axes(axis, ndim):
     return single + pairs
 
 
-_REDUCE = {"sum": "summed", "mean": "averaged", "max": "taken the largest of", "min": "taken the smallest of"}
+_CALLED = {
+    "sum": "the sum", "mean": "the mean", "max": "the maximum", "min": "the minimum", "var": "the variance",
+    "std": "the standard deviation",
+}  # fmt: skip
+_DIVIDE = "Does anything divide here, or are the parts added up?"
+_BOUND = "Which number must bound all?"
+
+# reduction -> (another one, name, hint, weight); {} is what is reduced
+_INSTEAD = {
+    "sum": (
+        ("mean", "`{}` is averaged, not summed", _DIVIDE, 1.1),
+        ("max", "the largest of `{}` is taken, not the sum", _DIVIDE, 1.3),
+    ),
+    "mean": (
+        ("sum", "`{}` is summed, not averaged", "Does anything divide here?", 1.1),
+        ("max", "the largest of `{}` is taken, not the mean", "The mean of which numbers?", 1.3),
+        ("min", "the smallest of `{}` is taken, not the mean", "The mean of which numbers?", 1.8),
+    ),
+    "max": (
+        ("mean", "the mean of `{}` is taken, not its maximum", _BOUND, 1.2),
+        ("min", "the smallest of `{}` is taken, not the largest", _BOUND, 1.3),
+        ("sum", "`{}` is summed, where its largest number is needed", _BOUND, 1.5),
+    ),
+    "min": (("max", "the largest of `{}` is taken, not the smallest", _BOUND, 1.3),),
+    "var": (("std", "the standard deviation is taken, not the variance", "Which of them has a root?", 1.1),),
+    "std": (("var", "the variance is taken, not the standard deviation", "Which of them has a root?", 1.1),),
+}
+
+
+def _axis_of(node):
+    """The axis of a reduction as it is written: None for everything, `_literal` where it is no constant."""
+    written = [k.value for k in node.keywords if k.arg == "axis"] or node.args[:1]
+    return _literal(written[0]) if written else None
 
 
 def reductions(node, at):
-    """x.sum, x.mean, x.max, x.var: over other axes, not at all, one for the other, without keepdims."""
+    """x.sum, x.mean, x.max, x.var: over other axes, not at all, one for the other, of one entry, without keepdims."""
     name = _call(node, "sum", "mean", "max", "min", "var", "std")
-    if name is None:
-        return
-    x = node.func.value
-    value = at.value(x)
+    value = at.value(node.func.value) if name else None
     if not isinstance(value, np.ndarray):
         return
-    keyword = {k.arg: k.value for k in node.keywords}
-    axis = _literal(keyword["axis"]) if "axis" in keyword else (_literal(node.args[0]) if node.args else None)
-    text = _p.source(x)
-    called = {"sum": "the sum", "mean": "the mean", "max": "the maximum", "min": "the minimum",
-              "var": "the variance", "std": "the standard deviation"}[name]  # fmt: skip
+    x, axis, called = node.func.value, _axis_of(node), _CALLED[name]
+    text, has = _p.source(x), {k.arg for k in node.keywords}
     over = "Over which axis should it run, and what shape is left?"
-    if "axis" in keyword and axis is not _literal and axis is not None:
+    if "axis" in has and axis is not _literal and axis is not None:
         right = at.axis(axis, value)
         for other in _other_axes(axis, value.ndim):
             wrong = at.axis(other, value)
             yield _with_keyword(node, axis=(other,)), f"{called} runs over {wrong}, not over {right}", over, 1.1
         yield _with_keyword(node, axis=(None,)), f"{called} runs over everything, not over {right}", over, 1.1
-    elif not node.args and value.ndim:
+        if name in ("sum", "mean") and isinstance(axis, int):
+            yield from _one_entry(node, x, value, axis, right, "keepdims" in has)
+    elif not node.args:
         for other in range(value.ndim):
             yield _with_keyword(node, axis=(other,)), f"{called} runs over {at.axis(other, value)} only", over, 1.2
-            if other:
-                yield _with_keyword(node, axis=(-1,)), f"{called} runs over {at.axis(-1, value)} only", over, 1.25
-    if "keepdims" in keyword:
-        yield (
-            _with_keyword(node, keepdims=None), f"{called} has lost its axis (keepdims)",
-            "How can it keep its axis, with size 1, so that it lines up with the rows?", 1.2,
-        )  # fmt: skip
-
-    def method(other, **changes):
+        if value.ndim > 1:
+            yield _with_keyword(node, axis=(-1,)), f"{called} runs over {at.axis(-1, value)} only", over, 1.25
+    if "keepdims" in has:
+        lost = "How can it keep its axis, with size 1, so that it lines up with the rows?"
+        yield _with_keyword(node, keepdims=None), f"{called} has lost its axis (keepdims)", lost, 1.2
+    for other, words, ask, weight in _INSTEAD[name]:
         made = ast.Call(ast.Attribute(x, other, ast.Load()), node.args, node.keywords)
-        return _with_keyword(made, **changes) if changes else made
-
-    divide = "Does anything divide here, or are the parts added up?"
-    if name == "sum":
-        yield method("mean"), f"`{text}` is averaged, not summed", divide, 1.1
-        yield method("max"), f"the largest of `{text}` is taken, not the sum", divide, 1.3
-        if value.ndim:
-            yield (
-                ast.BinOp(node, ast.Div(), _p.pattern(f"len({text})")),
-                f"{called} is divided by the size of its first axis", divide, 1.5,
-            )  # fmt: skip
-    elif name == "mean":
-        yield method("sum"), f"`{text}` is summed, not averaged", "Does anything divide here?", 1.1
-        yield method("max"), f"the largest of `{text}` is taken, not the mean", "The mean of which numbers?", 1.3
-        yield (
-            (
-                _p.fill(_p.pattern("X / (N - 1)"), {"X": method("sum"), "N": _p.pattern(f"{text}.size")})
-                if axis is None
-                else _p.fill(
-                    _p.pattern("X / (N - 1)"),
-                    {
-                        "X": method("sum"),
-                        "N": _p.pattern(f"np.prod([{text}.shape[i] for i in np.atleast_1d({axis!r})])"),
-                    },
-                )
-            ),
-            "divided by one less than the number of terms",
-            "How many terms does the mean have?",
-            1.4,
-        )
-        yield method("min"), f"the smallest of `{text}` is taken, not the mean", "The mean of which numbers?", 1.8
-    elif name == "max":
-        yield method("mean"), f"the mean of `{text}` is taken, not its maximum", "Which number must bound all?", 1.2
-        yield method("min"), f"the smallest of `{text}` is taken, not the largest", "Which number must bound all?", 1.3
-        yield method("sum"), f"`{text}` is summed, where its largest number is needed", "Which number bounds all?", 1.5
-    elif name in ("var", "std"):
-        yield (
-            _with_keyword(node, ddof=(1,)), "the variance is the unbiased one, divided by one less",
-            "Nothing is estimated here: the numbers are all there are. Divide by how many?", 1.0,
-        )  # fmt: skip
-        other = "std" if name == "var" else "var"
-        yield method(other), f"the {_P[other]} is taken, not the {_P[name]}", "Which of them has a root?", 1.1
+        yield made, words.format(text), ask, weight
+    yield from _other_counts(node, name, text, axis, called)
     yield x, f"{called} over {at.axis(axis, value) if axis is not _literal else 'its axis'} is left out", over, 1.3
 
 
-_P = {"var": "variance", "std": "standard deviation"}
+def _one_entry(node, x, value, axis, right, keepdims):
+    """One entry in place of a sum or a mean: the last of a loop that writes over, or the first; or one left out."""
+    for index, words in ((-1, "the last"), (0, "the first")):
+        made = _p.fill(_p.pattern(f"np.take(X, [{index}], axis={axis}).sum(axis={axis}, keepdims=K)"),
+                       {"X": x, "K": ast.Constant(keepdims)})  # fmt: skip
+        ask = "In a loop, what is left of the earlier rounds after the last one?"
+        yield made, f"of {right} only {words} counts", ask, 1.45
+        parts = f"X.shape[{axis}]" if _call(node, "mean") else "1"
+        rest = _p.fill(_p.pattern(f"F - np.take(X, [{index}], axis={axis}).sum(axis={axis}, keepdims=K) / {parts}"),
+                       {"F": node, "X": x, "K": ast.Constant(keepdims)})  # fmt: skip
+        yield rest, f"{words} of {right} is left out", "Where does a loop over them begin, and where does it end?", 1.5
+
+
+def _other_counts(node, name, text, axis, called):
+    """Divided by another number of terms."""
+    if name == "sum":
+        made = ast.BinOp(node, ast.Div(), _p.pattern(f"len({text})"))
+        yield made, f"{called} is divided by the size of its first axis", _DIVIDE, 1.5
+    elif name == "mean" and axis is not _literal:
+        n = f"{text}.size" if axis is None else f"np.prod([{text}.shape[i] for i in np.atleast_1d({axis!r})])"
+        made = _p.fill(_p.pattern(f"X * {n} / ({n} - 1)"), {"X": node})
+        yield made, "divided by one less than the number of terms", "How many terms does the mean have?", 1.4
+        made = _p.fill(_p.pattern(f"X * {n} / ({n} + 1)"), {"X": node})
+        yield made, "divided by one more than the number of terms", "How many terms does the mean have?", 1.5
+    elif name in ("var", "std"):
+        has_one = any(k.arg == "ddof" and _literal(k.value) == 1 for k in node.keywords)
+        words = "the biased one, divided by their number" if has_one else "the unbiased one, divided by one less"
+        ask = (
+            "The mean was taken from the same numbers: of n deviations, how many are free?" if has_one
+            else "Nothing is estimated here: the numbers are all there are. Divide by how many?"
+        )  # fmt: skip
+        yield _with_keyword(node, ddof=(0 if has_one else 1,)), f"the variance is {words}", ask, 1.0
 
 
 def softmax_axes(node, at):
@@ -186,6 +204,9 @@ def softmax_axes(node, at):
         made = _p.fill(_p.pattern(f"softmax(X, {other})"), found)
         wrong = at.axis(other - value.ndim, value)
         yield made, f"the softmax runs over {wrong}, not over {right}", ask, 1.0
+        text = f"np.exp(X - X.max(axis=-1, keepdims=True)) / np.exp(X - X.max(axis=-1, keepdims=True)).sum({other}, K)"
+        made = _p.fill(_p.pattern(text.replace("K", "keepdims=True")), found)
+        yield made, f"in the softmax the sum runs over {wrong}, not over {right}", ask, 1.1
     for axes in ((-2, -1), None):
         if axes is None or np.ndim(value) > 1:
             what = "everything" if axes is None else at.axis(axes, value)
@@ -193,6 +214,13 @@ def softmax_axes(node, at):
                 _p.fill(_p.pattern(f"softmax(X, {axes})"), found),
                 f"one softmax over {what}, instead of one over {right}", ask, 1.1,
             )  # fmt: skip
+
+
+# The squared deviations are those from the mean that was taken, over whatever axes.
+_SPREAD = (
+    "(X - X.mean(axis=M, keepdims=True)) / "
+    "np.sqrt(((X - X.mean(axis=M, keepdims=True)) ** 2).mean(axis=V, keepdims=True) + E)"
+)
 
 
 def normalised_axes(node, at):
@@ -204,12 +232,17 @@ def normalised_axes(node, at):
     if axis is _literal or value is None:
         return
     right = at.axis(axis, value)
-    for other in _other_axes(axis, value.ndim):
-        made = _p.fill(_p.pattern("standardise(X, A, E)"), {**found, "A": _constant(other)})
-        yield (
-            made, f"mean and variance run over {at.axis(other, value)}, not over {right}",
-            "Which numbers share one mean and one variance?", 1.0,
-        )  # fmt: skip
+    for other in [*_other_axes(axis, value.ndim), tuple(range(value.ndim))]:
+        ask = "Which numbers share one mean and one variance?"
+        for text, who, weight in (
+            ("standardise(X, O, E)", "mean and variance run", 1.0),
+            ("standardise(X, O, E, A)", "the mean runs", 1.3),
+            (_SPREAD.replace("M", "O").replace("V", "A"), "the mean runs", 1.3),
+            ("standardise(X, A, E, O)", "the variance runs", 1.3),
+            (_SPREAD.replace("M", "A").replace("V", "O"), "the variance runs", 1.3),
+        ):
+            made = _p.fill(_p.pattern(text), {**found, "O": _constant(other)})
+            yield made, f"{who} over {at.axis(other, value)}, not over {right}", ask, weight
 
 
 def other_variables(node, at):
@@ -222,7 +255,7 @@ def other_variables(node, at):
         if name == node.id or other is None or name not in at.env:
             continue
         if _alike(mine, other):
-            weight = 1.5 if np.shape(mine) == np.shape(other) or not isinstance(mine, np.ndarray) else 1.6
+            weight = 1.5 if not isinstance(mine, np.ndarray) or mine.shape == other.shape else 1.6
             words = f"{at.called(name)} stands where {at.called(node.id)} belongs"
             yield ast.Name(name, ast.Load()), words, "Which variable does the formula have in this place?", weight
 
@@ -243,8 +276,7 @@ def calls(node, at):
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return
     name, args = node.func.id, node.args
-    is_argument = name in at.own
-    if is_argument and args:
+    if name in at.own and args:
         ask = "Which layers does the formula name, in which order, and what does each of them read?"
         yield args[0], f"`{name}` is left out", ask, 1.1
         inner = args[0]
@@ -256,6 +288,13 @@ def calls(node, at):
             ast.Call(node.func, [ast.Call(node.func, args, node.keywords), *args[1:]], node.keywords),
             f"`{name}` is used twice in a row", ask, 1.9,
         )  # fmt: skip
+    elif name in at.steps and len(args) == 1 and isinstance(args[0], ast.Call) and args[0].args:
+        inner = args[0]
+        if isinstance(inner.func, ast.Name) and inner.func.id in at.own:
+            read = ast.Call(node.func, [inner.args[0]], [])
+            swapped = ast.Call(inner.func, [read, *inner.args[1:]], inner.keywords)
+            ask = "In which order do the two stand in the formula?"
+            yield swapped, f"`{inner.func.id}` comes after what should follow it", ask, 1.2
         if len(args) > 1:
             yield ast.Call(node.func, args[:1], node.keywords), f"`{name}` gets no `{_p.source(args[1])}`", ask, 1.3
 
@@ -320,6 +359,19 @@ def comparisons(node, at):
             ast.Compare(node.left, [turned[kind]()], node.comparators),
             f"the condition `{text}` is turned round", "When does it hold?", 1.3,
         )  # fmt: skip
+
+
+def connectives(node, at):
+    """`and` for `or`, and one of the conditions alone."""
+    if not isinstance(node, ast.BoolOp):
+        return
+    ask = "Take one case in which only the first holds, and one in which only the second does."
+    is_and = isinstance(node.op, ast.And)
+    other = ast.Or() if is_and else ast.And()
+    words = "`or` stands where `and` belongs" if is_and else "`and` stands where `or` belongs"
+    yield ast.BoolOp(other, node.values), words, ask, 1.2
+    for value in node.values:
+        yield value, f"`{_p.source(value)}` alone is asked", ask, 1.3
 
 
 def inversions(node, at):
@@ -454,6 +506,10 @@ def parts(node, at):
     if len(items) == 2:
         made = ast.BinOp(items[0], ast.Add(), items[1])
         yield made, "the parts are added, not joined", ask, 1.2
+    if _literal(axis) in (-1, np.ndim(value) - 1) and np.ndim(value) and _p.source(node.func) == "np.concatenate":
+        joined = _p.fill(_p.pattern("np.stack(L, axis=-1).reshape(V.shape)"),
+                         {"L": ast.List(items, ast.Load()), "V": node})  # fmt: skip
+        yield joined, "the parts are dealt in by turns, not joined one after the other", ask, 1.4
 
 
 def indices(node, at):
@@ -480,6 +536,10 @@ def indices(node, at):
             if isinstance(at.value(node.value), np.ndarray):
                 yield put(i, full), f"nothing is picked along axis {i} of `{_p.source(node.value)}`", ask, 1.3
                 value = at.value(node.value)
+                for reduce, words in (("mean", "the mean over"), ("sum", "the sum over"), ("max", "the largest over")):
+                    reduced = _p.pattern(f"X.{reduce}(axis={i})")
+                    name = f"{words} {at.axis(i, value)} is taken, not entry {number}, of `{_p.source(node.value)}`"
+                    yield _p.fill(reduced, {"X": node.value}), name, ask, 1.5
                 for j in range(value.ndim):
                     if j != i:
                         others = [ast.Slice()] * j + [item]
@@ -553,11 +613,12 @@ def results(node, at):
                     elts = [node.elts[j] if k == i else e for k, e in enumerate(node.elts)]
                     yield ast.Tuple(elts, ast.Load()), f"{names[j]} is returned in place of {names[i]} too", ask, 1.6
     if len(at.outputs) == 1 and isinstance(node, ast.expr):
+        for new, words, weight in _changed(node, at):
+            yield new, f"the answer is {words}", "What was asked for, and what is done to it at the end?", weight
         value = at.value(node)
-        for text, words in (("X / 2", "halved"), ("2 * X", "doubled"), ("-X", "turned in its sign")):
-            yield _p.fill(_p.pattern(text), {"X": node}), f"the answer is {words}", "Which factors are there?", 1.6
         for name in at.arguments:
-            if isinstance(value, np.ndarray) and np.shape(at.env.get(name)) == value.shape and value.ndim:
+            mine = at.env.get(name)
+            if isinstance(mine, np.ndarray) and mine.ndim and mine.shape == np.shape(value):
                 made = ast.BinOp(ast.Name(name, ast.Load()), ast.Add(), node)
                 yield made, f"`{name}` is added to the answer", "Which terms does the formula have?", 1.4
         for name in at.own:
@@ -565,6 +626,107 @@ def results(node, at):
                 words = at.line_words.get(name)
                 what = f"`{name}`, {words}," if words else f"`{name}`"
                 yield ast.Name(name, ast.Load()), f"{what} is returned, not the answer", ask, 1.2
+    elif isinstance(node, ast.Tuple) and len(node.elts) == len(at.outputs):
+        for i, (element, name) in enumerate(zip(node.elts, at.outputs, strict=True)):
+            for new, words, weight in _changed(element, at):
+                elts = [new if j == i else e for j, e in enumerate(node.elts)]
+                yield ast.Tuple(elts, ast.Load()), f"{name} is {words}", "What is done to it at the end?", weight
+
+
+def _changed(node, at):
+    """A right result, and then one thing more: (what is written, in words, weight), where it makes a difference."""
+    value = at.value(node)
+    if not isinstance(value, (int, float, np.number, np.ndarray)) or np.asarray(value).dtype.kind not in "fiu":
+        return
+    value = np.asarray(value)
+    texts = [("X / 2", "halved", 1.6), ("2 * X", "doubled", 1.6), ("-X", "turned in its sign", 1.6),
+             ("np.abs(X)", "made positive", 1.7), ("1 - X", "taken from 1", 1.7), ("100 * X", "in per cent", 1.7),
+             ("X**2", "squared", 1.8), ("np.sqrt(X)", "the root of what is wanted", 1.8), ("1 / X", "upside down", 1.8),
+             ("np.log(X)", "the logarithm of what is wanted", 1.8),
+             ("np.exp(X)", "the exponential of what is wanted", 1.8)]  # fmt: skip
+    if not value.any():
+        return
+    if value.dtype.kind in "iu":
+        texts += [("X + 1", "one too large", 1.65), ("X - 1", "one too small", 1.65)]
+    for name in at.own:
+        if _is_count(at.env.get(name)):
+            called = at.called(name)
+            texts += [(f"X / {name}", f"divided by {called} once too often", 1.75),
+                      (f"X * {name}", f"multiplied by {called} once too often", 1.75),
+                      (f"X / np.sqrt({name})", f"divided by the root of {called} once too often", 1.8),
+                      (f"X * np.sqrt({name})", f"multiplied by the root of {called} once too often", 1.85)]  # fmt: skip
+    if value.ndim:
+        last = "X * (np.arange(X.size).reshape(X.shape) != X.size - 1)"
+        texts.append((last, "right but for its very last number, left at 0", 1.8))
+    for a, b in itertools.combinations(dict.fromkeys(n for names in at.unpacked for n in names), 2):
+        if _is_count(at.env.get(a)) and _is_count(at.env.get(b)):
+            texts.append((f"X / ({a} * {b})", f"divided by {at.called(a)} and by {at.called(b)} once too often", 1.85))
+    for axis in range(value.ndim):
+        along, shape = at.axis(axis, value), [-1 if a == axis else 1 for a in range(value.ndim)]
+        here = f"np.arange(X.shape[{axis}]).reshape({shape})"
+        texts += [(f"np.flip(X, {axis})", f"turned round along {along}", 1.75),
+                  (f"np.roll(X, 1, {axis})", f"one place too late along {along}", 1.75),
+                  (f"np.roll(X, -1, {axis})", f"one place too early along {along}", 1.75),
+                  (f"X.sum(axis={axis})", f"summed over {along} as well", 1.8),
+                  (f"X.mean(axis={axis})", f"averaged over {along} as well", 1.8),
+                  (f"X * ({here} == 0)", f"filled for the first entry of {along} only, and 0 elsewhere", 1.8),
+                  (f"X * ({here} != X.shape[{axis}] - 1)", f"right but for the last entry of {along}, left at 0", 1.8),
+                  (f"X * ({here} == X.shape[{axis}] - 1)", f"filled for the last entry of {along} only", 1.85),
+                  (f"X * 0 + np.take(X, [0], {axis})", f"that of entry 0 along all of {along}", 1.85)]  # fmt: skip
+    orders = itertools.permutations(range(value.ndim)) if value.ndim < 4 else _near(tuple(range(value.ndim)))
+    texts += [(f"X.transpose({order})", f"turned: its axes are in the order {order}", 1.7)
+              for order in orders if list(order) != sorted(order)]  # fmt: skip
+    for text, words, weight in texts:
+        new = _p.fill(_p.pattern(text), {"X": node})
+        made = at.value(new)
+        if made is not None and not (np.shape(made) == value.shape and np.allclose(made, value, equal_nan=True)):
+            yield new, words, weight
+
+
+def _is_count(value) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)) and value > 1
+
+
+def operands(node, at):
+    """An array or a number made positive, squared, or its first entry taken for all."""
+    if not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in at.own):
+        return
+    mine, name = at.env.get(node.id), node.id
+    if isinstance(mine, np.ndarray) and mine.dtype.kind == "f":
+        texts = [("np.abs(X)", f"`{name}` is made positive", 1.8), ("X**2", f"`{name}` is squared", 1.8)]
+        for axis in range(mine.ndim):
+            along = at.axis(axis, mine)
+            first = f"np.take(X, 0 * np.arange(X.shape[{axis}]), {axis})"
+            texts.append((first, f"entry 0 of {along} stands for all of `{name}`", 1.8))
+    elif isinstance(mine, float):
+        texts = [("X**2", f"`{name}` is squared", 1.8), ("np.sqrt(X)", f"the root of `{name}` is taken", 1.8),
+                 ("-X", f"`{name}` has the wrong sign", 1.7)]  # fmt: skip
+    elif _is_count(mine):
+        texts = [("np.sqrt(X)", f"the root of `{name}` is taken", 1.85), ("X**2", f"`{name}` is squared", 1.85)]
+    else:
+        return
+    for text, words, weight in texts:
+        new = _p.fill(_p.pattern(text), {"X": node})
+        made = at.value(new)
+        if made is not None and not np.array_equal(made, mine):
+            yield new, words, "Which numbers does the formula have in this place?", weight
+
+
+def loops(node, at):
+    """A loop that leaves out its last or its first round, or runs backwards."""
+    ask = "Which is the first round, which is the last, and what is done in each?"
+    rounds = (("list(X)[:-1]", "the last round of the loop is left out", 1.4),
+              ("list(X)[1:]", "the first round of the loop is left out", 1.5),
+              ("list(X)[::-1]", "the loop runs backwards", 1.5))  # fmt: skip
+    if isinstance(node, ast.For):
+        for text, words, weight in rounds:
+            over = _p.fill(_p.pattern(text), {"X": node.iter})
+            yield ast.For(node.target, over, node.body, node.orelse), words, ask, weight
+    elif isinstance(node, (ast.ListComp, ast.GeneratorExp)) and len(node.generators) == 1:
+        one = node.generators[0]
+        for text, words, weight in rounds:
+            over = ast.comprehension(one.target, _p.fill(_p.pattern(text), {"X": one.iter}), one.ifs, 0)
+            yield type(node)(node.elt, [over]), words, ask, weight
 
 
 def accumulations(node, at):
@@ -579,6 +741,6 @@ def accumulations(node, at):
 
 RULES = (
     reductions, softmax_axes, normalised_axes, other_variables, calls, numbers, sizes, complements, comparisons,
-    inversions, axes_orders, reshapes, parts, indices, accumulations,
+    connectives, inversions, axes_orders, reshapes, parts, indices, accumulations, operands, loops,
 )  # fmt: skip
 RESULT_RULES = (results,)

@@ -18,7 +18,8 @@ __all__ = ["Explanation", "Tables", "explain"]
 
 SAME_LINE = 1.5  # two slips in one line: only likely ones
 EQUALLY_LIKELY = 0.05
-SINGLES, PAIRS = 1.0, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
+TOGETHER = 3.4  # two slips of more weight than this are no explanation
+SINGLES, PAIRS = 0.7, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,19 @@ class Tables:
 
 
 def explain(
-    tables: Tables, slips, got, wanted, tolerance, outputs=(), budget=(SINGLES, PAIRS)
+    tables: Tables, slips, got, wanted, tolerance, outputs=(), budget=None
 ) -> Explanation | None:  # fmt: skip
-    """got, wanted: for every case a list of results, or the error that was raised; outputs: the results' names."""
-    began = time.process_time()
+    """got, wanted: for every case a list of results, or the error that was raised; outputs: the results' names.
+
+    budget: seconds for one slip, and for pairs.
+    """
+    budget, began = budget or (SINGLES, PAIRS), time.process_time()
     finite = [i for i, g in enumerate(got) if not isinstance(g, Exception) and _is_finite(g)]
     wrong = [i for i in range(len(got)) if isinstance(got[i], Exception) or not same(got[i], wanted[i], tolerance)]
     ordinary = [i for i in wrong if i in finite]
     if not ordinary:
         return _from_special_cases(tables, slips, got, wanted, wrong, tolerance, began + sum(budget))
-    decisive = max(ordinary, key=lambda i: (sum(np.ndim(w) for w in wanted[i]), -sum(np.size(w) for w in wanted[i])))
+    decisive = max(ordinary, key=lambda i: _tells(got[i], wanted[i], tolerance))
     look = _Look(tables, got, wanted, tolerance, decisive, finite, outputs)
     singles = look.singles(slips, began + budget[0])
     weak = all(is_weak(got[i], wanted[i], tolerance) for i in ordinary)
@@ -78,6 +82,12 @@ def explain(
 
 def _is_finite(results) -> bool:
     return all(isinstance(r, np.ndarray) and np.isfinite(r).all() for r in results)
+
+
+def _tells(got, wanted, tolerance) -> tuple:
+    """How much a case tells: by its wrong results, their axes, and how few numbers have to be compared."""
+    wrong = sum(not close(g, w, tolerance) for g, w in zip(got, wanted, strict=False))
+    return wrong, sum(np.ndim(w) for w in wanted), -sum(np.size(w) for w in wanted)
 
 
 def _best(look, singles, got, wrong, weak):
@@ -96,7 +106,9 @@ def _best(look, singles, got, wrong, weak):
         if slip.sentence not in names and (by_hand or slip.edits[0][0] != near[0].edits[0][0]):
             names.add(slip.sentence)
             others.append(slip)
-    return Explanation((singles[0],), not weak, tuple(others[:2]), besides)
+    expected = near[0].weight <= 1.0 and len({slip.sentence for slip in singles}) == 1  # somebody has thought of it
+    sure = not weak or (expected and len(wrong) < len(got))
+    return Explanation((singles[0],), sure, tuple(others[:2]), besides)
 
 
 def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
@@ -143,6 +155,8 @@ class _Look:
     def fits_special(self, slip, case) -> bool:
         """The same crash, word for word, or NaN and infinity in the same places."""
         made, got = self.tables.run(slip, case), self.got[case]
+        if isinstance(got, OverflowError) and not isinstance(made, Exception):
+            return not _is_finite(made)  # Python's own numbers stop where NumPy's go on with infinity
         if isinstance(got, Exception) or isinstance(made, Exception):
             by_zero = isinstance(got, ZeroDivisionError)  # said in other words for whole numbers
             return type(made) is type(got) and (by_zero or str(made) == str(got))
@@ -213,6 +227,8 @@ class _Look:
         for total in range(1, 2 * n):
             for i in range(max(0, total - n + 1), (total + 1) // 2):
                 one, two = distinct[i], distinct[total - i]
+                if one.weight + two.weight > TOGETHER:
+                    continue
                 if one.first != two.first and (id(one) in twins or id(two) in twins):
                     continue  # the slip of the whole line stands for it
                 both = _together(one, two)

@@ -107,9 +107,10 @@ def bias_gradient(dy):
     return rows(dy).sum(axis=0)
 
 
-def standardise(x, axis, eps):
-    """(x - mean) / sqrt(variance + eps)"""
-    return (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(x.var(axis=axis, keepdims=True) + eps)
+def standardise(x, axis, eps, spread=()):
+    """(x - mean) / sqrt(variance + eps); spread: the axes of the variance, where they are others"""
+    spread = axis if spread == () else spread
+    return (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(x.var(axis=spread, keepdims=True) + eps)
 
 
 def one_hot(labels, K):

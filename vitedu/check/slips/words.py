@@ -32,7 +32,7 @@ def letters(shape, env, unpacked=()) -> list[str]:
     for name, value in env.items():
         if name.isidentifier() and len(name) <= 2 and isinstance(value, (int, np.integer)) and value is not True:
             sizes.setdefault(int(value), []).append(name)
-    return [sizes[n][0] if len(sizes.get(n, ())) == 1 else "" for n in shape]
+    return [sizes[n][0] if len(sizes.get(n, ())) == 1 == list(shape).count(n) else "" for n in shape]
 
 
 def axis_words(axis, shape, env, axes, unpacked=()) -> str:
