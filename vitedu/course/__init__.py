@@ -1,0 +1,1 @@
+"""For those who give a course: notebooks to hand out, and marks."""
