@@ -154,7 +154,7 @@ class Check:
         return self._unknown(cases, got, wanted, wrong)
 
     def cases_right(self, ran: list[tuple], seed: int | None = None) -> list[bool]:
-        """Of each case of the seed, whether the numbers are right; `ran` as in `judge`, cases that are missing are not."""
+        """For each case of the seed: are its numbers right?  `ran` as in `judge`; what is missing there is not."""
         cases = self.cases(np.random.default_rng(self.seed if seed is None else seed))
         got = [r if isinstance(r, Exception) else as_results(r, len(self.outputs)) for r, _ in ran]
         fine = [

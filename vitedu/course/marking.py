@@ -10,6 +10,7 @@ import hashlib
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -28,15 +29,15 @@ RESTARTS = 12  # of one part's process
 class Rules:
     """How all students are marked.
 
-    points: exercise -> what a right answer gives; secret: draws the hidden cases; level: of isolation; own: what is done
-    where the package's own function is the answer: "accept" says nothing, "flag" tells the instructor, "zero" gives no
-    points; all_cells: run every cell, needed or not.
+    points: exercise -> what a right answer gives; secret: draws the hidden cases; level: of isolation; own: what is
+    done where the package's own function is the answer: "accept" says nothing, "flag" tells the instructor, "zero"
+    gives no points; all_cells: run every cell, needed or not.
     """
 
     points: dict
     secret: int
     level: str
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     own: str = "flag"
     all_cells: bool = False
 
@@ -151,15 +152,10 @@ def _run(blocks, files, names, defined, rules: Rules, notes) -> dict[str, _Playe
         if left <= 0:
             notes.append(f"time was over after {rules.limits.total:g} seconds; what was not run by then has no points")
             break
+        lost = {n for n, p in played.items() if p.ran and isinstance(p.ran[-1][0], _Gone)}
         try:
             with StudentProcess(rules.level, rules.limits, left) as process:
-
-                def answered(name, process=process):
-                    if name not in lost:
-                        played[name] = _Played()  # of several calls the last counts
-                        _play(name, played[name], process, rules)
-
-                lost = {n for n, p in played.items() if p.ran and isinstance(p.ran[-1][0], _Gone)}
+                answered = partial(_play, played, lost, process, rules)
                 stopped = process.load(blocks, files, names, defined, without, answered)
         except Ended as ended:
             if ended.name is not None:
@@ -190,7 +186,11 @@ class _GoneLate(TookTooLong, _Gone):
     """It had to be ended."""
 
 
-def _play(name, found: _Played, process, rules: Rules):
+def _play(played, lost, process, rules: Rules, name):
+    """Every case of one answer, unless it has ended a process before; of several answers the last counts."""
+    if name in lost:
+        return
+    found = played[name] = _Played()
     for args in check.CHECKS[name].cases(np.random.default_rng(rules.seed(name))):
         reply = process.ask(args)
         found.called = _short(reply.get("called", "")) or found.called

@@ -1,1 +1,0 @@
-"""For those who give a course: notebooks to hand out, and marks."""
