@@ -103,9 +103,10 @@ def mark_student(student: str, path: str, rules: Rules) -> StudentMarks:
     submission = read_submission(student, path)
     marks.notes += submission.problems
     best: dict[str, Answer] = {}
+    until = began + rules.limits.total
     for part in submission.parts:
         marks.notes += part.problems
-        for answer in _mark_part(part, submission, rules, marks):
+        for answer in _mark_part(part, submission, rules, marks, until):
             if answer.name not in best or answer.points > best[answer.name].points:
                 best[answer.name] = answer
     for name, full in rules.points.items():
@@ -115,17 +116,17 @@ def mark_student(student: str, path: str, rules: Rules) -> StudentMarks:
     return marks
 
 
-def _mark_part(part, submission: Submission, rules: Rules, marks) -> list[Answer]:
+def _mark_part(part, submission: Submission, rules: Rules, marks, until) -> list[Answer]:
     everything = [(s.label, s.source) for s in part.statements]
     names = registered(part, set(rules.points))
     if not everything:
         return []
     blocks = everything if rules.all_cells else needed(part, set(rules.points))
-    played = _run(blocks, submission.files, list(rules.points), names, rules, marks.notes)
+    played = _run(blocks, submission.files, list(rules.points), names, rules, marks.notes, until)
     if not rules.all_cells:
         again = [n for n in rules.points if n in names and _lacks_a_name(played.get(n))]
         if again:  # something that was left out was needed after all
-            played.update(_run(everything, submission.files, again, names, rules, marks.notes))
+            played.update(_run(everything, submission.files, again, names, rules, marks.notes, until))
     return [_judge(name, part, names.get(name), found, rules, marks) for name, found in played.items()]
 
 
@@ -136,7 +137,7 @@ def _lacks_a_name(found) -> bool:
 # ---- running ---------------------------------------------------------------------------------------------------------
 
 
-def _run(blocks, files, names, defined, rules: Rules, notes) -> dict[str, _Played]:
+def _run(blocks, files, names, defined, rules: Rules, notes, until) -> dict[str, _Played]:
     """Play every answer; where the process ends before its time, a new one goes on with the next answer.
 
     names: of exercises; defined: those that the source defines, so that their functions may be found by name.
@@ -146,7 +147,6 @@ def _run(blocks, files, names, defined, rules: Rules, notes) -> dict[str, _Playe
         return played
     defined = [name for name in names if name in defined]
     without: set[int] = set()
-    until = time.monotonic() + rules.limits.total
     for _ in range(RESTARTS):
         left = until - time.monotonic()
         if left <= 0:

@@ -46,7 +46,7 @@ class Limits:
 
     case: float = 10.0  # seconds for one call of an answer
     cells: float = 60.0  # seconds for all cells that are needed
-    total: float = 180.0  # seconds for everything of one notebook, restarts included
+    total: float = 180.0  # seconds for everything of one student, restarts included
     memory: float = 2.0  # GB, of all its processes together
     disk: float = 64.0  # MB: its files, and the largest of them
     processes: int = 64  # threads count

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Part", "Submission", "needed", "read_submissions", "registered"]
+__all__ = ["Part", "Submission", "needed", "read_submission", "read_submissions", "registered", "texts"]
 
 LARGEST, CODE, STATEMENTS, FILES, FOLDERS = 20 << 20, 1 << 20, 5000, 200, 5  # bytes, of code; files; depth
 
@@ -101,6 +101,17 @@ def read_submission(student: str, path: str) -> Submission:
     if not made.parts and not made.problems:
         made.problems.append("no notebook and no .py file")
     return made
+
+
+def texts(path) -> list[bytes]:
+    """The bytes of a student's notebooks and .py files, as far as they can be read."""
+    if os.path.islink(path):
+        return []
+    root, names = os.path.split(path)[0], [os.path.basename(path)]
+    if os.path.isdir(path):
+        root, names = path, _files(path, [])
+    found = [_content(os.path.join(root, name), [], name) for name in names if name.endswith((".ipynb", ".py"))]
+    return [content for content in found if content is not None]
 
 
 def _files(folder, problems) -> list[str]:
