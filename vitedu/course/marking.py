@@ -92,6 +92,7 @@ class _Played:
 
     ran: list = field(default_factory=list)
     todo: bool = False
+    lost: bool = False  # it took its process along
     called: str = ""
     used: set = field(default_factory=set)
 
@@ -152,7 +153,7 @@ def _run(blocks, files, names, defined, rules: Rules, notes, until) -> dict[str,
         if left <= 0:
             notes.append(f"time was over after {rules.limits.total:g} seconds; what was not run by then has no points")
             break
-        lost = {n for n, p in played.items() if p.ran and isinstance(p.ran[-1][0], _Gone)}
+        lost = {name for name, found in played.items() if found.lost}
         try:
             with StudentProcess(rules.level, rules.limits, left) as process:
                 answered = partial(_play, played, lost, process, rules)
@@ -178,12 +179,8 @@ _WHY = {
 }  # fmt: skip
 
 
-class _Gone(RuntimeError):
+class ProcessEnded(RuntimeError):
     """The process ended while the answer ran."""
-
-
-class _GoneLate(TookTooLong, _Gone):
-    """It had to be ended."""
 
 
 def _play(played, lost, process, rules: Rules, name):
@@ -214,19 +211,20 @@ def _play(played, lost, process, rules: Rules, name):
         found.ran.append((reply["result"], tuple(after)))
 
 
-def _late(rules, kind=TookTooLong):
-    return kind(f"it was still running after {rules.limits.case:g} seconds; is there a loop without an end?")
+def _late(rules) -> TookTooLong:
+    return TookTooLong(f"it was still running after {rules.limits.case:g} seconds; is there a loop without an end?")
 
 
 def _end(found: _Played, name, why, rules: Rules):
     """The cases that could not be run any more."""
-    cases = check.CHECKS[name].cases(np.random.default_rng(rules.seed(name)))
+    found.lost = True
+    left = check.CHECKS[name].cases(np.random.default_rng(rules.seed(name)))[len(found.ran) :]
     if why == "time":
-        found.ran.append((_late(rules, _GoneLate), cases[len(found.ran)]))
+        found.ran.append((_late(rules), left[0]))
         return
     what = {"memory": f"it used more than {rules.limits.memory:g} GB of memory", "itself": "it ended its process",
             "message": "it sent something that is no result"}[why]  # fmt: skip
-    found.ran += [(_Gone(what), args) for args in cases[len(found.ran) :]]
+    found.ran += [(ProcessEnded(what), args) for args in left]
 
 
 # ---- comparing -------------------------------------------------------------------------------------------------------

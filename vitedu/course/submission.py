@@ -215,7 +215,7 @@ def _statements(label, source) -> list[Statement]:
         text = "".join(lines[first - 1 : node.end_lineno])
         if node.col_offset or (after is not None and after.lineno == node.end_lineno):  # several in one line
             text = ast.unparse(node)
-        found.append(Statement(label, text, node, *_names(node, text)))
+        found.append(Statement(f"{label}, line {node.lineno}", text, node, *_names(node, text)))
     return found
 
 

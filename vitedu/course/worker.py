@@ -90,8 +90,12 @@ class _Part:
 
     def __call__(self, *args, **settings):
         args = [a if isinstance(a, (int, float, bool, str, type(None))) else np.asarray(a) for a in args]
-        self._line.send({"call": self._number, "args": args, "settings": settings})
-        reply = self._line.receive()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})  # question and reply belong together
+        try:
+            self._line.send({"call": self._number, "args": args, "settings": settings})
+            reply = self._line.receive()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
         if "error" in reply:
             raise getattr(builtins, reply["error"], ValueError)(reply["text"])
         return reply["result"]
