@@ -241,13 +241,20 @@ def _called(parts, asked) -> dict:
         return {"error": type(error).__name__, "text": str(error)[:500]}
 
 
+class _Verbatim(str):
+    """A KeyError shows its argument's repr: here that is the text itself, which was made from one already."""
+
+    def __repr__(self):
+        return str(self)
+
+
 def as_error(reply) -> Exception:
     """The error that an answer raised, of the nearest type that is known here."""
     names, text = reply.get("error"), reply.get("text")
     known = [ERRORS[n] for n in names if isinstance(n, str) and n in ERRORS] if isinstance(names, list) else []
     text = "".join(c for c in str(text)[:500] if c.isprintable() or c == " ")
     try:
-        error = (known or [RuntimeError])[0](text)
+        error = (known or [RuntimeError])[0](_Verbatim(text))
     except Exception:  # some want more than one argument
         error = RuntimeError(text)
     error.line = "".join(c for c in str(reply.get("line", ""))[:200] if c.isprintable())

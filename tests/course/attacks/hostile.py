@@ -95,7 +95,7 @@ for _ in range(1000):
 """,
     "recursion": "def my_linear(*args):\n    return my_linear(*args)",
     "recursion without a limit": "sys.setrecursionlimit(10**9)\ndef my_linear(*args):\n    return my_linear(*args)",
-    "an exit that never ends": "import atexit\natexit.register(lambda: time.sleep(1000))\nfor _ in ():\n    pass",
+    "an exit that never ends": "import atexit\natexit.register(lambda: time.sleep(1000))",
     # ---- changing what compares
     "NumPy patched": """
 np.allclose = np.array_equal = lambda *args, **settings: True
@@ -349,7 +349,6 @@ for fd in range(3, 30):
 """,
     "deep and odd messages": """
 import struct
-fd = min(int(n) for n in os.listdir("/proc/self/fd") if int(n) > 2)
 for text in (
     b"[" * 50_000,
     b'{"arrays": [["<f8", [-1]]], "message": {}}',
@@ -357,7 +356,11 @@ for text in (
     b'{"arrays": [["<f8", [9999999999]]], "message": {}}',
     b'{"arrays": [], "message": {"dict": 5}}',
 ):
-    os.write(fd, struct.pack(">II", len(text), 0) + text)
+    for fd in range(3, 30):
+        try:
+            os.write(fd, struct.pack(">II", len(text), 0) + text)
+        except OSError:
+            pass
 """,
     "closing the line": "os.closerange(3, 100)",
     "another program in its place": """
