@@ -30,7 +30,10 @@ CHOSEN = LESSONS if os.environ.get("VITEDU_GRADE") == "all" else ["00_map", "02_
 
 @pytest.fixture(scope="module")
 def level():
-    return strongest()
+    try:
+        return strongest()
+    except OSError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
 import pytest
 
 from vitedu.check import CHECKS
 from vitedu.check.running import guarded
-from vitedu.course.process import Limits, StudentProcess, as_error, strongest
+from vitedu.course.process import Limits, StudentProcess, as_error
 from vitedu.course.wire import LENGTHS, Broken, pack, unpack
 
 
@@ -91,11 +90,12 @@ def test_the_engine_says_the_same_of_results_that_are_played_back():
         CHECKS["clip"].judge([])
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="namespaces are Linux's")
 def test_what_a_student_sees():
     """Behind walls: Python, the two packages without the right answers, an empty folder; no other process."""
-    if strongest() != "walls":
-        pytest.skip("no namespaces here")
+    try:
+        StudentProcess("walls", Limits(), 30).__enter__().__exit__()
+    except OSError as error:
+        pytest.skip(str(error))
     source = """
 import json, os
 found = {

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import vitedu_numpy
+from vitedu_numpy import config
 from vitedu_numpy.weights.files import replacing
 
 from .grade import mark_all, points_of
@@ -78,7 +78,7 @@ def write_autograder(out, wanted, own: str = "flag", seconds: float = 480, torch
         "run_autograder": RUN.format(fallback=json.dumps(nothing, indent=1), limit=int(seconds) + 10),
         "settings.json": json.dumps(settings, indent=1),
     }
-    root = Path(vitedu_numpy.__file__).parents[1]
+    root = Path(config.__file__).parents[1]
     with replacing(os.fspath(out)) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
             entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))

@@ -18,6 +18,7 @@ from .. import check
 from ..check.running import TookTooLong
 from .own import own_use, unusual
 from .process import Ended, Limits, StudentProcess, as_error
+from .rubric import points
 from .submission import Submission, needed, read_submission, registered
 
 __all__ = ["Answer", "Rules", "StudentMarks", "mark_student"]
@@ -247,7 +248,7 @@ def _judge(name, part, expression, found: _Played, rules: Rules, marks) -> Answe
         return answer
     answer.ok, answer.mistake, answer.rungs = verdict.ok, verdict.mistake, verdict.rungs
     answer.message = verdict.message
-    answer.points = round(full * (sum(right) / len(right) + verdict.ok) / 2, 2)
+    answer.points = points(full, right, verdict.ok)
     if rules.own != "accept":
         answer.own = own_use(part, name, expression, found.used)
     if strange := unusual(part, expression):

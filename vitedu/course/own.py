@@ -13,7 +13,7 @@ import textwrap
 from functools import cache
 from pathlib import Path
 
-import vitedu_numpy
+from vitedu_numpy import config
 
 from .. import check
 
@@ -172,7 +172,7 @@ def _steps(function: ast.FunctionDef) -> str | None:
 @cache
 def _package_steps() -> dict[str, str]:
     found = {}
-    root = Path(vitedu_numpy.__file__).parent
+    root = Path(config.__file__).parent
     for path in sorted(root.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and (steps := _steps(node)):

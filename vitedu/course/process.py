@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-import vitedu_numpy
+from vitedu_numpy import config
 
 from . import walls
 from .wire import LENGTHS, TEXT, Broken, pack, unpack
@@ -165,7 +165,7 @@ class StudentProcess:
 
     def _send(self, message, parts=()):
         def special(x):
-            if isinstance(x, vitedu_numpy.ViTConfig):
+            if isinstance(x, config.ViTConfig):
                 return {"config": dataclasses.asdict(x)}
             for number, part in enumerate(parts):
                 if x is part:
@@ -268,7 +268,9 @@ def strongest(level: str = "auto") -> str:
     """
     if level not in ("auto", *walls.LEVELS):
         raise ValueError(f"isolation={level!r} is not allowed; allowed is one of auto, {', '.join(walls.LEVELS)}")
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if walls.resource is None:
+        raise OSError("marking needs limits on processes, which Windows does not have; use WSL or a container")
+    is_root = os.geteuid() == 0
     tried = [level] if level != "auto" else ["walls", "user"] if is_root else ["walls", "plain"]
     for one in tried:
         try:
@@ -281,7 +283,7 @@ def strongest(level: str = "auto") -> str:
 
 def _sights():
     """(sys.path of the student's process, what it sees of the file system, what of that it does not, what it needs)."""
-    rooms = [str(Path(vitedu_numpy.__file__).parent), str(Path(__file__).parents[1])]
+    rooms = [str(Path(config.__file__).parent), str(Path(__file__).parents[1])]
     home = str(Path(rooms[0]).parent)
     prefixes = (sys.prefix, sys.base_prefix)
     path = [home]

@@ -16,10 +16,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import resource
 import signal
 import sys
 import time
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None
 
 __all__ = ["LEVELS", "REASONS", "Unreadable", "enclosed"]
 
@@ -88,7 +92,7 @@ def enclosed(settings: dict, run) -> None:
         os.setsid()
         _begin(settings, level == "user", run)
     code = _watch(child, settings, began, lambda: _descendants(launcher))
-    _end_all(launcher, settings["uid"] if level == "user" else None)
+    _end_all(launcher, child, settings["uid"] if level == "user" else None)
     os._exit(code)
 
 
@@ -165,7 +169,7 @@ def _begin(settings, change_user, run):
             "RLIMIT_CPU": int(settings["seconds"]) + 5,
             "RLIMIT_FSIZE": settings["disk"],
             "RLIMIT_NOFILE": 256,
-            "RLIMIT_NPROC": settings["processes"] + (0 if change_user else _mine()),
+            "RLIMIT_NPROC": settings["processes"] + (0 if change_user else _mine()),  # it counts all of a user's
             "RLIMIT_CORE": 0,
             "RLIMIT_MSGQUEUE": 0,
         }
@@ -193,8 +197,8 @@ def _begin(settings, change_user, run):
 
 
 def _mine() -> int:
-    """Threads that this user has already: the limit counts them all."""
-    count, uid = 0, os.getuid()
+    """Threads that this user has already; without /proc nobody knows, and many are assumed."""
+    count, uid = (0 if os.path.isdir("/proc/self") else 2000), os.getuid()
     for pid in _numbers():
         with contextlib.suppress(OSError):
             if os.stat(f"/proc/{pid}").st_uid == uid:
@@ -231,7 +235,7 @@ def _watch(child, settings, began, pids) -> int:
     """Until the child ends, time is over, memory is used up, or this process is asked to stop: an exit code."""
     page = os.sysconf("SC_PAGE_SIZE")
     while True:
-        came = signal.sigtimedwait({signal.SIGCHLD, signal.SIGTERM}, 0.1)
+        came = _wait(0.1)
         while True:
             try:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -241,7 +245,7 @@ def _watch(child, settings, began, pids) -> int:
                 return 0
             if not pid:
                 break
-        if came is not None and came.si_signo == signal.SIGTERM:
+        if came == signal.SIGTERM:
             return 0
         if time.monotonic() - began > settings["seconds"]:
             return 41
@@ -252,6 +256,15 @@ def _watch(child, settings, began, pids) -> int:
                     used += int(stream.read().split()[1]) * page
         if used > settings["memory"]:
             return 40
+
+
+def _wait(seconds):
+    """The signal that came in this time, if one did."""
+    if hasattr(signal, "sigtimedwait"):
+        came = signal.sigtimedwait({signal.SIGCHLD, signal.SIGTERM}, seconds)
+        return came and came.si_signo
+    time.sleep(seconds)  # macOS
+    return signal.SIGTERM if signal.SIGTERM in signal.sigpending() else None
 
 
 def _numbers() -> list[int]:
@@ -278,8 +291,10 @@ def _descendants(ancestor) -> list[int]:
     return sorted(found - {ancestor})
 
 
-def _end_all(launcher, uid):
-    """Kill what is left, whatever session it went to: orphans become children of this process."""
+def _end_all(launcher, child, uid):
+    """Kill what is left, whatever session it went to: on Linux, orphans become children of this process."""
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)
     if uid is not None:
         killer = os.fork()
         if not killer:

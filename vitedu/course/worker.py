@@ -18,18 +18,17 @@ import warnings
 
 import numpy as np
 
-import vitedu
-import vitedu_numpy
+from vitedu_numpy import contract
+from vitedu_numpy.config import ViTConfig
 
 from . import walls
 from .wire import LENGTHS, pack, unpack
 
 __all__ = ["main"]
 
-PACKAGES = tuple(os.path.dirname(os.path.abspath(p.__file__)) + os.sep for p in (vitedu, vitedu_numpy))
-
-
-CONTRACT = vitedu_numpy.contract.__file__  # stands between a layer and whoever calls it
+CONTRACT = contract.__file__  # stands between a layer and whoever calls it
+ROOM = __package__.partition(".")[0]
+PACKAGES = tuple(os.path.dirname(file) + os.sep for file in (CONTRACT, sys.modules[ROOM].__file__))
 
 
 class _Stop(BaseException):
@@ -81,7 +80,7 @@ class _Line:
 
     def special(self, x):
         if "config" in x:
-            return vitedu_numpy.ViTConfig(**x["config"])
+            return ViTConfig(**x["config"])
         return _Part(self, x["call"], x["name"])
 
 
@@ -149,7 +148,7 @@ def _execute(job, line) -> list:
             _reply(line, answer, asked)
         busy.clear()
 
-    vitedu.check = sys.modules["vitedu.check"] = _Recorder(offer)
+    sys.modules[ROOM].check = sys.modules[f"{ROOM}.check"] = _Recorder(offer)
     main_module = sys.modules["__main__"] = types.ModuleType("__main__")
     scope, stopped = main_module.__dict__, []
     scope["get_ipython"] = lambda: None
@@ -235,7 +234,7 @@ def _stop(number, frame):
 
 def _as_nothing(x):
     """Functions and settings among the arguments are not compared."""
-    return True if isinstance(x, (_Part, vitedu_numpy.ViTConfig)) else None
+    return True if isinstance(x, (_Part, ViTConfig)) else None
 
 
 def _no_sockets():

@@ -45,6 +45,10 @@ BROKEN = {
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """name -> line of marks.csv; the files as they were, and as they are afterwards; lines that were printed."""
+    try:
+        strongest("walls")
+    except OSError as error:  # nothing hostile runs where it could reach this machine's files
+        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("course")
     work = folder / "work"
     for name, source in {"ann": RIGHT, "ben": WRONG, **ATTACKS}.items():
@@ -137,4 +141,4 @@ def test_nothing_is_left_running(course):
 def test_every_student_has_a_line_and_it_says_how_they_were_kept_apart(course):
     lines, _, _, printed = course
     assert len(lines) == len(ATTACKS) + len(BROKEN) + 9
-    assert printed[1].startswith(f"isolation: {strongest()}")
+    assert printed[1].startswith("isolation: walls")
