@@ -25,7 +25,7 @@ try:
 except ModuleNotFoundError:  # Windows
     resource = None
 
-__all__ = ["LEVELS", "REASONS", "Unreadable", "enclosed"]
+__all__ = ["FIRST_UID", "LEVELS", "REASONS", "UIDS", "Unreadable", "enclosed", "not_to_be_read"]
 
 LEVELS = ("walls", "user", "plain")
 REASONS = {40: "memory", 41: "time"}  # exit codes of the launcher; anything else: the process ended by itself
@@ -94,6 +94,11 @@ def enclosed(settings: dict, run) -> None:
     code = _watch(child, settings, began, lambda: _descendants(launcher))
     _end_all(launcher, child, settings["uid"] if level == "user" else None)
     os._exit(code)
+
+
+def not_to_be_read() -> None:
+    """No process of the same user may look into this one's memory, or trace it, from here on."""
+    _prctl(_DUMPABLE, 0)
 
 
 # ---- the first strength ----------------------------------------------------------------------------------------------
