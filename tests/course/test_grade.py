@@ -171,6 +171,25 @@ def test_what_was_left_out_wrongly_is_run_after_all(marked):
     assert marked(source, linear=5).points == 5
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["from vitedu import check as c\nc.linear(answer)", "import vitedu.check as c\nc.linear(answer)",
+     "import vitedu\nvitedu.check.linear(answer)", "from vitedu.check import linear as c\nc(answer)",
+     "print(check.linear.verdict(answer).message)", "get_ipython()\n%matplotlib inline\ncheck.linear(answer)",
+     "for f in (abs, answer):\n    check.linear(f)"],
+)  # fmt: skip
+def test_a_check_may_be_called_in_any_way(call, marked):
+    assert marked(f"def answer(x, weight, bias):\n    return x @ weight.T + bias\n{call}", linear=5).points == 5
+
+
+def test_a_check_that_stands_above_its_answer(marked):
+    """Cells run in another order in Jupyter: the function is found by its name in the end."""
+    source = "check.linear(my_linear)\ndef my_linear(x, weight, bias):\n    return x @ weight.T + bias"
+    marks = marked(source, linear=5)
+    assert marks.points == 5
+    assert marks.notes == ["answers.py, line 3 stopped: NameError: name 'my_linear' is not defined"]
+
+
 def test_a_name_that_changes_later_is_read_when_the_check_is_called(marked):
     source = """
 sign = 1

@@ -83,7 +83,8 @@ def points_of(wanted) -> dict[str, int]:
     found = {}
     for asked in wanted:
         name = lesson_name(asked)
-        chosen = next((lesson for lesson in by_lesson if lesson == name or lesson.partition("_")[0] == name), None)
+        name = f"{int(name):02}" if name.isdecimal() else name
+        chosen = next((lesson for lesson in by_lesson if name in (lesson, lesson.partition("_")[0])), None)
         if chosen is None:
             raise ValueError(f"lesson {asked!r} has no checks; allowed is one of {', '.join(sorted(by_lesson))}")
         found |= {name: POINTS_PER_LEVEL * check.CHECKS[name].level for name in by_lesson[chosen]}

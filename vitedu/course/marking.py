@@ -19,7 +19,7 @@ from ..check.running import TookTooLong
 from .own import own_use, unusual
 from .process import Ended, Limits, StudentProcess, as_error
 from .rubric import points
-from .submission import Submission, needed, read_submission, registered
+from .submission import Submission, is_hidden, needed, read_submission, registered
 
 __all__ = ["Answer", "Rules", "StudentMarks", "mark_student"]
 
@@ -125,7 +125,7 @@ def _mark_part(part, submission: Submission, rules: Rules, marks, until) -> list
         return []
     blocks = everything if rules.all_cells else needed(part, set(rules.points))
     played = _run(blocks, submission.files, list(rules.points), names, rules, marks.notes, until)
-    if not rules.all_cells:
+    if not rules.all_cells and is_hidden(part):
         again = [n for n in rules.points if n in names and _lacks_a_name(played.get(n))]
         if again:  # something that was left out was needed after all
             played.update(_run(everything, submission.files, again, names, rules, marks.notes, until))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Part", "Submission", "needed", "read_submission", "read_submissions", "registered", "texts"]
+__all__ = ["Part", "Submission", "is_hidden", "needed", "read_submission", "read_submissions", "registered", "texts"]
 
 LARGEST, CODE, STATEMENTS, FILES, FOLDERS = 20 << 20, 1 << 20, 5000, 200, 5  # bytes, of code; files; depth
 
@@ -251,26 +251,58 @@ def _base(node):
 def registered(part: Part, known) -> dict[str, ast.expr]:
     """Exercise -> the expression of its answer, of the last call `check.NAME(answer)`; or `def my_NAME`."""
     found: dict = {}
+    checks = _Checks(part, known)
     for statement in part.statements:
         node = statement.node
         if _defined(node) in known:
             found.setdefault(_defined(node), ast.Name(node.name, ast.Load()))
-        for call in ast.walk(node):
-            name = _checked(call, known)
-            if name and call.args:
+        for name, call in checks.called(node):
+            if call.args:
                 found[name] = call.args[0]
     return found
 
 
-def _checked(call, known) -> str | None:
-    """NAME of `check.NAME(...)` or `check.NAME.verdict(...)`."""
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-        return None
-    target = call.func
-    if target.attr == "verdict" and isinstance(target.value, ast.Attribute):
-        target = target.value
-    is_check = isinstance(target.value, ast.Name) and target.value.id == "check"
-    return target.attr if is_check and target.attr in known else None
+class _Checks:
+    """Calls of checks, by whatever name the part imports them."""
+
+    def __init__(self, part: Part, known):
+        self.known, self.modules, self.direct = known, {"check", "vitedu.check"}, {}
+        for statement in part.statements:
+            node = statement.node
+            if isinstance(node, ast.Import):
+                self.modules |= {a.asname for a in node.names if a.name == "vitedu.check" and a.asname}
+            elif isinstance(node, ast.ImportFrom) and node.module == "vitedu":
+                self.modules |= {a.asname for a in node.names if a.name == "check" and a.asname}
+            elif isinstance(node, ast.ImportFrom) and node.module == "vitedu.check":
+                self.direct |= {a.asname or a.name: a.name for a in node.names}
+
+    def called(self, node) -> list[tuple[str, ast.Call]]:
+        """(NAME, call) of every `check.NAME(...)` and `check.NAME.verdict(...)` inside a statement."""
+        found = []
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call):
+                target = call.func
+                if isinstance(target, ast.Attribute) and target.attr == "verdict":
+                    target = target.value
+                name = self.direct.get(target.id) if isinstance(target, ast.Name) else None
+                if isinstance(target, ast.Attribute) and _dots(target.value) in self.modules:
+                    name = target.attr
+                if name in self.known:
+                    found.append((name, call))
+        return found
+
+
+def _dots(node) -> str | None:
+    """`vitedu.check` as text; None for what is more than names and dots."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def is_hidden(part: Part) -> bool:
+    """Whether names may be made and read in ways that their statements do not show."""
+    ways = {"globals", "locals", "vars", "exec", "eval", "setattr", "getattr"}
+    return any(ways & (statement.reads | statement.later) for statement in part.statements)
 
 
 def needed(part: Part, known) -> list[tuple[str, str]]:
@@ -289,9 +321,9 @@ def needed(part: Part, known) -> list[tuple[str, str]]:
         for name in statements[i].later:
             open_questions.append((name, when))
 
-    end = len(statements)
+    end, checks = len(statements), _Checks(part, known)
     for i, statement in enumerate(statements):
-        if any(_checked(call, known) for call in ast.walk(statement.node)):
+        if checks.called(statement.node):
             choose(i, i)
         elif _defined(statement.node) in known:
             choose(i, end)
