@@ -21,7 +21,7 @@ from vitedu_numpy.weights.files import replacing
 
 from .assignment import exercises, lesson_name, read_notebook, source_of
 from .links import needed_files, relinked, rerooted
-from .merge import is_changed, merged, signed
+from .merge import digests, handed_out, is_changed, merged
 from .nbgrader import CONFIG, nbgrader_source
 from .otter import otter_master
 from .student import student_copy
@@ -29,7 +29,9 @@ from .student import student_copy
 __all__ = ["FORMATS", "find_lessons", "release"]
 
 FORMATS = ("plain", "nbgrader", "otter")
-SEED_FILE = "seed.txt"  # of the hidden cases; beside the instructor's notebooks, and never handed out
+# Beside the instructor's notebooks, and never handed out: the seed of the hidden cases, digests of the cells written.
+RECORD = "released.json"
+BEFORE = "before-update"  # folder for notebooks as they were before a merge
 
 
 def release(
@@ -43,21 +45,24 @@ def release(
     if format not in FORMATS:
         raise ValueError(f"format={format!r} is not known; allowed is one of {', '.join(FORMATS)}")
     files = find_lessons(notebooks, source)
-    places = {name: _place(format, name) for name in files}
-    if format != "plain":
-        seed = _seed(out, seed)
+    linked = _linked(format, files, out, source)
+    record = _record(out, seed) if format != "plain" else {}
     written, refused = 0, []
-    for name, file in files.items():
-        made, shared = _made(name, file, format, files, places, seed)
-        target = os.path.join(out, *places[name].split("/"))
-        said = _write(made, target, update)
-        if said is None:
-            refused.append(target)
-            continue
-        _copy(shared, out)
-        written += 1
-        asked = exercises(read_notebook(file))
-        yield f"{target}: {len(asked)} exercises, {sum(e.points for e in asked)} points{said}"
+    try:
+        for name, file in files.items():
+            made, shared = _made(name, file, format, linked, record.get("seed"))
+            target = os.path.join(out, *_place(format, name).split("/"))
+            said = _write(made, target, update, record, os.path.join(out, BEFORE, f"{name}.ipynb"))
+            if said is None:
+                refused.append(target)
+                continue
+            _copy(shared, out)
+            written += 1
+            asked = exercises(read_notebook(file))
+            yield f"{target}: {len(asked)} exercises, {sum(e.points for e in asked)} points{said}"
+    finally:
+        if record:
+            _put(os.path.join(out, RECORD), json.dumps(record, indent=1, sort_keys=True) + "\n")
     if format == "nbgrader":
         _once(os.path.join(out, "nbgrader_config.py"), CONFIG)
     if refused:
@@ -99,17 +104,29 @@ def _place(format: str, name: str) -> str:
     ]
 
 
-def _made(name, file, format, files, places, seed):
+def _linked(format: str, files: dict, out: str, source: str) -> dict[str, str]:
+    """path of a lesson in the repository -> where it lies in `out`: those written now, and those that are there."""
+    if format == "otter":  # whose students have one lesson in a folder
+        return {}
+    everything = files
+    if os.path.isdir(source):
+        everything = {**find_lessons((), source), **files}
+    places = {name: _place(format, name) for name in everything}
+    return {
+        f"{_home(file)[0]}/{os.path.basename(file)}": places[name]
+        for name, file in everything.items()
+        if name in files or os.path.exists(os.path.join(out, *places[name].split("/")))
+    }
+
+
+def _made(name, file, format, linked, seed):
     """(the notebook to write, {place of a shared file: (file, its Markdown or None)})"""
     lesson = read_notebook(file)
     folder, root = _home(file)
-    here = posixpath.dirname(places[name])
+    here = posixpath.dirname(_place(format, name))
     needed = needed_files(lesson, root, folder)
     base = "" if format == "plain" else here
-    # Where each path of the repository lies in what is handed out; otter's students have one lesson in a folder.
-    moved = {path: posixpath.join(base, path) for path in needed}
-    others = {name} if format == "otter" else set(files)
-    moved |= {f"{_home(files[n])[0]}/{os.path.basename(files[n])}": places[n] for n in others}
+    moved = {path: posixpath.join(base, path) for path in needed} | linked  # path in the repository -> in `out`
     student = student_copy(lesson)
     for cell in student["cells"]:
         if cell["cell_type"] == "markdown":
@@ -127,7 +144,9 @@ def _made(name, file, format, files, places, seed):
             with open(os.path.join(root, path), encoding="utf-8") as stream:
                 text = relinked(stream.read(), posixpath.dirname(path), posixpath.dirname(moved[path]), moved)
         shared[moved[path]] = (os.path.join(root, path), text)
-    return signed(student, name), shared
+    if format == "plain":  # the others are given out by graders: there digests would tell the seed to who tries all
+        student["metadata"]["vitedu"] = {"lesson": name, "cells": digests(student)}
+    return student, shared
 
 
 def _home(file: str) -> tuple[str, str]:
@@ -136,41 +155,47 @@ def _home(file: str) -> tuple[str, str]:
     return os.path.basename(folder), os.path.dirname(folder)
 
 
-def _seed(out: str, seed: int | None) -> int:
-    """The seed given, else that of the file in `out`, else a new one; the file keeps it."""
-    path = os.path.join(out, SEED_FILE)
-    if seed is None and os.path.isfile(path):
+def _record(out: str, seed: int | None) -> dict:
+    """What the last release into `out` left, with the seed given, or else its own, or else a new one."""
+    path = os.path.join(out, RECORD)
+    record = {}
+    if os.path.isfile(path):
         with open(path, encoding="utf-8") as stream:
-            text = stream.read(100).strip()
-        if not re.fullmatch(r"\d{1,18}", text):
-            raise ValueError(f"{path} holds {text!r}; expected the seed, a whole number")
-        return int(text)
+            try:
+                record = json.load(stream)
+            except ValueError:
+                record = None
+        fits = isinstance(record, dict) and isinstance(record.get("seed"), int) and isinstance(record.get("cells"), dict)
+        if not fits:
+            raise ValueError(f"{path} is not what a release wrote; name another --out")
     if seed is not None and seed < 0:
         raise ValueError(f"seed={seed} is not allowed; seed must be at least 0")
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    _put(path, f"{seed}\n")
-    return seed
+    chosen = record.get("seed", secrets.randbelow(2**31)) if seed is None else seed
+    return {"seed": chosen, "cells": record.get("cells", {})}
 
 
 # ---- writing -------------------------------------------------------------------------------------------------------
 
 
-def _write(made: dict, target: str, update: bool) -> str | None:
+def _write(made: dict, target: str, update: bool, record: dict, before: str) -> str | None:
     """Write a notebook; what to say about it, or None where one that was changed is in the way."""
-    said = ""
+    said, fresh, name = "", digests(made), lesson_name(target)
     if os.path.exists(target):
         work = read_notebook(target)
         try:
-            changed = is_changed(work)
+            given = record["cells"].get(name, {}) if record else handed_out(work)
+            changed = is_changed(work, given)
             if changed and update:
-                made, kept = merged(work, made)
+                made, kept = merged(work, given, made)
                 said = "".join(f"\n  {line}" for line in kept)
-                _put(f"{target.removesuffix('.ipynb')}.before-update.ipynb", _text(work))
+                _put(before, _text(work))
         except ValueError as error:
             raise ValueError(f"{target} is in the way: {error}") from None
         if changed and not update:
             return None
     _put(target, _text(made))
+    if record:
+        record["cells"][name] = fresh
     return said
 
 
