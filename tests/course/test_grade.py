@@ -17,6 +17,7 @@ import pytest
 
 from vitedu.check import CHECKS
 from vitedu.check.progress import lessons
+from vitedu.cli import main
 from vitedu.course.grade import feedback, grade, mark_all, points_of
 from vitedu.course.marking import Rules, mark_student
 from vitedu.course.process import Limits, strongest
@@ -129,6 +130,24 @@ def test_more_memory_than_is_allowed(marked):
     assert "it used more than 0.3 GB of memory" in marks.answers[0].message
 
 
+def test_a_student_whose_time_is_over_keeps_what_was_right_before(marked):
+    source = """
+def my_linear(x, weight, bias):
+    return x @ weight.T + bias
+check.linear(my_linear)
+def stuck(*args):
+    while True:
+        try:
+            while True: pass
+        except BaseException: pass
+check.softmax(stuck)
+check.attention(stuck)
+"""
+    marks = marked(source, limits=Limits(case=0.2, total=2.2), linear=5, softmax=5, attention=5)
+    assert [a.points for a in marks.answers] == [5, 0, 0]
+    assert "time was over after 2.2 seconds; what had not run by then has no points" in marks.notes
+
+
 def test_functions_among_the_arguments_are_computed_by_the_marker(marked):
     """The student's process has a stand-in; the function itself, and what it is made of, stay with the marker."""
     marks = marked("def my_central_difference(f, x, h):\n    return vars(f)['function'](x)", central_difference=5)
@@ -188,6 +207,28 @@ def test_a_check_that_stands_above_its_answer(marked):
     marks = marked(source, linear=5)
     assert marks.points == 5
     assert marks.notes == ["answers.py, line 3 stopped: NameError: name 'my_linear' is not defined"]
+
+
+def test_files_beside_a_notebook_come_along(tmp_path, level):
+    """Code and data; links and hidden files do not."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "helper.py").write_text("def product(x, weight):\n    return x @ weight.T\n")
+    (tmp_path / "mine" / "scale.txt").write_text("1.0")
+    (tmp_path / "mine" / "link.txt").symlink_to("/etc/passwd")
+    source = """
+import os
+from vitedu import check
+from mine.helper import product
+def my_linear(x, weight, bias):
+    assert not os.path.exists("mine/link.txt")
+    return product(x, weight) * float(open("mine/scale.txt").read()) + bias
+check.linear(my_linear)
+"""
+    cells = [{"cell_type": "code", "source": source, "metadata": {}}]
+    (tmp_path / "02_linear.ipynb").write_text(json.dumps({"cells": cells}))
+    marks = mark_student("ann", str(tmp_path), Rules({"linear": 5}, 3, level))
+    assert marks.points == 5, marks.answers
+    assert marks.notes == ["mine/link.txt is not a plain file and was left out"]
 
 
 def test_a_name_that_changes_later_is_read_when_the_check_is_called(marked):
@@ -309,6 +350,21 @@ def test_a_marker_that_dies_takes_nobody_along(tmp_path, level):
     assert time.monotonic() - began < 15
     assert marks.points == 0
     assert marks.flags == ["marking it ended the marker's process"]
+
+
+def test_the_command(tmp_path, capsys, level):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "ann.py").write_text(f"import numpy as np\nfrom vitedu import check\n{ONE_TOTAL}")
+    asked = ["course", "grade", str(tmp_path / "work"), "--out", str(tmp_path / "marks.csv")]
+    assert main([*asked, "--lessons", "3", "--seed", "3"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "1 student, 5 exercises, 45 points; hidden cases: seed 3"
+    assert said[-1] == f"marks: {tmp_path / 'marks.csv'}; feedback: {tmp_path / 'marks-feedback'}"
+    assert main([*asked, "--own", "perhaps"]) == 2
+    assert main(["course", "grade", str(tmp_path / "nowhere"), "--out", "marks.csv"]) == 1
+    assert "is not a folder" in capsys.readouterr().err
+    assert main(["course", "gradescope", "--lessons", "03", "--out", str(tmp_path / "a.zip")]) == 0
+    assert (tmp_path / "a.zip").exists()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def grade(
     seed = secrets.randbits(48) if seed is None else seed
     rules = Rules(points, seed, "plain", limits or Limits(), own, all_cells)
     rules = replace(rules, level=strongest(isolation))
-    yield f"{len(students)} students, {len(points)} exercises, {sum(points.values())} points; hidden cases: seed {seed}"
+    who = "1 student" if len(students) == 1 else f"{len(students)} students"
+    yield f"{who}, {len(points)} exercises, {sum(points.values())} points; hidden cases: seed {seed}"
     yield f"isolation: {rules.level} ({MEANING[rules.level]})"
     marks = {}
     for made in mark_all(students, rules, jobs):

@@ -150,22 +150,24 @@ def _run(blocks, files, names, defined, rules: Rules, notes, until) -> dict[str,
     defined = [name for name in names if name in defined]
     without: set[int] = set()
     for _ in range(RESTARTS):
-        left = until - time.monotonic()
-        if left <= 0:
-            notes.append(f"time was over after {rules.limits.total:g} seconds; what was not run by then has no points")
-            break
         lost = {name for name, found in played.items() if found.lost}
         try:
-            with StudentProcess(rules.level, rules.limits, left) as process:
+            with StudentProcess(rules.level, rules.limits, until - time.monotonic()) as process:
                 answered = partial(_play, played, lost, process, rules)
                 stopped = process.load(blocks, files, names, defined, without, answered)
         except Ended as ended:
+            if time.monotonic() >= until:
+                notes.append(
+                    f"time was over after {rules.limits.total:g} seconds; what had not run by then has no points"
+                )
             if ended.name is not None:
                 _end(played[ended.name], ended.name, ended.why, rules)
             elif ended.at is not None and ended.at < len(blocks) and ended.at not in without:
                 without.add(ended.at)
                 notes.append(f"{blocks[ended.at][0]} was left out: {_WHY[ended.why]}")
             else:
+                break
+            if time.monotonic() >= until:
                 break
         else:
             notes += [f"{_short(label)} stopped: {_short(kind)}: {_short(text)}" for label, kind, text in
@@ -208,7 +210,8 @@ def _play(played, lost, process, rules: Rules, name):
         for i, value in changed.items() if isinstance(changed, dict) else ():
             if i.isdecimal() and len(i) < 4 and int(i) < len(after) and isinstance(value, type(after[int(i)])):
                 after[int(i)] = value
-        found.used |= {_short(u) for u in reply.get("used", ()) if isinstance(u, str)}
+        used = reply.get("used")
+        found.used |= {_short(u) for u in used if isinstance(u, str)} if isinstance(used, list) else set()
         found.ran.append((reply["result"], tuple(after)))
 
 
@@ -221,7 +224,7 @@ def _end(found: _Played, name, why, rules: Rules):
     found.lost = True
     left = check.CHECKS[name].cases(np.random.default_rng(rules.seed(name)))[len(found.ran) :]
     if why == "time":
-        found.ran.append((_late(rules), left[0]))
+        found.ran += [(_late(rules), args) for args in left[:1]]
         return
     what = {"memory": f"it used more than {rules.limits.memory:g} GB of memory", "itself": "it ended its process",
             "message": "it sent something that is no result"}[why]  # fmt: skip

@@ -91,10 +91,9 @@ def _imported(part, reached) -> dict[str, str]:
     for node in [s.node for s in part.statements] + [n for r in reached for n in ast.walk(r)]:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if alias.name.split(".")[0] in PACKAGES:
-                    found[alias.asname or alias.name.split(".")[0]] = (
-                        alias.name if alias.asname else (alias.name.split(".")[0])
-                    )
+                room = alias.name.partition(".")[0]
+                if room in PACKAGES:
+                    found[alias.asname or room] = alias.name if alias.asname else room
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             for alias in node.names:
                 found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
