@@ -138,7 +138,7 @@ check.linear(my_linear)
 def stuck(*args):
     while True:
         try:
-            while True: pass
+            while True: abs(0)
         except BaseException: pass
 check.softmax(stuck)
 check.attention(stuck)

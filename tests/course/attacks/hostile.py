@@ -49,7 +49,7 @@ def my_linear(x, weight, bias):
     while True:
         try:
             while True:
-                pass
+                abs(0)
         except BaseException:
             pass
 """,
