@@ -64,6 +64,15 @@ def test_the_solutions_of_a_notebook_get_full_marks(lesson, tmp_path, level):
     assert len(marks.answers) == list(lessons().values()).count(lesson)
 
 
+def test_the_lesson_itself_handed_in_gets_nothing(tmp_path, level):
+    """With its solutions, as it stands in the repository: they are not the student's."""
+    (tmp_path / "02.ipynb").write_bytes((ROOT / "notebooks" / "02_linear.ipynb").read_bytes())
+    marks = mark_student("ann", str(tmp_path), Rules(points_of(["02"]), 11, level))
+    assert marks.points == 0
+    assert all(a.message.endswith("still to do.") for a in marks.answers)
+    assert marks.notes == ["4 cells tagged `solution` are the lesson's own and were left aside"]
+
+
 def test_every_check_belongs_to_a_notebook_that_can_be_graded():
     assert set(lessons()) == set(CHECKS)
     assert set(lessons().values()) == set(LESSONS)

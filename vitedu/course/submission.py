@@ -164,13 +164,15 @@ def _shown(text) -> str:
 def _part(name, content) -> Part:
     part = Part(name)
     try:
-        cells = _cells(content) if name.endswith(".ipynb") else [(name, content.decode("utf-8-sig"))]
+        cells, ours = _cells(content) if name.endswith(".ipynb") else ([(name, content.decode("utf-8-sig"))], 0)
         size = sum(len(source) for _, source in cells)
         if size > CODE:
             raise ValueError(f"{size} characters of code; at most {CODE} are read")
     except (ValueError, TypeError, AttributeError, RecursionError, LookupError) as error:
         part.problems.append(f"{_shown(name)} cannot be read as a notebook: {_shown(error)}")
         return part
+    if ours:
+        part.problems.append(f"{ours} cells tagged `solution` are the lesson's own and were left aside")
     for label, source in cells:
         if len(part.statements) > STATEMENTS:
             part.problems.append(f"{label}: more than {STATEMENTS} statements; the rest was left out")
@@ -183,17 +185,20 @@ def _part(name, content) -> Part:
     return part
 
 
-def _cells(content) -> list[tuple[str, str]]:
-    """Code cells by number.  Those that hold our own solutions are left out: they are not the student's."""
+def _cells(content) -> tuple[list[tuple[str, str]], int]:
+    """Code cells by number; without those that hold the lesson's solutions, and how many these are."""
     notebook = json.loads(content.decode("utf-8-sig"))
-    found = []
+    found, ours = [], 0
     for number, cell in enumerate(notebook["cells"]):
-        if cell.get("cell_type") != "code" or "solution" in (cell.get("metadata", {}).get("tags") or ()):
+        if cell.get("cell_type") != "code":
+            continue
+        if "solution" in (cell.get("metadata", {}).get("tags") or ()):
+            ours += 1
             continue
         source = cell.get("source", "")
         source = source if isinstance(source, str) else "".join(map(str, source))
         found.append((f"cell {number + 1}", source))
-    return found
+    return found, ours
 
 
 def _plain_python(source: str) -> str:
