@@ -27,7 +27,7 @@ FLOORS = (
     ("vitedu.models", "vitedu.training"),
     ("vitedu.accounting", "vitedu.transfer", "vitedu.inspect"),
     ("vitedu.recipes", "vitedu.check"),
-    ("vitedu.plan", "vitedu.experiments"),
+    ("vitedu.plan", "vitedu.experiments", "vitedu.course"),
     ("vitedu.engine",),
     ("vitedu.evaluation",),
     ("vitedu.commands",),
@@ -83,6 +83,7 @@ MAY_IMPORT = {
         "numpy", "vitedu_numpy", "vitedu_numpy.layers", "vitedu_numpy.models", "vitedu_numpy.training",
         "vitedu_numpy.transfer", "vitedu_numpy.weights",
     },
+    "vitedu.course": {"numpy", "once", "vitedu.check"},
     "vitedu.cli": {"once", "vitedu.commands"},
 }  # fmt: skip
 # ... and what only inside a function, where it is loaded when it is needed.
@@ -105,6 +106,7 @@ MAY_IMPORT_LATE = {
         "tyro",
         "vitedu.accounting",
         "vitedu.check",
+        "vitedu.course",
         "vitedu.data",
         "vitedu.engine",
         "vitedu.evaluation",
