@@ -6,7 +6,7 @@ from vitedu_numpy.extras import naming_extras
 
 from .axes import COLOURS
 
-__all__ = ["draw_autograd", "draw_data_parallelism"]
+__all__ = ["draw_autograd", "draw_data_parallelism", "draw_update"]
 
 _BOX = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": "0.3"}
 _ARROW = {"arrowstyle": "->", "lw": 1.5, "shrinkA": 2, "shrinkB": 2}
@@ -44,6 +44,46 @@ def draw_data_parallelism(chunks=4, workers=2, ax=None):
     ax.text(4, (chunks - 1) / 2, "sum of\ngradients", ha="center", va="center", bbox=_BOX)
     ax.set(xlim=(-0.6, 4.6), ylim=(-0.5, chunks - 0.5), title="data parallelism")
     return ax
+
+
+def draw_update(step=2, batch_size=24, processes=2, micro_batches=3, ax=None):
+    """One update: positions of the row of images, who takes them in which pieces, and what becomes of the gradients.
+
+    Every process has a colour, every other micro-batch a pattern.
+    """
+    ax = _empty(ax, (9, 3))
+    share = batch_size // processes
+    piece = share // micro_batches
+    for place in range(batch_size):
+        rank, micro = place // share, place % share // piece
+        style = {"fc": COLOURS[rank] + "55", "ec": "white", "hatch": "//" if micro % 2 else None}
+        ax.add_patch(_rectangle((place, 4), style))
+        box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+        text = f"{batch_size * step + place}"
+        ax.text(place + 0.5, 4.5, text, ha="center", va="center", fontsize=8, bbox=box if micro % 2 else None)
+    for rank in range(processes):
+        middle = share * (rank + 0.5)
+        for micro in range(micro_batches):
+            ax.annotate("", (middle, 3.05), (share * rank + piece * (micro + 0.5), 3.95), arrowprops=_ARROW)
+        text = f"process {rank}: micro-batch after\nmicro-batch; gradients add up"
+        ax.text(middle, 2.55, text, ha="center", va="center", bbox=_BOX | {"ec": COLOURS[rank]})
+        ax.annotate("", (3.8 + rank, 1.35), (middle, 2.0), arrowprops=_ARROW)
+    steps = ("sum over\nprocesses", "clip the\nlength", "Adam at the\nrate of this step", "decay of\nmatrices")
+    for i, text in enumerate(steps):
+        ax.text(4 + 5.3 * i, 0.75, text, ha="center", va="center", bbox=_BOX)
+        if i:
+            ax.annotate("", (2 + 5.3 * i, 0.75), (0.75 + 5.3 * i, 0.75), arrowprops=_ARROW)
+    first = batch_size * step
+    ax.text(batch_size / 2, 5.4, f"step {step}: positions {first} to {first + batch_size - 1} of the row", ha="center")
+    ax.set(xlim=(-0.5, batch_size + 0.5), ylim=(0, 5.8))
+    return ax
+
+
+@naming_extras()
+def _rectangle(corner, style):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, 1, 1, **style)
 
 
 @naming_extras()
