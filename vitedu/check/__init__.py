@@ -29,6 +29,7 @@ from .catalogue.optim import *  # noqa: F403
 from .catalogue.patches import *  # noqa: F403
 from .catalogue.positions import *  # noqa: F403
 from .catalogue.pretraining import *  # noqa: F403
+from .catalogue.scale import *  # noqa: F403
 from .catalogue.seq2seq import *  # noqa: F403
 from .catalogue.start import *  # noqa: F403
 from .catalogue.state_of_the_art import *  # noqa: F403
