@@ -35,11 +35,13 @@ def draw_model(here=None, ax=None):
     """
     if here is not None and here not in range(1, 8):
         raise ValueError(f"here={here!r} is not allowed; here must be None or a number from 1 to 7")
-    ax = _bare(ax, (10.5, 1.75 if here else 2), (-0.5, 11.9), (-1.1, 1.45))
+    ax = _bare(ax, (9.5, 1.6 if here else 1.8), (-0.5, 11.9), (-1.1, 1.45))
     _arrow(ax, (-0.1, 0), (11.1, 0), color="0.45", zorder=0)
     for x, name, built in _PARTS:
         ours = here is not None and built and (here == 7 or f"{here:02d}" in built)
-        _box(ax, x, 0, name, PALE[0] if ours else "white", edge=FORWARD if ours else "0.55", round_=name == "+")
+        _box(
+            ax, x, 0, name, PALE[0] if ours else "white", edge=FORWARD if ours else "0.55", round_=name == "+", size=8.5
+        )
         if built and name != "+":
             ax.text(x, -0.72, built, ha="center", va="center", size=9, color=FORWARD if ours else "0.4")
     _frame(ax, 4.22, -0.95, 4.78, 1.85, "block, repeated L times")
@@ -201,9 +203,9 @@ def _bare(ax, size, xlim, ylim):
     return ax
 
 
-def _box(ax, x, y, text, colour, edge="0.35", round_=False) -> None:
+def _box(ax, x, y, text, colour, edge="0.35", round_=False, size=9.5) -> None:
     style = {"boxstyle": "circle,pad=0.2" if round_ else "round,pad=0.4", "fc": colour, "ec": edge}
-    ax.text(x, y, text, ha="center", va="center", size=9.5, bbox=style)
+    ax.text(x, y, text, ha="center", va="center", size=size, bbox=style)
 
 
 def _arrow(ax, start, end, **options) -> None:

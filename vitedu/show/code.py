@@ -90,7 +90,7 @@ def style(format: str = "png") -> None:
     import matplotlib.pyplot as plt
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    options = {"png": {}, "svg": {"metadata": {"Date": None}}, "jpeg": {"pil_kwargs": {"quality": 90}}}
+    options = {"png": {}, "svg": {"metadata": {"Date": None}}, "jpeg": {"pil_kwargs": {"quality": 80}}}
     if format not in options:
         raise ValueError(f"format={format!r} is not allowed; format must be 'png', 'svg' or 'jpeg'")
     set_matplotlib_formats(format, **options[format])
