@@ -122,6 +122,15 @@ def test_an_embedding_is_a_sum():
     assert words(axes[0]) == ["1", "2", "3", "4"]
 
 
+def test_secants_have_the_slopes_that_they_name():
+    """x^3 at 2 with h = 0.5: 12, and 15.25 from one side, 12.25 from both."""
+    ax = show.draw_secants(lambda x: x**3, 12, 2.0, 0.5)
+    tangent, forward, central = (line for line in ax.lines if "slope" in line.get_label())
+    for line, slope in ((tangent, 12), (forward, 15.25), (central, 12.25)):
+        assert f"slope {slope}" in line.get_label()
+        np.testing.assert_allclose(np.diff(line.get_ydata()) / np.diff(line.get_xdata()), slope)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -132,6 +141,7 @@ def test_an_embedding_is_a_sum():
         (lambda: show.draw_cells(np.zeros((2, 3)), np.zeros((3, 2))), "expected two equal shapes"),
         (lambda: show.draw_split(4, 7, 3), "multiple of heads=3"),
         (lambda: show.draw_embedding(np.zeros((1, 4, 4)), 2, np.zeros((5, 3)), np.zeros((4, 3))), "two equal shapes"),
+        (lambda: show.draw_secants(np.exp, 1, 0.0, 0), "h=0 is not allowed"),
         (lambda: show.style("gif"), "format='gif' is not allowed"),
     ],
 )

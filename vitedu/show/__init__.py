@@ -40,12 +40,13 @@ from .inside import (
 )
 from .paper import draw_figure_3, draw_figure_4, draw_figure_5
 from .slides import Microscope, Slide, View, draw_microscope, microscope
+from .slopes import draw_secants
 
 __all__ = [
     "Microscope", "Slide", "View", "draw_accuracies", "draw_attention_distance", "draw_attention_graph", "draw_block",
     "draw_cells", "draw_cka", "draw_embedding", "draw_figure_3", "draw_figure_4", "draw_figure_5", "draw_filters",
     "draw_flow", "draw_heads", "draw_lens", "draw_lens_maps", "draw_loop", "draw_microscope", "draw_model",
     "draw_normalised", "draw_paths", "draw_position_similarity", "draw_product", "draw_query_maps", "draw_question",
-    "draw_rollout", "draw_sequence", "draw_softmax", "draw_split", "draw_square", "microscope", "save_accuracies",
-    "side_by_side", "source", "style",
+    "draw_rollout", "draw_secants", "draw_sequence", "draw_softmax", "draw_split", "draw_square",
+    "microscope", "save_accuracies", "side_by_side", "source", "style",
 ]  # fmt: skip
