@@ -68,6 +68,14 @@ def test_a_loop_and_a_square_say_their_words():
     assert {*words(square)} == {"f", "down", "down again", "f again", "z", "f(z)", "Pz", "P f(z)"}
 
 
+def test_a_ring_is_closed():
+    """Token 0 of eight has 7 on its left."""
+    ax = show.draw_ring(8, wants=0)
+    left = next(text for text in ax.texts if text.get_text() == "left").get_position()
+    seven = next(text for text in ax.texts if text.get_text() == "7").get_position()
+    np.testing.assert_allclose(np.divide(left, seven), 0.62)
+
+
 def test_the_graph_of_attention_names_every_gradient():
     text = " ".join(words(show.draw_attention_graph()))
     assert all(name in text for name in ("dq", "dk", "dv", "dA", "dscores", "softmax_backward"))
@@ -139,6 +147,7 @@ def test_secants_have_the_slopes_that_they_name():
         (lambda: show.draw_block("middle"), "norm='middle' is not allowed"),
         (lambda: show.draw_sequence(np.zeros((3, 10, 8)), 4), "multiples of patch_size=4"),
         (lambda: show.draw_cells(np.zeros((2, 3)), np.zeros((3, 2))), "expected two equal shapes"),
+        (lambda: show.draw_ring(8, wants=8), "from 0 to 7"),
         (lambda: show.draw_split(4, 7, 3), "multiple of heads=3"),
         (lambda: show.draw_embedding(np.zeros((1, 4, 4)), 2, np.zeros((5, 3)), np.zeros((4, 3))), "two equal shapes"),
         (lambda: show.draw_secants(np.exp, 1, 0.0, 0), "h=0 is not allowed"),

@@ -15,6 +15,7 @@ from .boxes import (
     draw_model,
     draw_paths,
     draw_question,
+    draw_ring,
     draw_square,
 )
 from .cells import (
@@ -47,6 +48,6 @@ __all__ = [
     "draw_cells", "draw_cka", "draw_embedding", "draw_figure_3", "draw_figure_4", "draw_figure_5", "draw_filters",
     "draw_flow", "draw_heads", "draw_lens", "draw_lens_maps", "draw_loop", "draw_microscope", "draw_model",
     "draw_normalised", "draw_paths", "draw_position_similarity", "draw_product", "draw_query_maps", "draw_question",
-    "draw_rollout", "draw_secants", "draw_sequence", "draw_softmax", "draw_split", "draw_square",
+    "draw_ring", "draw_rollout", "draw_secants", "draw_sequence", "draw_softmax", "draw_split", "draw_square",
     "microscope", "save_accuracies", "side_by_side", "source", "style",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from .axes import COLOURS, new_axes
 
 __all__ = [
     "draw_attention_graph", "draw_block", "draw_flow", "draw_loop", "draw_model", "draw_paths", "draw_question",
-    "draw_square",
+    "draw_ring", "draw_square",
 ]  # fmt: skip
 
 FORWARD, BACK = COLOURS[0], COLOURS[1]
@@ -172,6 +172,22 @@ def draw_loop(steps, ax=None):
     ax.plot([end, end, 0, 0], [-0.45, -0.85, -0.85, -0.6], color="0.3")
     _arrow(ax, (0, -0.62), (0, -0.38), color="0.3")
     ax.text(end / 2, -0.93, "the next step", ha="center", va="top", color="0.3", size=9)
+    return ax
+
+
+def draw_ring(n, wants, ax=None):
+    """n tokens in a ring, counted clockwise from the top; token `wants` asks both of its neighbours."""
+    if not 0 <= wants < n:
+        raise ValueError(f"wants={wants} is not allowed; wants must be a token from 0 to {n - 1}")
+    ax = _bare(ax, (3.4, 2.9), (-1.9, 1.9), (-1.35, 1.45))
+    angle = np.pi / 2 - 2 * np.pi * np.arange(n) / n
+    x, y = 1.35 * np.cos(angle), np.sin(angle)
+    for neighbour, name in ((wants - 1) % n, "left"), ((wants + 1) % n, "right"):
+        arrow = {"arrowstyle": "-|>", "color": FORWARD if name == "left" else BACK, "shrinkA": 15, "shrinkB": 15}
+        ax.annotate("", (x[neighbour], y[neighbour]), (x[wants], y[wants]), arrowprops=arrow)
+        ax.text(0.62 * x[neighbour], 0.62 * y[neighbour], name, ha="center", va="center", color=arrow["color"], size=9)
+    for t in range(n):
+        _box(ax, x[t], y[t], f"{t}", PALE[4] if t == wants else "white", round_=True)
     return ax
 
 
