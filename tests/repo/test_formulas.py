@@ -87,7 +87,7 @@ def test_an_own_letter_is_used_and_not_a_common_one():
     for number in NUMBERS:
         elsewhere = [p for text in prose(number) for p in text.split("\n\n") if not p.startswith("Letters of this")]
         assert own(number) <= set().union(*map(letters_of, elsewhere)), number
-        assert not own(number) & common(), number
+        assert not own(number) & common() - set("bdijnorst"), number  # an index may stand below an own letter
 
 
 def test_what_a_letter_is():

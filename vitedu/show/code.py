@@ -94,7 +94,8 @@ def style(format: str = "png") -> None:
     if format not in options:
         raise ValueError(f"format={format!r} is not allowed; format must be 'png', 'svg' or 'jpeg'")
     set_matplotlib_formats(format, **options[format])
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "vitedu"})
+    # One family, since every word of an SVG repeats the list.
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "vitedu", "font.sans-serif": ["DejaVu Sans"]})
 
     plt.rcParams.update({
         "figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (6, 3), "figure.constrained_layout.use": True,

@@ -314,9 +314,8 @@ def _scale_cases(rng):
 )  # fmt: skip
 def scaled_scores_backward(dscores, q, k, scale):
     products = q @ swap(k)  # the products, before the scale
-    dproducts = scale * dscores  # the gradient of the products
-    dq = dproducts @ k  # dq
-    dk = swap(dproducts) @ q  # dk
+    dq = dscores @ k * scale  # dq
+    dk = swap(dscores) @ q * scale  # dk
     dscale = (dscores * products).sum()  # dscale
     return dq, dk, dscale
 
@@ -324,7 +323,8 @@ def scaled_scores_backward(dscores, q, k, scale):
 scaled_scores_backward.slip(
     "the scale is forgotten in dq and dk",
     "q and k reach the scores through the scale: what does it do to a small step in q?",
-    dproducts="dscores",
+    dq="dscores @ k",
+    dk="swap(dscores) @ q",
 )
 scaled_scores_backward.slip(
     "dscale is made from the scores, which are scaled already",
@@ -344,5 +344,6 @@ scaled_scores_backward.slip(
 scaled_scores_backward.slip(
     "the scale is taken to be 1 / sqrt(Dh), as in Eq. 6",
     "Here the scale is an argument, and learned.",
-    dproducts="dscores / np.sqrt(q.shape[-1])",
+    dq="dscores @ k / np.sqrt(q.shape[-1])",
+    dk="swap(dscores) @ q / np.sqrt(q.shape[-1])",
 )
