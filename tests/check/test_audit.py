@@ -69,6 +69,8 @@ HARMLESS = [
     ("time_attention", r"", "a size that nothing depends on"),
     ("exaflops", r"[-+] 1`", "one of thousands of millions"),
     ("learning_rate", r"warmup_steps [-+] 1|2 \* warmup_steps", "only of the first step of the warm-up, where p is 0"),
+    ("overlapping_patches", r"there is 2 where 1", "the negative number that lets NumPy count"),
+    ("lion_step", r"averaged, not added", "half of a number has its sign"),
     ("logit_lens", r"eps", "the exercise gives no eps: nothing there is quiet enough for it to count"),
 ]  # fmt: skip
 

@@ -9,7 +9,9 @@ from ..slips.steps import softmax as softmax_of
 from ..slips.steps import softmax_backward as softmax_backward_of
 from ..slips.steps import swap
 
-__all__ = ["attention", "attention_backward", "masked_attention", "softmax", "softmax_backward"]
+__all__ = [
+    "attention", "attention_backward", "masked_attention", "scaled_scores_backward", "softmax", "softmax_backward",
+]  # fmt: skip
 
 ASKING = {"T": "the tokens that ask", "S": "the tokens asked"}
 
@@ -307,4 +309,56 @@ attention_backward.slip(
     "dscores comes from the scores, not from the weights",
     "Softmax's backward is written with the weights A. Which variable did you pass?",
     dscores="softmax_backward(dA, scores) / np.sqrt(Dh)",
+)
+
+
+# ---- scaled_scores_backward(dscores, q, k, scale) -> dq, dk, dscale --------------------------------------------------
+
+
+def _scale_cases(rng):
+    return [
+        (rng.standard_normal((B, h, T, S)), *_qkv(rng, (B, h, T, S, Dh))[:2], scale)
+        for (B, h, T, S, Dh), scale in zip(_SIZES, (0.7, 1.4, 0.3), strict=True)
+    ]
+
+
+@exercise(
+    cases=_scale_cases,
+    outputs={"dq": "(B, h, T, Dh)", "dk": "(B, h, S, Dh)", "dscale": "(one number)"},
+    axes=ASKING, level=2, minutes=15,
+)  # fmt: skip
+def scaled_scores_backward(dscores, q, k, scale):
+    products = q @ swap(k)  # the products, before the scale
+    dq = dscores @ k * scale  # dq
+    dk = swap(dscores) @ q * scale  # dk
+    dscale = (dscores * products).sum()  # dscale
+    return dq, dk, dscale
+
+
+scaled_scores_backward.slip(
+    "the scale is forgotten in dq and dk",
+    "q and k reach the scores through the scale: what does it do to a small step in q?",
+    dq="dscores @ k",
+    dk="swap(dscores) @ q",
+)
+scaled_scores_backward.slip(
+    "dscale is made from the scores, which are scaled already",
+    "If scale grows by 1, by how much does a score grow? Not by the score itself.",
+    dscale="(dscores * scale * products).sum()",
+)
+scaled_scores_backward.slip(
+    "dscale is a mean over the scores, not a sum",
+    "One number was used in every score. What becomes of the gradients of all its uses?",
+    dscale="(dscores * products).mean()",
+)
+scaled_scores_backward.slip(
+    "dscale is the sum of dscores: every product is taken to be 1",
+    "What stands beside scale in the forward?",
+    dscale="dscores.sum()",
+)
+scaled_scores_backward.slip(
+    "the scale is taken to be 1 / sqrt(Dh), as in Eq. 6",
+    "Here the scale is an argument, and learned.",
+    dq="dscores @ k / np.sqrt(q.shape[-1])",
+    dk="swap(dscores) @ q / np.sqrt(q.shape[-1])",
 )

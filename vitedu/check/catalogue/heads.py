@@ -12,7 +12,9 @@ from ..slips.steps import softmax as softmax_of
 from ..slips.steps import softmax_backward as softmax_backward_of
 from ..slips.steps import split_heads as split_of
 
-__all__ = ["merge_heads", "multi_head_attention", "multi_head_attention_backward", "split_heads"]
+__all__ = [
+    "merge_heads", "multi_head_attention", "multi_head_attention_backward", "shared_key_backward", "split_heads",
+]  # fmt: skip
 
 ASKING = {"T": "the tokens", "D": "the width"}
 
@@ -311,4 +313,60 @@ multi_head_attention_backward.slip(
     "dout_weight is made from z, not from the merged heads",
     "A weight's gradient is made from that layer's own input. What went into the output layer?",
     dout_weight="weight_gradient(dout, z)",
+)
+
+
+# ---- shared_key_backward(dy, q, k, v) -> dq, dk, dv ------------------------------------------------------------------
+
+
+def _shared_cases(rng):
+    cases = []
+    for B, h, T, S, Dh in ((2, 3, 5, 4, 2), (1, 4, 3, 6, 5), (3, 2, 4, 7, 3)):
+        asking, asked = (B, h, T, Dh), (B, S, Dh)
+        cases.append(tuple(rng.standard_normal(shape) for shape in (asking, asking, asked, asked)))
+    return cases
+
+
+@exercise(
+    cases=_shared_cases,
+    outputs={"dq": "(B, h, T, Dh)", "dk": "(B, S, Dh)", "dv": "(B, S, Dh)"},
+    axes={"T": "the tokens that ask", "S": "the tokens asked", "h": "the heads"}, level=3, minutes=30,
+)  # fmt: skip
+def shared_key_backward(dy, q, k, v):
+    B, h, T, Dh = q.shape
+    keys = k[:, None]  # the keys, with an axis for the heads
+    values = v[:, None]  # the values, with an axis for the heads
+    A = softmax_of(q @ swap(keys) / np.sqrt(Dh))  # the weights
+    dA = dy @ swap(values)  # dA
+    dscores = softmax_backward_of(dA, A) / np.sqrt(Dh)  # dscores
+    dq = dscores @ keys  # dq
+    dkeys = swap(dscores) @ q  # dk, head by head
+    dvalues = swap(A) @ dy  # dv, head by head
+    dk = dkeys.sum(axis=1)  # dk
+    dv = dvalues.sum(axis=1)  # dv
+    return dq, dk, dv
+
+
+shared_key_backward.slip(
+    "dk and dv are averaged over the heads, not summed",
+    "Every head used the same keys and values. Where does the forward divide by the number of heads?",
+    dk="dkeys.mean(axis=1)",
+    dv="dvalues.mean(axis=1)",
+)
+shared_key_backward.slip(
+    "dk and dv come from the first head alone",
+    "How many heads asked these keys?",
+    dk="dkeys[:, 0]",
+    dv="dvalues[:, 0]",
+)
+shared_key_backward.slip(
+    "dk and dv still have one part for every head",
+    "A gradient has the shape of what it belongs to.",
+    dk="dkeys",
+    dv="dvalues",
+)
+shared_key_backward.slip(
+    "the scale is forgotten in dq and dk",
+    "The scores were divided by sqrt(Dh) on the way forward; the same factor acts on the way back.",
+    dscores="softmax_backward(dA, A)",
 )

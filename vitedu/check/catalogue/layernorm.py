@@ -6,7 +6,7 @@ from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient
 from ..slips.steps import standardise as standardised
 
-__all__ = ["layernorm", "layernorm_backward"]
+__all__ = ["layernorm", "layernorm_backward", "rmsnorm_backward"]
 
 
 def _tokens(rng, *shape):
@@ -156,4 +156,47 @@ layernorm_backward.slip(
     "One token of every image hardly varies, and there eps counts.",
     xhat="standardise(x, -1, 0)",
     root="x.var(axis=-1, keepdims=True) ** 0.5",
+)
+
+
+# ---- rmsnorm_backward(dy, x, weight, eps) -> dx, dweight -------------------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [case[:4] for case in _layernorm_backward_cases(rng)],
+    outputs={"dx": "(B, T, D)", "dweight": "(D,)"}, level=3, minutes=35,
+)  # fmt: skip
+def rmsnorm_backward(dy, x, weight, eps):
+    squares = x * x  # the squares
+    root = (squares.mean(axis=-1, keepdims=True) + eps) ** 0.5  # the root
+    xhat = x / root  # the normalised token
+    dxhat = dy * weight  # dxhat
+    along = xhat * (dxhat * xhat).mean(axis=-1, keepdims=True)  # the term along xhat
+    dx = (dxhat - along) / root  # dx
+    dweight = bias_gradient(dy * xhat)  # dweight
+    return dx, dweight
+
+
+rmsnorm_backward.slip(
+    "the term along xhat is left out of dx: the root was treated as a constant",
+    "The root depends on x too. What does that add to dx?",
+    dx="dxhat / root",
+)
+rmsnorm_backward.slip(
+    "dx is that of layer norm: a mean is taken away that the forward never took away",
+    "Add the same number to all of x: does y stay the same here?",
+    dx="(dxhat - dxhat.mean(axis=-1, keepdims=True) - along) / root",
+)
+rmsnorm_backward.slip(
+    "the variance is used where the mean square belongs",
+    "Nothing is shifted here: what is the mean of x^2?",
+    root="(x.var(axis=-1, keepdims=True) + eps) ** 0.5",
+)
+rmsnorm_backward.slip(
+    "1 / root is missing from dx", "Forward divides by the root. What does that do to a small step?", dx="dxhat - along"
+)
+rmsnorm_backward.slip(
+    "the term along xhat is a sum over the features, not a mean",
+    "A mean over D numbers passes on 1/D to each.",
+    along="xhat * (dxhat * xhat).sum(axis=-1, keepdims=True)",
 )

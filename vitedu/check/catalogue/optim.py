@@ -8,7 +8,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = ["adam_step", "clip", "learning_rate", "sgd_step"]
+__all__ = ["adam_step", "clip", "learning_rate", "lion_step", "sgd_step"]
 
 
 # ---- optimisers ------------------------------------------------------------------------------------------------------
@@ -377,3 +377,39 @@ clip.slip(
     factor="1 / norm if norm > max_norm else 1.0",
 )
 clip.slip("nothing is clipped", "The joint length should be at most max_norm.", factor="1.0")
+
+
+# ---- lion_step(w, g, m, lr, beta1, beta2, weight_decay) -> w, m ------------------------------------------------------
+
+
+def _lion_cases(rng):
+    settings = [((3, 5), 0.1, 0.9, 0.6, 0.3), ((2, 7), 0.05, 0.7, 0.95, 0.5), ((4, 3), 0.2, 0.5, 0.8, 0.2)]
+    return [(*rng.standard_normal((3, *shape)), *numbers) for shape, *numbers in settings]
+
+
+@exercise(
+    cases=_lion_cases, outputs={"w": "(O, I)", "m": "(O, I)"}, level=2, minutes=15, may_change=("w", "m")
+)  # fmt: skip
+def lion_step(w, g, m, lr, beta1, beta2, weight_decay):
+    direction = np.sign(beta1 * m + (1 - beta1) * g)  # the direction
+    m_new = beta2 * m + (1 - beta2) * g  # the new m
+    w_new = w - lr * (direction + weight_decay * w)  # the new w
+    return w_new, m_new
+
+
+lion_step.slip(
+    "the new m gives the direction: one mean is used for both",
+    "There are two betas. Which m stands in the direction, the old or the new one?",
+    direction="np.sign(beta2 * m + (1 - beta2) * g)",
+)
+lion_step.slip(
+    "beta1 and beta2 are in each other's place",
+    "Which of the two is for the direction, and which for what is remembered?",
+    direction="np.sign(beta2 * m + (1 - beta2) * g)",
+    m_new="beta1 * m + (1 - beta1) * g",
+)
+lion_step.slip(
+    "the sign is not taken", "How long is the step, for each number?", direction="beta1 * m + (1 - beta1) * g"
+)
+lion_step.slip("the weight decay is missing", "What shrinks w?", w_new="w - lr * direction")
+lion_step.slip("the sign is taken of the gradient alone", "m is a memory: who reads it?", direction="np.sign(g)")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..slips.exercise import exercise
-from ..slips.steps import bias_gradient, weight_gradient
+from ..slips.steps import bias_gradient, sliding_windows, weight_gradient
 from ..slips.steps import linear as linear_of
 from ..slips.steps import patchify as patchify_of
 from ..slips.steps import unpatchify as unpatchify_of
 
-__all__ = ["patch_embedding", "patch_embedding_backward", "patchify", "unpatchify"]
+__all__ = ["overlapping_patches", "patch_embedding", "patch_embedding_backward", "patchify", "unpatchify"]
 
 # (B, C, H, W, P): the sides differ and the grid is not square, so that a wrong axis cannot hide.
 _SIZES = [(1, 1, 4, 6, 2), (2, 3, 6, 15, 3), (3, 2, 20, 8, 4)]
@@ -200,4 +200,43 @@ patch_embedding_backward.slip(
     "dweight was made with patches whose channels come last",
     "dweight pairs every output with the number of the patch that it was multiplied by in the forward.",
     patches="patchify(images, patch_size, (0, 2, 4, 3, 5, 1))",
+)
+
+
+# ---- overlapping_patches(images, patch_size, stride) -> patches ------------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [
+        (rng.standard_normal((B, C, H, W)), P, stride)
+        for B, C, H, W, P, stride in ((2, 1, 5, 7, 3, 2), (1, 3, 8, 5, 2, 3), (3, 2, 6, 9, 3, 1))
+    ],
+    outputs={"patches": "(B, N, C P P)"}, level=3, minutes=25,
+)  # fmt: skip
+def overlapping_patches(images, patch_size, stride):
+    B, C, H, W = images.shape
+    windows = sliding_windows(images, (patch_size, patch_size), stride, stride)  # (B, C, gh, gw, P, P)
+    moved = windows.transpose(0, 2, 3, 1, 4, 5)  # the axes in their new order
+    return moved.reshape(B, -1, C * patch_size * patch_size)  # the patches
+
+
+overlapping_patches.slip(
+    "patches start at every pixel: the stride is not used",
+    "How far apart are the corners of two neighbouring patches?",
+    windows="sliding_windows(images, (patch_size, patch_size), 1, 1)",
+)
+overlapping_patches.slip(
+    "the next patch starts where the last one ends: the stride is taken to be the patch side",
+    "Which of the two numbers says how large a patch is, and which how far it moves?",
+    windows="sliding_windows(images, (patch_size, patch_size), patch_size, patch_size)",
+)
+overlapping_patches.slip(
+    "the last row and column of patches are missing",
+    "A patch that ends exactly at the border still fits. Where does your range end?",
+    windows="sliding_windows(images[:, :, :-1, :-1], (patch_size, patch_size), stride, stride)",
+)
+overlapping_patches.slip(
+    "the pixels come first and the channels last inside a patch",
+    "The order inside a patch is (C, P, P).",
+    moved="windows.transpose(0, 2, 3, 4, 5, 1)",
 )
