@@ -19,6 +19,9 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
+import vitedu_numpy
+from vitedu.show import code
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = "03_attention.ipynb"
 PATIENCE = 300  # seconds, as for the page
@@ -184,6 +187,86 @@ def test_the_first_page_is_the_map_and_its_links_open(lab, page):
     page.locator(".jp-NotebookPanel").get_by_role("link", name="NOTATION.md").first.click()
     expect(page.get_by_role("tab", name="NOTATION.md")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.refused == []
+
+
+SOURCES = """
+import vitedu_numpy
+from vitedu import show
+
+show.source("vitedu.layers.patches")
+show.side_by_side(vitedu_numpy.Linear)
+show.side_by_side(vitedu_numpy.Block)
+"""
+# Of every piece of text: what it is, and its contrast with what lies behind it, as WCAG 2 defines that.
+CONTRASTS = """pieces => {
+  const pixel = document.createElement("canvas").getContext("2d", {willReadFrequently: true})
+  const over = (colours) => {  // from behind to in front, as the browser mixes them
+    pixel.clearRect(0, 0, 1, 1)
+    for (const colour of colours) { pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1) }
+    return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3)
+  }
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map(x => x / 255).map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  return pieces.map(piece => {
+    const grounds = ["white"]
+    const behind = []
+    for (let at = piece; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor)
+    grounds.push(...behind)
+    const ground = light(over(grounds)), ink = light(over([...grounds, getComputedStyle(piece).color]))
+    const ratio = (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05)
+    const changed = piece.closest(".other") ? " other" : ""
+    return [`${piece.tagName.toLowerCase()}.${piece.className}${changed}`, ratio]
+  })
+}"""
+
+
+def contrasts(page) -> dict[str, float]:
+    """kind of text -> its lowest contrast, in all sources on the page"""
+    lowest = {}
+    for kind, ratio in page.locator(".vsrc :is(pre, small, span:not(.long))").evaluate_all(CONTRASTS):
+        lowest[kind] = min(ratio, lowest.get(kind, 21))
+    return lowest
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_shown_sources_are_readable(lab, folder, page, theme):
+    """WCAG's 4.5 : 1 for every kind of word; nothing is wider than the page of 1280 pixels.
+
+    Stored outputs of a notebook that has not been run here come without their style sheet: then all is as dark as text.
+    """
+    address, token = lab
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    cell = nbformat.v4.new_code_cell(SOURCES.strip())
+    text = code._text(vitedu_numpy.Linear)
+    cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": code.rendered(text, text)})]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "sources.ipynb")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{address}lab/tree/{folder.name}/sources.ipynb?token={token}")
+    expect(page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+    page.locator("#jp-MainMenu").get_by_text("Settings", exact=True).click()
+    page.locator(".lm-Menu").get_by_text("Theme", exact=True).click()
+    page.locator(".lm-Menu").get_by_text(theme, exact=True).click()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    stored = contrasts(page)
+    assert min(stored.values()) >= 4.5, stored
+
+    sources = page.locator(".vsrc")
+    end = time.monotonic() + PATIENCE
+    while sources.count() < 3 and time.monotonic() < end:
+        menu(page, "Run", "Run All Cells")
+        with contextlib.suppress(AssertionError):
+            expect(sources).to_have_count(3, timeout=60_000)
+    found = contrasts(page)
+    assert {f"span.{name}" for name in code.INKS} <= set(found)
+    assert "span.row other other" in found
+    assert {kind: ratio for kind, ratio in found.items() if ratio < 4.5} == {}
+    colours = page.locator(".vsrc span").evaluate_all("spans => spans.map(span => getComputedStyle(span).color)")
+    assert len(set(colours)) > len(code.INKS), "there are no colours"
+    wider = "blocks => blocks.filter(block => block.scrollWidth > block.clientWidth).length"
+    assert page.locator(".vsrc pre").evaluate_all(wider) == 0
     assert page.refused == []
 
 
