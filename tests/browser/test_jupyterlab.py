@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from contrast import CONTRASTS
 from playwright.sync_api import expect
 
 import vitedu_numpy
@@ -198,29 +199,6 @@ show.source("vitedu.layers.patches")
 show.side_by_side(vitedu_numpy.Linear)
 show.side_by_side(vitedu_numpy.Block)
 """
-# Of every piece of text: what it is, and its contrast with what lies behind it, as WCAG 2 defines that.
-CONTRASTS = """pieces => {
-  const pixel = document.createElement("canvas").getContext("2d", {willReadFrequently: true})
-  const over = (colours) => {  // from behind to in front, as the browser mixes them
-    pixel.clearRect(0, 0, 1, 1)
-    for (const colour of colours) { pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1) }
-    return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3)
-  }
-  const light = (rgb) => {
-    const [r, g, b] = rgb.map(x => x / 255).map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b
-  }
-  return pieces.map(piece => {
-    const grounds = ["white"]
-    const behind = []
-    for (let at = piece; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor)
-    grounds.push(...behind)
-    const ground = light(over(grounds)), ink = light(over([...grounds, getComputedStyle(piece).color]))
-    const ratio = (Math.max(ground, ink) + 0.05) / (Math.min(ground, ink) + 0.05)
-    const changed = piece.closest(".other") ? " other" : ""
-    return [`${piece.tagName.toLowerCase()}.${piece.className}${changed}`, ratio]
-  })
-}"""
 
 
 def contrasts(page) -> dict[str, float]:
@@ -261,7 +239,7 @@ def test_shown_sources_are_readable(lab, folder, page, theme):
             expect(sources).to_have_count(3, timeout=60_000)
     found = contrasts(page)
     assert {f"span.{name}" for name in code.INKS} <= set(found)
-    assert "span.row other other" in found
+    assert "span.vrow other other" in found
     assert {kind: ratio for kind, ratio in found.items() if ratio < 4.5} == {}
     colours = page.locator(".vsrc span").evaluate_all("spans => spans.map(span => getComputedStyle(span).color)")
     assert len(set(colours)) > len(code.INKS), "there are no colours"

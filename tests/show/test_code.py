@@ -97,7 +97,7 @@ def test_of_twins_a_docstring_is_shown_once_and_what_differs_is_marked():
     assert right == TORCH.replace(
         NUMPY[NUMPY.index('"""y') : NUMPY.index("\n\n    def forward")], f'"""{ONCE}"""'
     ).replace('"""One line."""', f'"""{ONCE}"""')
-    marked = re.findall('<span class="row other">(.*?\n)</span>', page, re.DOTALL)
+    marked = re.findall('<span class="vrow other">(.*?\n)</span>', page, re.DOTALL)
     marked = [html.unescape(re.sub("<[^>]+>", "", lines)) for lines in marked]
     assert marked == [
         "        return self.a * np.asarray(x)\n\n    def backward(self, dy):\n        return self.a * dy\n",

@@ -53,17 +53,17 @@ INKS = {
 STYLE = (
     ".vsrc{container-type:inline-size;font:12px/1.4 var(--jp-code-font-family,monospace)}"
     ".vsrc pre{margin:0 0 1em;padding:0;border:0;background:none;font:inherit;white-space:pre;overflow-x:auto}"
-    ".vsrc .row{display:block;padding-left:.5em;border-left:3px solid transparent}"
+    ".vsrc .vrow{display:block;padding-left:.5em;border-left:3px solid transparent}"
     ".vsrc .other{border-color:#c9641a;background:color-mix(in srgb,currentcolor 5%,transparent)}"
     + "".join(f".vsrc .{name}{{color:color-mix(in srgb,{ink} 60%,currentcolor)}}" for name, ink in INKS.items())
-    + ".vsrc .k{font-weight:bold}.vsrc :is(.c,.once){font-style:italic}"
+    + ".vsrc .k{font-weight:bold}.vsrc :is(.c,.once){font-style:italic}.vsrc small{font-size:11px}"
 )
 # Where there is room for both: two columns, whose rows are as high as the higher of the two parts; long lines break.
 BESIDE = (
     "@container (min-width:%(width)dch){.vsrc .fit%(width)d{display:grid;grid-template-columns:var(--cols);"
-    "column-gap:3ch}.vsrc .fit%(width)d pre{display:grid;grid-template:subgrid/minmax(0,1fr);grid-row:1/span var(--rows);"
-    "overflow:visible}.fit%(width)d .once{visibility:hidden}.fit%(width)d .long{display:block;white-space:pre-wrap;"
-    "padding-left:var(--in);text-indent:calc(-1*var(--in))}}"
+    "column-gap:3ch}.vsrc .fit%(width)d pre{display:grid;grid-template:subgrid/minmax(0,1fr);overflow:visible;"
+    "grid-row:1/span var(--rows)}.fit%(width)d .once{visibility:hidden}.fit%(width)d .long{display:block;"
+    "white-space:pre-wrap;padding-left:var(--in);text-indent:calc(-1*var(--in))}}"
 )
 LONG = 72  # letters that a line has in a column
 ONCE = "As in the twin."
@@ -88,11 +88,11 @@ def _twins(left: str, right: str, link) -> str:
     for side, text in enumerate((left, right)):
         given, lines = text.splitlines(), _lines(text, link)
         for kind, *parts in rows:
-            numbers, name = parts[side], "row"
+            numbers, name = parts[side], "vrow"
             length = max((len(given[n]) for n in numbers), default=0)
             if kind == "once" and side == 1:
                 indent = re.match(" *", given[numbers[0]])[0]
-                name, body = "row once", f'{indent}<span class="s">"""{ONCE}"""</span>\n'
+                name, body = "vrow once", f'{indent}<span class="s">"""{ONCE}"""</span>\n'
             elif kind == "once":  # may reach over both columns
                 longest[2] = max(longest[2], length)
                 body = "".join(f"{lines[n]}\n" for n in numbers)
