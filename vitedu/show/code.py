@@ -13,6 +13,7 @@ from importlib.resources import files
 from vitedu_numpy.extras import naming_extras
 
 from .missing import do_without
+from .pictures import draw_sharply
 
 __all__ = ["rendered", "side_by_side", "source", "style"]
 
@@ -52,7 +53,8 @@ INKS = {
 }  # fmt: skip
 STYLE = (
     ".vsrc{container-type:inline-size;font:12px/1.4 var(--jp-code-font-family,monospace)}"
-    ".vsrc pre{margin:0 0 1em;padding:0;border:0;background:none;font:inherit;white-space:pre;overflow-x:auto}"
+    ".vsrc div{display:grid;grid-template-columns:minmax(0,1fr);gap:1em}"
+    ".vsrc pre{margin:0;padding:0;border:0;background:none;font:inherit;white-space:pre;overflow-x:auto}"
     ".vsrc .vrow{display:block;padding-left:.5em;border-left:3px solid transparent}"
     ".vsrc .other{border-color:#c9641a;background:color-mix(in srgb,currentcolor 5%,transparent)}"
     + "".join(f".vsrc .{name}{{color:color-mix(in srgb,{ink} 60%,currentcolor)}}" for name, ink in INKS.items())
@@ -60,12 +62,12 @@ STYLE = (
 )
 # Where there is room for both: two columns, whose rows are as high as the higher of the two parts; long lines break.
 BESIDE = (
-    "@container (min-width:%(width)dch){.vsrc .fit%(width)d{display:grid;grid-template-columns:var(--cols);"
-    "column-gap:3ch}.vsrc .fit%(width)d pre{display:grid;grid-template:subgrid/minmax(0,1fr);overflow:visible;"
+    "@container (min-width:%(width)dch){.vsrc .fit%(width)d{grid-template-columns:var(--cols);gap:0 3ch}.vsrc "
+    ".fit%(width)d pre{display:grid;grid-template:subgrid/minmax(0,1fr);overflow:visible;"
     "grid-row:1/span var(--rows)}.fit%(width)d .once{visibility:hidden}.fit%(width)d .long{display:block;"
     "white-space:pre-wrap;padding-left:var(--in);text-indent:calc(-1*var(--in))}}"
 )
-LONG = 72  # letters that a line has in a column
+LONG = 68  # letters that a line has in a column
 ONCE = "As in the twin."
 
 
@@ -247,11 +249,12 @@ def _text_by_name(name: str) -> str:
 
 @naming_extras()
 def style() -> None:
-    """Figures for notebooks: small files, readable labels.  And cells that need PyTorch do without where it is not."""
+    """Figures for notebooks: sharp, small, readable labels.  And cells that need PyTorch do without where it is not."""
     import matplotlib.pyplot as plt
 
     plt.rcParams.update({
         "figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (6, 3), "figure.constrained_layout.use": True,
         "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "viridis", "font.size": 10,
     })  # fmt: skip
+    draw_sharply()
     do_without()
