@@ -14,7 +14,7 @@ from vitedu.show.code import rendered
 
 from .pages import MODULE, Site, fenced
 
-__all__ = ["HEADING", "Exercise", "Lesson", "Place", "page"]
+__all__ = ["HEADING", "Exercise", "Lesson", "Place", "caption", "page", "tags"]
 
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$", flags=re.MULTILINE)
 EXERCISE = re.compile(r"^\*\*(?:Exercise )?(\d+)[.:] *(.*?)\*\*", flags=re.MULTILINE)
@@ -49,6 +49,7 @@ class Lesson:
     @classmethod
     def read(cls, file: Path) -> Lesson:
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        cells = [cell for cell in cells if "navigation" not in tags(cell)]  # way.py wrote them
         return cls(file, [cell | {"source": "".join(cell["source"])} for cell in cells])
 
     @property
