@@ -62,10 +62,14 @@ def outside_code(text: str, change, change_span) -> str:
 
 
 class Site:
-    """root: the repository; only: numbers of notebooks ("03"): these, and the code that they teach, instead of all."""
+    """root: the repository; only: numbers of notebooks ("03"): these, and the code that they teach, instead of all.
 
-    def __init__(self, root: Path = ROOT, only: list[str] | None = None):
-        self.root, self.only = root, only
+    lite: the folder that `make lite` built, or None; it becomes the folder lite/ of the site, and notebooks that it has
+    link to it.
+    """
+
+    def __init__(self, root: Path = ROOT, only: list[str] | None = None, lite: Path | None = None):
+        self.root, self.only, self.lite = root, only, lite
         notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
         self.notebooks = [file for file in notebooks if only is None or file.name[:2] in only]
         self.markdown = self._markdown()

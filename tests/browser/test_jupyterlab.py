@@ -19,6 +19,8 @@ import nbformat
 import pytest
 from contrast import CONTRASTS
 from playwright.sync_api import expect
+from website import way
+from website.lessons import Lesson
 
 import vitedu_numpy
 from vitedu.show import code
@@ -188,6 +190,19 @@ def test_the_first_page_is_the_map_and_its_links_open(lab, page):
     page.locator(".jp-NotebookPanel").get_by_role("link", name="NOTATION.md").first.click()
     expect(page.get_by_role("tab", name="NOTATION.md")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.refused == []
+
+
+def test_a_line_leads_to_the_next_notebook_and_to_the_map(lab, folder, page):
+    address, token = lab
+    lessons = [Lesson.read(file) for file in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    cells = [nbformat.v4.new_markdown_cell("# A notebook"), nbformat.v4.new_markdown_cell(way.line(lessons, 3))]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "line.ipynb")
+    for name, there in ((lessons[4].title, "04_heads.ipynb"), ("Map", "00_map.ipynb")):
+        page.goto(f"{address}lab/tree/{folder.name}/line.ipynb?token={token}")
+        page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=name).click()
+        expect(page.get_by_role("tab", name=there)).to_be_visible()
     assert page.refused == []
 
 

@@ -80,8 +80,8 @@ def links(file: Path) -> Links:
 
 
 def pages(html: Path) -> list[Path]:
-    """All but the templates that the theme leaves in `_static`."""
-    return sorted(file for file in html.rglob("*.html") if "_static" not in file.parts)
+    """All but the templates that the theme leaves in `_static`, and JupyterLite's."""
+    return sorted(file for file in html.rglob("*.html") if not {"_static", "lite"} & set(file.relative_to(html).parts))
 
 
 def test_every_link_leads_somewhere(html):
