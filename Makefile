@@ -55,6 +55,7 @@ site: $(WRITER)
 notebooks: $(READER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
+	PYTHONPATH=docs $(BIN)/python -m website.way
 
 # Notebooks 00-07 as a site that runs in a browser, without PyTorch: public/lite.  Its tools stay out of .venv.
 LITE := build/lite

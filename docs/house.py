@@ -98,16 +98,8 @@ MAY_IMPORT_LATE = {
     "vitedu.plan": {"torch", "vitedu.layers"},
     "vitedu.engine": {"matplotlib"},
     "vitedu.show": {
-        *(
-            "IPython",
-            "ipywidgets",
-            "matplotlib_inline",
-            "pygments",
-            "tqdm",
-            "vitedu_numpy",
-            "vitedu_numpy.inspect",
-            "vitedu_numpy.models",
-        ),
+        *("IPython", "PIL", "ipywidgets", "matplotlib_inline", "pygments", "tqdm"),
+        *("vitedu_numpy", "vitedu_numpy.inspect", "vitedu_numpy.models"),
     },
     "vitedu.evaluation": {"torch"},
     "vitedu.experiments": {"vitedu.show"},

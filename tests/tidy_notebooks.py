@@ -2,8 +2,9 @@
 
     python tests/tidy_notebooks.py [notebook ...]      (default: all of notebooks/)
 
-Kept: the cells with their ids and tags, execution counts, outputs.  Dropped: when it ran and how long it took, which
-Python ran it, what the editor remembered.  Running it twice changes nothing more.
+Kept: the cells with their ids and tags, execution counts, outputs, sizes and alternative texts of pictures.  Dropped:
+when it ran and how long it took, which Python ran it, what the editor remembered.  Running it twice changes nothing
+more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ LANGUAGE_INFO = {  # without the version, which differs from machine to machine
     "nbconvert_exporter": "python",
     "pygments_lexer": "ipython3",
 }
+PICTURE_METADATA = ("alt", "height", "width")
 CELL_METADATA = ("jupyter", "tags")  # what readers and tests use: folded cells, tags
 
 
@@ -38,8 +40,15 @@ def tidy(notebook):
                 if output.output_type == "execute_result":
                     output.execution_count = cell.execution_count
                 if "metadata" in output:
-                    output.metadata = nbformat.from_dict({})
+                    output.metadata = nbformat.from_dict(of_pictures(output.metadata))
     return notebook
+
+
+def of_pictures(metadata) -> dict:
+    """kind of picture -> how large it is on the page, and what it shows in words"""
+    kept = {kind: {name: about[name] for name in PICTURE_METADATA if name in about}
+            for kind, about in metadata.items() if kind.startswith("image/")}  # fmt: skip
+    return {kind: about for kind, about in kept.items() if about}
 
 
 def merge_streams(outputs):

@@ -13,7 +13,7 @@ from . import api, indexes
 from .lessons import HEADING, Lesson, page
 from .pages import Site, fenced
 
-__all__ = ["assemble"]
+__all__ = ["add_lite", "assemble"]
 
 GUIDES = (
     *("docs/scale.md", "docs/reliability.md", "docs/experiments.md", "docs/marking.md"),
@@ -75,6 +75,16 @@ def write(folder: Path, texts: dict[str, str], copies: dict[str, Path]) -> None:
     for file in [file for file in folder.rglob("*") if file.is_file()]:
         if file.relative_to(folder).as_posix() not in {*texts, *copies}:
             file.unlink()
+
+
+def add_lite(lite: Path, pages: Path) -> None:
+    """The course in the browser as a folder of the built site; its first page leads back."""
+    target = pages / "lite"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(lite, target)
+    first = target / "index.html"
+    link = '<p><a href="../index.html">The whole course, to read</a></p>'
+    first.write_text(first.read_text(encoding="utf-8").replace("<!-- site -->", link), encoding="utf-8")
 
 
 def contents(site: Site) -> str:

@@ -10,9 +10,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from vitedu.show.code import rendered
+
 from .pages import MODULE, Site, fenced
 
-__all__ = ["HEADING", "Exercise", "Lesson", "Place", "page"]
+__all__ = ["HEADING", "Exercise", "Lesson", "Place", "caption", "page", "tags"]
 
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *#*$", flags=re.MULTILINE)
 EXERCISE = re.compile(r"^\*\*(?:Exercise )?(\d+)[.:] *(.*?)\*\*", flags=re.MULTILINE)
@@ -47,6 +49,7 @@ class Lesson:
     @classmethod
     def read(cls, file: Path) -> Lesson:
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        cells = [cell for cell in cells if "navigation" not in tags(cell)]  # way.py wrote them
         return cls(file, [cell | {"source": "".join(cell["source"])} for cell in cells])
 
     @property
@@ -205,6 +208,9 @@ def header(site: Site, lesson: Lesson) -> str:
         linked = [f"{{doc}}`{n} <{by_number[n]}>`" if n in by_number else n for n in numbers]
         parts += [f"{words} {', '.join(linked)}"] if linked else []
     parts.append(f"{{download}}`download the notebook </downloads/{lesson.file.name}>`")
+    if site.lite and (site.lite / "files" / "notebooks" / lesson.file.name).is_file():
+        address = f"../lite/notebooks/index.html?path=notebooks/{lesson.file.name}"
+        parts.append(f'<a href="{address}">run it in the browser</a>')
     return "```{container} lesson-facts\n" + " · ".join(parts) + "\n```"
 
 
@@ -223,30 +229,18 @@ def caption(cells) -> str:
 
 
 def shown(site: Site, here: str, output: dict) -> dict:
-    """An output of `show.source` or `show.side_by_side`, coloured by the page's style sheet instead of by itself."""
+    """An output of `show.source` or `show.side_by_side`, with links to the pages of its files."""
     rich = "".join(output.get("data", {}).get("text/html", ""))
     sources = [html.unescape(re.sub(r"<[^>]+>", "", body)) for body in SHOWN.findall(rich)]
     if not sources or not all(re.match(r"\s*# vitedu", source) for source in sources):
         return output
-    columns = "".join(coloured(site, here, source.strip("\n")) for source in sources)
-    kind = "shown-sources side-by-side" if len(sources) > 1 else "shown-sources"
-    return output | {"data": {"text/html": f'<div class="{kind}">{columns}</div>'}}
 
+    def link(first: str) -> str | None:
+        path = re.search(MODULE, first)
+        if path is None or path.group() not in site.pages:
+            return None
+        page = PurePosixPath(site.pages[path.group()]).with_suffix(".html")
+        return os.path.relpath(page, PurePosixPath(here).parent)
 
-def coloured(site: Site, here: str, source: str) -> str:
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-
-    first, _, rest = source.partition("\n")
-    path = re.search(MODULE, first)
-    name = html.escape(first.lstrip("# "))
-    if path and path.group() in site.pages:
-        target = PurePosixPath(site.pages[path.group()]).with_suffix(".html")
-        name = f'<a href="{os.path.relpath(target, PurePosixPath(here).parent)}">{name}</a>'
-    body = highlight(rest, PythonLexer(), HtmlFormatter(nowrap=True))
-    label = html.escape(f"Source of {first.lstrip('# ')}", quote=True)
-    return (
-        f'<div class="shown-source"><div class="shown-name">{name}</div><div class="highlight">'
-        f'<pre tabindex="0" role="group" aria-label="{label}">{body}</pre></div></div>'
-    )
+    sources = [source.strip("\n") for source in sources]
+    return output | {"data": {"text/html": rendered(*sources, link=link)}}

@@ -15,7 +15,7 @@ import house
 
 ROOT = Path(__file__).resolve().parents[2]
 
-__all__ = ["ROOT", "Site", "fenced", "outside_code"]
+__all__ = ["INDEX", "ROOT", "Site", "fenced", "outside_code"]
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?^ {0,3}\1[`~]*[ \t]*$", flags=re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", flags=re.DOTALL)
@@ -24,6 +24,8 @@ LINK_WORDS = re.compile(r"\[([^\]]*)\]\(")
 ABSOLUTE = re.compile(r"[a-z][a-z+.-]*:|//|#")
 MODULE = re.compile(r"(?:vitedu|vitedu_numpy)/[\w/]+\.py")
 PICTURES = {".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
+# The indexes as a page of the repository; the site's own pages say the same (way.py).
+INDEX = "docs/index-of-the-course.md"
 # Folders at the root in which nothing is a page: what git ignores.
 NOT_READ = {"build", "dist", "node_modules", "public", "runs"}
 
@@ -60,10 +62,14 @@ def outside_code(text: str, change, change_span) -> str:
 
 
 class Site:
-    """root: the repository; only: numbers of notebooks ("03"): these, and the code that they teach, instead of all."""
+    """root: the repository; only: numbers of notebooks ("03"): these, and the code that they teach, instead of all.
 
-    def __init__(self, root: Path = ROOT, only: list[str] | None = None):
-        self.root, self.only = root, only
+    lite: the folder that `make lite` built, or None; it becomes the folder lite/ of the site, and notebooks that it has
+    link to it.
+    """
+
+    def __init__(self, root: Path = ROOT, only: list[str] | None = None, lite: Path | None = None):
+        self.root, self.only, self.lite = root, only, lite
         notebooks = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
         self.notebooks = [file for file in notebooks if only is None or file.name[:2] in only]
         self.markdown = self._markdown()
@@ -82,7 +88,7 @@ class Site:
             ignored = NOT_READ if Path(folder) == self.root else set()
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in ignored)
             found += [Path(folder) / name for name in sorted(names) if name.endswith(".md")]
-        return found
+        return [file for file in found if self.path(file) != INDEX]
 
     def _code(self) -> dict[str, list[str]]:
         """name of a page -> its files; twins share one: layers/attention -> vitedu_numpy/..., vitedu/..."""
@@ -105,6 +111,8 @@ class Site:
         """Where the page of a repository path is written; a file without one gets one.  None: no such file."""
         if path in self.pages:
             return self.pages[path]
+        if path == INDEX:
+            return "paper.md"
         file = self.root / path
         if file.is_dir():
             inside = next((p for p in (f"{path}/README.md", f"{path}/__init__.py") if p in self.pages), None)

@@ -17,7 +17,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from contrast import CONTRASTS
 from playwright.sync_api import expect
+from website import way
+from website.lessons import Lesson
+
+import vitedu_numpy
+from vitedu.show import code
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = "03_attention.ipynb"
@@ -184,6 +190,76 @@ def test_the_first_page_is_the_map_and_its_links_open(lab, page):
     page.locator(".jp-NotebookPanel").get_by_role("link", name="NOTATION.md").first.click()
     expect(page.get_by_role("tab", name="NOTATION.md")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.refused == []
+
+
+def test_a_line_leads_to_the_next_notebook_and_to_the_map(lab, folder, page):
+    address, token = lab
+    lessons = [Lesson.read(file) for file in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    cells = [nbformat.v4.new_markdown_cell("# A notebook"), nbformat.v4.new_markdown_cell(way.line(lessons, 3))]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "line.ipynb")
+    for name, there in ((lessons[4].title, "04_heads.ipynb"), ("Map", "00_map.ipynb")):
+        page.goto(f"{address}lab/tree/{folder.name}/line.ipynb?token={token}")
+        page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=name).click()
+        expect(page.get_by_role("tab", name=there)).to_be_visible()
+    assert page.refused == []
+
+
+SOURCES = """
+import vitedu_numpy
+from vitedu import show
+
+show.source("vitedu.layers.patches")
+show.side_by_side(vitedu_numpy.Linear)
+show.side_by_side(vitedu_numpy.Block)
+"""
+
+
+def contrasts(page) -> dict[str, float]:
+    """kind of text -> its lowest contrast, in all sources on the page"""
+    lowest = {}
+    for kind, ratio in page.locator(".vsrc :is(pre, small, span:not(.long))").evaluate_all(CONTRASTS):
+        lowest[kind] = min(ratio, lowest.get(kind, 21))
+    return lowest
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_shown_sources_are_readable(lab, folder, page, theme):
+    """WCAG's 4.5 : 1 for every kind of word; nothing is wider than the page of 1280 pixels.
+
+    Stored outputs of a notebook that has not been run here come without their style sheet: then all is as dark as text.
+    """
+    address, token = lab
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    cell = nbformat.v4.new_code_cell(SOURCES.strip())
+    text = code._text(vitedu_numpy.Linear)
+    cell.outputs = [nbformat.v4.new_output("display_data", {"text/html": code.rendered(text, text)})]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / "sources.ipynb")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{address}lab/tree/{folder.name}/sources.ipynb?token={token}")
+    expect(page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+    page.locator("#jp-MainMenu").get_by_text("Settings", exact=True).click()
+    page.locator(".lm-Menu").get_by_text("Theme", exact=True).click()
+    page.locator(".lm-Menu").get_by_text(theme, exact=True).click()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
+    stored = contrasts(page)
+    assert min(stored.values()) >= 4.5, stored
+
+    sources = page.locator(".vsrc")
+    end = time.monotonic() + PATIENCE
+    while sources.count() < 3 and time.monotonic() < end:
+        menu(page, "Run", "Run All Cells")
+        with contextlib.suppress(AssertionError):
+            expect(sources).to_have_count(3, timeout=60_000)
+    found = contrasts(page)
+    assert {f"span.{name}" for name in code.INKS} <= set(found)
+    assert "span.vrow other other" in found
+    assert {kind: ratio for kind, ratio in found.items() if ratio < 4.5} == {}
+    colours = page.locator(".vsrc span").evaluate_all("spans => spans.map(span => getComputedStyle(span).color)")
+    assert len(set(colours)) > len(code.INKS), "there are no colours"
+    wider = "blocks => blocks.filter(block => block.scrollWidth > block.clientWidth).length"
+    assert page.locator(".vsrc pre").evaluate_all(wider) == 0
     assert page.refused == []
 
 

@@ -40,6 +40,21 @@ def test_tries_are_counted_until_the_first_right_one(kept, capsys):
     assert os.listdir(kept.parent) == ["progress.json"]  # no temporary file is left
 
 
+def test_a_solution_that_is_run_is_not_the_readers(kept, capsys):
+    """ "Run All Cells" runs the folded solutions too; what they print is labelled, and nothing is done by it."""
+
+    def solved_linear_parameters(inputs, outputs):
+        return right(inputs, outputs)
+
+    check.linear_parameters(wrong)
+    check.linear_parameters(solved_linear_parameters)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("The solution of linear_parameters: right on all ")
+    entry = json.loads(kept.read_text())["linear_parameters"]
+    assert (entry["tries"], entry["done"]) == (1, None)
+    check.hint()  # still of the reader's own answer
+    assert capsys.readouterr().out.startswith("linear_parameters, hint 1 of ")
+
+
 def test_verdict_alone_writes_nothing(kept):
     check.linear_parameters.verdict(right)
     assert not kept.exists()

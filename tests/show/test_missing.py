@@ -19,7 +19,7 @@ CELL = f"{missing.MARK}\nimport torch\n\nvalue = torch.ones(3)\n"
 def shell(monkeypatch):
     """An IPython as a notebook has it."""
     shell = InteractiveShell()
-    monkeypatch.setattr(missing, "_shell", lambda: shell)
+    monkeypatch.setattr(missing, "this_shell", lambda: shell)
     return shell
 
 

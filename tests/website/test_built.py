@@ -22,12 +22,16 @@ import pytest
 
 pytest.importorskip("sphinx", reason="the site is built with Python 3.11 or newer")
 from axe_playwright_python.sync_playwright import Axe
+from contrast import CONTRASTS
 from playwright.sync_api import expect
+
+from vitedu.show.code import INKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300_000  # milliseconds until something counts as hanging, on a busy machine too
 expect.set_options(timeout=PATIENCE)
 
+TOPS = "rows => rows.map(row => row.getBoundingClientRect().top)"
 WHOLE = os.environ.get("VITEDU_SITE")
 # Width and scheme: each once, and all four for the whole site, where time does not matter.
 LOOKS = [(1280, "dark"), (390, "light"), *([(1280, "light"), (390, "dark")] if WHOLE else [])]
@@ -76,8 +80,8 @@ def links(file: Path) -> Links:
 
 
 def pages(html: Path) -> list[Path]:
-    """All but the templates that the theme leaves in `_static`."""
-    return sorted(file for file in html.rglob("*.html") if "_static" not in file.parts)
+    """All but the templates that the theme leaves in `_static`, and JupyterLite's."""
+    return sorted(file for file in html.rglob("*.html") if not {"_static", "lite"} & set(file.relative_to(html).parts))
 
 
 def test_every_link_leads_somewhere(html):
@@ -200,15 +204,31 @@ def test_a_solution_is_folded_until_it_is_asked_for(open_page):
     expect(solution).to_be_visible()
 
 
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_shown_sources_are_readable(open_page, scheme, width):
+    """WCAG's 4.5 : 1 for every kind of word, whatever theme is chosen; axe leaves out what it cannot compute."""
+    page = open_page("notebooks/05_block", width, scheme)
+    found = page.locator(".vsrc :is(pre, small, a, span:not(.long))").evaluate_all(CONTRASTS)
+    assert {f"span.{name}" for name in INKS} - {"span.m", "span.nb"} <= {kind for kind, _ in found}
+    assert {kind: ratio for kind, ratio in found if ratio < 4.5} == {}
+
+
 def test_shown_twins_stand_side_by_side_where_they_fit(open_page):
-    page = open_page("notebooks/03_attention", width=2200)
-    pair = page.locator(".shown-sources.side-by-side .shown-source")
-    places = [pair.nth(i).bounding_box() for i in range(2)]
-    assert places[0]["y"] == places[1]["y"], "they could stand beside each other"
+    """Beside each other equal lines are at equal heights, and nothing reaches into the other column."""
+    page = open_page("notebooks/05_block", width=2200)
+    pairs = page.locator(".vsrc").filter(has=page.locator("[class^=fit]"))
+    assert pairs.count() > 2
+    for pair in pairs.all():
+        left, right = (pair.locator("pre").nth(i).bounding_box() for i in range(2))
+        assert left["y"] == right["y"], "they could stand beside each other"
+        assert left["x"] + left["width"] < right["x"]
+        tops = [pair.locator("pre").nth(i).locator(".vrow").evaluate_all(TOPS) for i in range(2)]
+        assert tops[0] == tops[1]
     page.set_viewport_size({"width": 390, "height": 900})
-    places = [pair.nth(i).bounding_box() for i in range(2)]
-    assert places[0]["y"] < places[1]["y"]
-    assert places[0]["width"] <= 390
+    for pair in pairs.all():
+        left, right = (pair.locator("pre").nth(i).bounding_box() for i in range(2))
+        assert left["y"] < right["y"]
+        assert left["width"] <= 390
 
 
 def test_the_search_finds_a_notebook(open_page):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import house
 import pytest
 from website import api, indexes, lessons
-from website.assemble import assemble
+from website.assemble import add_lite, assemble
 from website.lessons import Lesson
 from website.pages import NOT_READ, ROOT, Site
 
@@ -157,22 +158,43 @@ def test_solutions_are_folded_and_pictures_have_words(site, read):
     assert pictures > 80
 
 
-def test_shown_sources_have_no_colours_of_their_own(site, read):
-    """... and are the stored text to the letter, under a link to the page of the file."""
+def test_shown_sources_link_to_the_pages_of_their_files(site, read):
+    """... and are the stored text, under those links; a docstring of twins stands once."""
     (one,) = [one for one in read if one.number == "03"]
     stored = [o for cell in one.cells for o in cell.get("outputs", []) if "text/html" in o.get("data", {})]
     assert stored
     for output in stored:
         rich = lessons.shown(site, "notebooks/03_attention.ipynb", output)["data"]["text/html"]
-        assert "style=" not in rich
         assert 'href="../api/layers/' in rich
-        before, after = (re.sub(r"<[^>]+>|\s", "", text) for text in ("".join(output["data"]["text/html"]), rich))
-        assert after == before.replace("#vitedu", "vitedu")
+        before, after = (
+            [re.sub(r"<[^>]+>|\s", "", block) for block in lessons.SHOWN.findall(text)]
+            for text in ("".join(output["data"]["text/html"]), rich)
+        )
+        assert after[0] == before[0]
+        assert "Asinthetwin." in after[1] if after[1:] else after == before
 
 
 def test_an_output_that_is_no_source_stays(site):
     output = {"output_type": "display_data", "data": {"text/html": "<pre>numbers</pre>"}, "metadata": {}}
     assert lessons.shown(site, "notebooks/03_attention.ipynb", output) is output
+
+
+def test_the_site_and_the_course_in_the_browser_link_to_each_other(read, tmp_path):
+    """A folder of JupyterLite's layout beside the site; where none was built there is no link."""
+    lite, pages = tmp_path / "built", tmp_path / "html"
+    (lite / "files" / "notebooks").mkdir(parents=True)
+    shutil.copy(ROOT / "lite" / "index.html", lite)
+    (lite / "files" / "notebooks" / "03_attention.ipynb").touch()
+    (one,) = [one for one in read if one.number == "03"]
+    (other,) = [one for one in read if one.number == "08"]
+    address = "../lite/notebooks/index.html?path=notebooks/03_attention.ipynb"
+    assert f'<a href="{address}">' in lessons.header(Site(lite=lite), one)
+    assert "lite" not in lessons.header(Site(lite=lite), other)
+    assert "lite" not in lessons.header(Site(), one)
+    pages.mkdir()
+    for _ in range(2):  # a site is built again over an old one
+        add_lite(lite, pages)
+    assert '<a href="../index.html">' in (pages / "lite" / "index.html").read_text(encoding="utf-8")
 
 
 # ---- indexes ---------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from .slips.words import SMALL, argument_words, listed
 __all__ = ["Check", "Mistake", "Verdict", "quiet"]
 
 PRINTED = 2000  # characters of what an answer prints that are shown
+SOLUTION = "solved_"  # how the names of the notebooks' own solutions begin
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,16 @@ class Check:
         self.may_change, self.whole, self.level, self.minutes = may_change, whole, level, minutes
 
     def __call__(self, answer) -> None:
+        """A notebook's own solution is called that, and counts neither as a try nor as done."""
         printed: list[str] = []
         verdict = self.verdict(answer, printed=printed)
         if printed:
             print(printed[0][:PRINTED], end="" if printed[0][:PRINTED].endswith("\n") else "\n")
-        print(verdict.message)
-        remember(self, verdict)
+        if getattr(answer, "__name__", "").startswith(SOLUTION):
+            print(f"The solution of {verdict.message}")
+        else:
+            print(verdict.message)
+            remember(self, verdict)
 
     def __repr__(self) -> str:
         return f"<check {self.name}: level {self.level}, about {self.minutes} minutes>"

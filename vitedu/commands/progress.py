@@ -8,6 +8,7 @@ __all__ = ["progress"]
 
 def progress(arguments) -> int:
     """Returns 0."""
+
     def progress(*, all: bool = False):
         """Which exercises of the notebooks are done, with level (1 easy, 3 a stretch) and minutes.
 

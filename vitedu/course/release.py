@@ -165,7 +165,9 @@ def _record(out: str, seed: int | None) -> dict:
                 record = json.load(stream)
             except ValueError:
                 record = None
-        fits = isinstance(record, dict) and isinstance(record.get("seed"), int) and isinstance(record.get("cells"), dict)
+        fits = (
+            isinstance(record, dict) and isinstance(record.get("seed"), int) and isinstance(record.get("cells"), dict)
+        )
         if not fits:
             raise ValueError(f"{path} is not what a release wrote; name another --out")
     if seed is not None and seed < 0:

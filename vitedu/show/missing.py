@@ -25,7 +25,7 @@ def do_without() -> None:
         from tqdm import tqdm
 
         tqdm.monitor_interval = 0  # its watching thread: a browser starts none, and tqdm would warn of it
-    shell = _shell()
+    shell = this_shell()
     if shell is not None and not _has_torch() and _sentence not in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.append(_sentence)
 
@@ -35,7 +35,7 @@ def _sentence(lines: list[str]) -> list[str]:
     return [f"print({SENTENCE!r})\n"] if lines and lines[0].strip() == MARK else lines
 
 
-def _shell():
+def this_shell():
     """The IPython that runs this notebook; None in a plain Python."""
     return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
