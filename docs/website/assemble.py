@@ -15,7 +15,10 @@ from .pages import Site, fenced
 
 __all__ = ["assemble"]
 
-GUIDES = ("docs/scale.md", "docs/reliability.md", "docs/experiments.md", "NOTATION.md", "DEVIATIONS.md")
+GUIDES = (
+    *("docs/scale.md", "docs/reliability.md", "docs/experiments.md", "docs/teaching.md", "docs/tutor.md"),
+    *("NOTATION.md", "DEVIATIONS.md"),
+)
 PROJECT = ("CONTRIBUTING.md", "CHANGELOG.md")
 LANGUAGES = {".py": "python", ".json": "json", ".toml": "toml", ".yml": "yaml", ".sh": "bash"}
 

@@ -25,7 +25,7 @@ ABSOLUTE = re.compile(r"[a-z][a-z+.-]*:|//|#")
 MODULE = re.compile(r"(?:vitedu|vitedu_numpy)/[\w/]+\.py")
 PICTURES = {".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
 # Folders at the root in which nothing is a page: what git ignores.
-NOT_READ = {"build", "dist", "node_modules", "public", "runs"}
+NOT_READ = {"build", "dist", "node_modules", "public", "runs", "work"}
 
 
 def fenced(text: str) -> list[tuple[bool, str]]:

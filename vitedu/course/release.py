@@ -52,7 +52,8 @@ def release(
         for name, file in files.items():
             made, shared = _made(name, file, format, linked, record.get("seed"))
             target = os.path.join(out, *_place(format, name).split("/"))
-            said = _write(made, target, update, record, os.path.join(out, BEFORE, f"{name}.ipynb"))
+            before = os.path.join(out, *(["work"] if format == "plain" else []), BEFORE, f"{name}.ipynb")
+            said = _write(made, target, update, record, before)
             if said is None:
                 refused.append(target)
                 continue
@@ -165,7 +166,9 @@ def _record(out: str, seed: int | None) -> dict:
                 record = json.load(stream)
             except ValueError:
                 record = None
-        fits = isinstance(record, dict) and isinstance(record.get("seed"), int) and isinstance(record.get("cells"), dict)
+        fits = (
+            isinstance(record, dict) and isinstance(record.get("seed"), int) and isinstance(record.get("cells"), dict)
+        )
         if not fits:
             raise ValueError(f"{path} is not what a release wrote; name another --out")
     if seed is not None and seed < 0:
