@@ -40,7 +40,8 @@ executed, whatever is in it.  `vitedu COMMAND --help` says more; `vitedu --versi
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.  Returns 0 when it succeeded, 1 for an error, with its message on stderr, 2 for wrong usage.
 
-    A run that was asked to stop: 75, with a checkpoint if a step was made; 130 after Ctrl-C (docs/reliability.md).
+    A run that was asked to stop: 75, with a checkpoint if a step was made; 130 after Ctrl-C (docs/reliability.md);
+    141 where nobody reads on, as in `vitedu recipes | head`.
     """
     is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -61,7 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vitedu: command {command!r} is not known; {hint}{allowed}", file=sys.stderr)
         return 2
     try:
-        return _COMMANDS[command](arguments) or 0
+        code = _COMMANDS[command](arguments) or 0
+        sys.stdout.flush()
+        return code
     except SystemExit as stop:  # after `--help`; after a run that was asked to stop
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Usage as error:
@@ -78,10 +81,22 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vitedu: {advice(error) or error}", file=sys.stderr)
         return 1
     except (ValueError, TypeError, KeyError, ArithmeticError, OSError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_left():
+            return 141  # 128 + SIGPIPE, as of a program that the signal ends
         print(f"vitedu: {type(error).__name__}: {_line(error)}", file=sys.stderr)
         if os.environ.get("VITEDU_TRACEBACK"):
             raise
         return 1
+
+
+def _reader_has_left() -> bool:
+    """Is it stdout that is broken, as in `vitedu recipes | head`?  Nothing is written to it any more then."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _line(error) -> str:

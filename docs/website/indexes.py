@@ -20,7 +20,7 @@ __all__ = ["Mention", "course_map", "exercises", "paper", "references", "symbols
 def builds(site: Site) -> dict[str, str]:
     """number of a notebook -> what one builds there, as the README's table says"""
     text = (site.root / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d\d) \| \[[^\]]*\]\([^)]*\) \| (.*?) \|", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\d\d) \| \[[^\]]*\]\([^)]*\) \| \d+ \| (.*?) \|", text, flags=re.MULTILINE)
     return dict(rows)
 
 

@@ -200,3 +200,12 @@ def test_hours_are_those_of_plan(vitedu):
     # 90 epochs x 14.2 million images x 6 FLOPs a MAC x 17.6 GMACs, at 40 % of 16 x 989 TFLOP/s
     assert expected == pytest.approx(90 * 14_197_122 * 6 * 17.57e9 / (0.4 * 16 * 989e12) / 3600, rel=0.01)
     assert row.split()[-4:] == [f"{expected:.3g}", "16", "x", "h100"]
+
+
+def test_who_stops_reading_is_not_told_so():
+    """`vitedu recipes | head -1`: no message, and the exit code of a program that SIGPIPE ends."""
+    command = [sys.executable, "-m", "vitedu.cli", "recipes"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141

@@ -339,7 +339,8 @@ def test_recipes(tmp_path_factory, path, value):
 
 OF_A_FILE = {
     "toml": b'base = "vit_digits"\nepochs = 3\nclip_norm = "none"\n[model]\nwidth = 48\n[data]\ndataset = "x"\n',
-    "json": b'{"base": "vit_digits", "epochs": 3, "clip_norm": "none", "model": {"width": 48}, "data": {"dataset": "x"}}',
+    "json": b'{"base": "vit_digits", "epochs": 3, "clip_norm": "none", '
+    b'"model": {"width": 48}, "data": {"dataset": "x"}}',
 }
 
 

@@ -70,10 +70,7 @@ def pictures(part: str) -> Pictures:
 def measure(settings, n, seeds, budget, device):
     """Train on n images, test on others of the same classes."""
     test = labelled(pictures("test"), budget.images)
-    return [
-        f.measured({"test": accuracy(f.model, *test)})
-        for f in _fit(settings, n, seeds, budget, device)
-    ]
+    return [f.measured({"test": accuracy(f.model, *test)}) for f in _fit(settings, n, seeds, budget, device)]
 
 
 def measure_rate(settings, n, seeds, budget, device):

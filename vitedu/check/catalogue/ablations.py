@@ -11,7 +11,7 @@ from ..engine import Check, Mistake, quiet
 __all__ = ["coupled_adam_step", "equal_rate", "many_linear_step", "newton_schulz", "paired_lead"]
 
 
-# ---- paired_lead(a, b) -> mean, error ---------------------------------------------------------------------------------
+# ---- paired_lead(a, b) -> mean, error --------------------------------------------------------------------------
 
 
 def _paired_cases(rng):
