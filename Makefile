@@ -56,11 +56,11 @@ notebooks: $(READER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
 
-# Lessons through nbgrader and otter themselves, which stay out of .venv: they add panels to JupyterLab.
+# A lesson through nbgrader and otter themselves, which stay out of .venv: they add panels to JupyterLab.
 GRADERS := build/graders
 
 graders: $(GRADERS)/.installed
-	$(GRADERS)/bin/python -m pytest tests/course
+	$(GRADERS)/bin/python -m pytest tests/course/test_graders.py
 
 $(GRADERS)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(GRADERS)

@@ -32,6 +32,7 @@ LONGEST = [
     "tests/browser/test_jupyterlab.py",
     "tests/website/test_built.py",
     "tests/repo/test_without_torch.py",
+    "tests/course/attacks/test_attacks.py",
     "tests/benchmarks/test_gpu_kit.py",
     "tests/benchmarks/test_gpu_engine.py",
     "tests/benchmarks/test_transfer.py",

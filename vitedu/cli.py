@@ -29,7 +29,7 @@ HELP = """vitedu COMMAND ...
   plan [RECIPE] ...                    memory, time and cost of a run before it is paid for
   experiment [NAME] [--fast] [--out FOLDER]           questions about inductive bias, asked of small models
   progress                             which exercises of the notebooks are done, and how long the others take
-  course release NOTEBOOK ... --out FOLDER            for instructors: notebooks without solutions
+  course release|grade|gradescope ...  for instructors: notebooks without solutions, and marks
   prepare ...                          shrink a data set once, so that it is read faster ever after
 
 RECIPE is a name, or a file of your own: mine.toml, mine.json, a run's folder or its recipe.json; or mine.py, which is

@@ -16,7 +16,8 @@ from .pages import Site, fenced
 __all__ = ["assemble"]
 
 GUIDES = (
-    *("docs/scale.md", "docs/reliability.md", "docs/experiments.md", "docs/teaching.md", "docs/tutor.md"),
+    *("docs/scale.md", "docs/reliability.md", "docs/experiments.md"),
+    *("docs/teaching.md", "docs/tutor.md", "docs/marking.md"),
     *("NOTATION.md", "DEVIATIONS.md"),
 )
 PROJECT = ("CONTRIBUTING.md", "CHANGELOG.md")

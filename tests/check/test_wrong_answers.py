@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from vitedu.check import CHECKS
+from vitedu.check.running import guarded
 
 FOLDER = Path(__file__).parent / "wrong_answers"
 
@@ -53,6 +54,18 @@ def test_each_is_called_by_the_name_that_was_read(topic):
                 verdict = CHECKS[name].verdict(answer)
                 said = (verdict.mistake or "", "" if verdict.sure else "perhaps")
                 assert said in expected[name, before], f"{name}: {before}"
+
+
+def test_other_cases_tell_all_of_them_from_the_right_answer_too():
+    """Marks come from cases of a seed that nobody knows."""
+    with np.errstate(all="ignore"):
+        for topic in topics():
+            for name in topic.__all__:
+                check = CHECKS[name]
+                for before, answer in getattr(topic, name).mistakes:
+                    ran = [guarded(answer, args)[:2] for args in check.cases(np.random.default_rng(2**40 + 1))]
+                    right = all(check.cases_right(ran, 2**40 + 1)) and check.judge(ran, 2**40 + 1).ok
+                    assert not right, f"{name}: {before}"
 
 
 def test_all_have_a_name_and_few_only_a_perhaps():

@@ -1,6 +1,6 @@
 """One lesson through nbgrader and through otter, themselves: what they hand out, and marks equal to our own.
 
-Skipped where they are not installed, as in `make test`: CONTRIBUTING.md says how to run them.
+Both are skipped where they are not installed, as in `make test`: CONTRIBUTING.md says how to run them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 from small_course import ANSWERS, SEED, answered, expected_marks, write_course
 
-from vitedu.course.assignment import read_notebook, source_of
+from vitedu.course.assignment import exercises, read_notebook, source_of
+from vitedu.course.marking import Rules, mark_student
+from vitedu.course.process import strongest
 from vitedu.course.release import release
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +67,22 @@ def hand_in(released: Path, student: str, place: Path) -> None:
     for function in ANSWERS[student]:
         assert f"def {function}(" in text
     place.write_text(text, encoding="utf-8")
+
+
+def test_vitedu_course_grade(course, tmp_path):
+    """The plain notebook, marked behind walls; of hidden cases of its own, so that only their kinds are the same."""
+    try:
+        level = strongest()
+    except OSError as error:
+        pytest.skip(str(error))
+    list(release(("01_small",), tmp_path / "handout", source=str(course / "notebooks")))
+    asked = exercises(read_notebook(course / "notebooks" / "01_small.ipynb"))
+    rules = Rules({e.name: e.points for e in asked}, SEED, level)
+    for student in ANSWERS:
+        place = tmp_path / "submitted" / student / "01_small.ipynb"
+        hand_in(tmp_path / "handout" / "work" / "01_small.ipynb", student, place)
+        marks = mark_student(student, str(place.parent), rules)
+        assert {a.name: a.points for a in marks.answers} == MARKS[student]
 
 
 def run(*words, cwd) -> str:

@@ -111,21 +111,35 @@ class Check:
         """
         if not callable(answer):
             raise TypeError(f"answer={answer!r} is not a function; pass the function itself, without calling it")
-        cases = self.cases(np.random.default_rng(self.seed if seed is None else seed))
-        raw, got, changed = [], [], []
-        for args in cases:
+        ran = []
+        for args in self.cases(np.random.default_rng(self.seed if seed is None else seed)):
             try:
                 result, after, text = guarded(answer, args)
             except NotImplementedError:
                 return Verdict(False, f"{self.name}: still to do.", todo=True)
-            if printed is not None and not raw and text:
+            if printed is not None and not ran and text:
                 printed.append(text)
-            raw.append(result)
-            got.append(result if isinstance(result, Exception) else as_results(result, len(self.outputs)))
-            changed += self._changed(args, after)
+            ran.append((result, after))
             if isinstance(result, TookTooLong):
-                return self._stopped(answer, args, result, None)
-        wanted = [as_results(self.reference(*_fresh(args)), len(self.outputs)) for args in cases]
+                break
+        return self.judge(ran, seed, getattr(answer, "__name__", ""))
+
+    def judge(self, ran: list[tuple], seed: int | None = None, called: str = "") -> Verdict:
+        """What `verdict` says of an answer that was run elsewhere: in another process, whose results are played back.
+
+        ran: for each case of the seed, in order, (result or the error it raised, the arguments as they are afterwards);
+        it may end early after a TookTooLong; called: the name of the answer.  An error that was raised elsewhere may
+        bring the line it stopped at as its attribute `line`.
+        """
+        cases = self.cases(np.random.default_rng(self.seed if seed is None else seed))
+        raw = [result for result, _ in ran]
+        got = [r if isinstance(r, Exception) else as_results(r, len(self.outputs)) for r in raw]
+        changed = [name for args, (_, after) in zip(cases, ran, strict=False) for name in self._changed(args, after)]
+        if raw and isinstance(raw[-1], TookTooLong):
+            return self._stopped(called, cases[len(raw) - 1], raw[-1], None)
+        if len(ran) != len(cases):
+            raise ValueError(f"ran holds {len(ran)} results; {self.name} has {len(cases)} cases")
+        wanted = self.wanted(cases)
         wrong = [i for i, g in enumerate(got) if isinstance(g, Exception) or not self._right(g, wanted[i])]
         if not wrong:
             return self._right_numbers(len(cases), raw, list(dict.fromkeys(changed)))
@@ -134,12 +148,25 @@ class Check:
             named = self._named(cases, got, wanted, wrong, self.seed if seed is None else seed)
         crash = next((i for i in wrong if isinstance(got[i], Exception)), None)
         if crash is not None and (named is None or not named.sure):
-            return self._stopped(answer, cases[crash], got[crash], named, got, wanted)
+            return self._stopped(called, cases[crash], got[crash], named, got, wanted)
         if named is not None:
             return self._recognised(named, got, wanted, wrong)
         return self._unknown(cases, got, wanted, wrong)
 
+    def cases_right(self, ran: list[tuple], seed: int | None = None) -> list[bool]:
+        """For each case of the seed: are its numbers right?  `ran` as in `judge`; what is missing there is not."""
+        cases = self.cases(np.random.default_rng(self.seed if seed is None else seed))
+        got = [r if isinstance(r, Exception) else as_results(r, len(self.outputs)) for r, _ in ran]
+        fine = [
+            not isinstance(g, Exception) and self._right(g, w) for g, w in zip(got, self.wanted(cases), strict=False)
+        ]
+        return fine + [False] * (len(cases) - len(fine))
+
     # ---- comparing -----------------------------------------------------------------------------------------------
+
+    def wanted(self, cases) -> list[list]:
+        """The right results of each case, as they are compared."""
+        return [as_results(self.reference(*_fresh(args)), len(self.outputs)) for args in cases]
 
     def _right(self, got, wanted) -> bool:
         return first_difference(got, wanted, self.outputs, self.tolerance) is None
@@ -218,9 +245,10 @@ class Check:
         rungs = (*self._where(got, wanted, wrong), *(said or (problem,)), self._smallest(cases, wrong))
         return Verdict(False, "\n".join(lines), remarks=said, rungs=tuple(dict.fromkeys(rungs)))
 
-    def _stopped(self, answer, args, error, named, got=(), wanted=()) -> Verdict:
-        lines = [f for f in traceback.extract_tb(error.__traceback__) if f.name == getattr(answer, "__name__", "")]
-        where = f" at `{lines[-1].line}`" if lines and lines[-1].line else ""
+    def _stopped(self, called, args, error, named, got=(), wanted=()) -> Verdict:
+        lines = [f.line for f in traceback.extract_tb(error.__traceback__) if f.name == called]
+        line = lines[-1] if lines else getattr(error, "line", "")
+        where = f" at `{line}`" if line else ""
         said = [f"{self.name}: not yet, it stopped{where} with {type(error).__name__}: {error}"]
         if named is not None:
             said.append(f"  This could be: {_joined(named)}.")

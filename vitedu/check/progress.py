@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
+import sys
 
 from vitedu_numpy.weights.files import replacing
 
-__all__ = ["file", "note", "read"]
+__all__ = ["file", "lessons", "note", "read"]
 
 
 def file() -> str | None:
@@ -55,6 +57,20 @@ def note(name: str, ok: bool) -> None:
             json.dump({**found, name: entry}, stream, indent=1, sort_keys=True)
     except OSError:
         return  # a read-only home is no reason to refuse a check
+
+
+def lessons() -> dict[str, str]:
+    """Check -> its lesson, "03_attention"; lesson by lesson, inside one as the catalogue has them.
+
+    The notebook's name stands in the first lines of its files of the catalogue.
+    """
+    prefix, found = f"{__package__}.catalogue.", []
+    for module in sorted(name for name in sys.modules if name.startswith(prefix)):  # `vitedu.check` has loaded them all
+        topic = sys.modules[module]
+        named = re.search(r"notebooks/(\w+)\.ipynb", topic.__doc__ or "")
+        lesson = named.group(1) if named else module.removeprefix(prefix)
+        found += [(lesson, name) for name in topic.__all__]
+    return {name: lesson for lesson, name in sorted(found, key=lambda pair: pair[0])}
 
 
 def _is_entry(entry) -> bool:

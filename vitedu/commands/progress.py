@@ -1,9 +1,6 @@
 """`vitedu progress`: which exercises are done.  Reads the one local file that checks write; nothing is sent."""
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
-import re
-import sys
-
 __all__ = ["progress"]
 
 
@@ -20,10 +17,11 @@ def progress(arguments) -> int:
         return all
 
     show_all = tyro.cli(progress, args=arguments, prog="vitedu progress")
-    from ..check.progress import file, read
+    from ..check import CHECKS
+    from ..check.progress import file, lessons, read
 
     known, done, minutes = read(), 0, 0
-    exercises = sorted(_exercises(), key=lambda pair: pair[0])  # by notebook; inside one as the catalogue has them
+    exercises = [(lesson, CHECKS[name]) for name, lesson in lessons().items()]
     for notebook in dict.fromkeys(notebook for notebook, _ in exercises):
         here = [check for n, check in exercises if n == notebook]
         finished = [c for c in here if known.get(c.name, {}).get("done")]
@@ -46,15 +44,3 @@ def _line(check, entry) -> str:
         tries = "one try" if entry["tries"] == 1 else f"{entry['tries']} tries"
         tail = f"   done {entry['done']}, {tries}" if entry["done"] else f"   {tries}"
     return f"  [{mark}] {check.name:32} level {check.level}, about {check.minutes:2} minutes{tail}"
-
-
-def _exercises():
-    """(notebook, check) for every check; the notebook's name stands in the first lines of its file of the catalogue."""
-    from .. import check
-
-    prefix = f"{check.__name__}.catalogue."
-    for module in sorted(name for name in sys.modules if name.startswith(prefix)):  # `check` has loaded them all
-        topic = sys.modules[module]
-        named = re.search(r"notebooks/(\w+)\.ipynb", topic.__doc__ or "")
-        for name in topic.__all__:
-            yield named.group(1) if named else module.removeprefix(prefix), getattr(topic, name)
