@@ -12,7 +12,7 @@ WRITER := $(VENV)/.installed-site
 # Jupyter asks for this when it is run as root, as in a container.
 ROOT_ARGS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test site notebooks lite lite-test lint format lock clean
+.PHONY: lab test site notebooks graders lite lite-test lint format lock clean
 
 # The whole repository is what JupyterLab shows, so that the notebooks' links to other files open.
 lab: $(READER)
@@ -56,6 +56,17 @@ notebooks: $(READER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
 	PYTHONPATH=docs $(BIN)/python -m website.way
+
+# A lesson through nbgrader and otter themselves, which stay out of .venv: they add panels to JupyterLab.
+GRADERS := build/graders
+
+graders: $(GRADERS)/.installed
+	$(GRADERS)/bin/python -m pytest tests/course/test_graders.py
+
+$(GRADERS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(GRADERS)
+	$(GRADERS)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[course]" pytest
+	@touch $@
 
 # Notebooks 00-07 as a site that runs in a browser, without PyTorch: public/lite.  Its tools stay out of .venv.
 LITE := build/lite

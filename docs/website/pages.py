@@ -27,7 +27,7 @@ PICTURES = {".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"}
 # The indexes as a page of the repository; the site's own pages say the same (way.py).
 INDEX = "docs/index-of-the-course.md"
 # Folders at the root in which nothing is a page: what git ignores.
-NOT_READ = {"build", "dist", "node_modules", "public", "runs"}
+NOT_READ = {"build", "dist", "node_modules", "public", "runs", "work"}
 
 
 def fenced(text: str) -> list[tuple[bool, str]]:

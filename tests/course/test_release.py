@@ -290,7 +290,7 @@ def test_a_new_edition_around_the_work(course, capsys):
     assert cells["m1-mine"] == "# My notes"
     assert (cells["c3"], cells["mine"], cells["c1"]) == (answer, "my_softmax(1)", "import numpy as np  # mine")
     assert "More." in cells["m4"]
-    kept = read_notebook("../out/before-update/01_small.ipynb")
+    kept = read_notebook("../out/work/before-update/01_small.ipynb")
     assert kept == json.loads(before)
     assert run("1", "--out", "../out", "--update") == 0  # and once more: nothing new, nothing lost, nothing twice
     assert sources(WORK) == cells

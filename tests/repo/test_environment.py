@@ -85,8 +85,8 @@ def packages_of(extra: str) -> list[Requirement]:
 
 
 def test_the_test_extra_contains_every_extra():
-    """So `.[test]`, which `make test` and environment.yml install, is all there is, but for the peers to be timed."""
-    assert extras_in("test") == set(EXTRAS) - {"benchmarks"}
+    """So `.[test]`, which `make test` and environment.yml install, is all there is, but for peers and graders."""
+    assert extras_in("test") == set(EXTRAS) - {"benchmarks", "course"}
 
 
 def test_readers_get_less_than_testers():

@@ -52,7 +52,8 @@ def release(
         for name, file in files.items():
             made, shared = _made(name, file, format, linked, record.get("seed"))
             target = os.path.join(out, *_place(format, name).split("/"))
-            said = _write(made, target, update, record, os.path.join(out, BEFORE, f"{name}.ipynb"))
+            before = os.path.join(out, *(["work"] if format == "plain" else []), BEFORE, f"{name}.ipynb")
+            said = _write(made, target, update, record, before)
             if said is None:
                 refused.append(target)
                 continue

@@ -3,8 +3,8 @@
     points = full * (right cases / cases + ok) / 2,     ok: 1 where the check says "right", else 0
 
 So a function that is right where sizes happen to be equal gets something, and never most.  Every format marks by this
-rule: `mark` is what nbgrader's cells call, `case_right` and `all_right` what otter's do.  They run the answer in the
-process they are called in: against those who cheat, `vitedu course grade` has processes of their own.
+rule: `vitedu course grade` by `points`, nbgrader's cells by `mark`, otter's by `case_right` and `all_right`.  The last
+three run the answer in the process they are called in, which is no wall against those who cheat.
 """
 
 from __future__ import annotations
