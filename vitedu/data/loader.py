@@ -26,6 +26,9 @@ from .sample import UnreadableImage
 __all__ = ["Batch", "Loader", "UnreadableImage"]
 
 
+SOURCE = "images by number, such as `open_source` gives"
+
+
 class Batch(NamedTuple):
     """What a model sees at once.  An image that could not be read is black, and `valid` says so: it has no part in the
     loss, and every process goes on with the same shapes.
@@ -42,7 +45,8 @@ class Loader:
     """The batches of one process, step after step, from any step on.
 
     source: `read(image numbers) -> samples`; order: positions -> image numbers; transform: (data, rng) -> (C, H, W)
-    uint8, its `shape` known beforehand.  Iterating yields, per step, the list of this process's micro-batches.
+    uint8, its `shape` known beforehand; source and transform may be None where only `pieces` is asked.  Iterating
+    yields, per step, the list of this process's micro-batches.
 
     Step s of batch size B is the positions s B ... (s + 1) B - 1; process `rank` of `world` takes the rank-th of
     `world` equal parts.  workers: that many processes share out every micro-batch in equal parts, so that each always
@@ -60,9 +64,14 @@ class Loader:
         for name, value in (("steps", steps), ("start", start), ("workers", workers), ("seed", seed), ("rank", rank)):
             require(is_count(value, 0), name, value, "an integer >= 0")
         wanted = (
-            ("source", hasattr(source, "read"), source, "images by number, such as `open_source` gives"),
+            ("source", source is None or hasattr(source, "read"), source, SOURCE),
             ("order", callable(order), order, "Shuffled or Streamed"),
-            ("transform", callable(transform) and hasattr(transform, "shape"), transform, "one of `transforms`"),
+            (
+                "transform",
+                transform is None or (callable(transform) and hasattr(transform, "shape")),
+                transform,
+                "one of `transforms`",
+            ),
             ("pin_memory", isinstance(pin_memory, bool), pin_memory, "True or False"),
         )
         for name, fits, value, allowed in wanted:
@@ -94,6 +103,8 @@ class Loader:
                 yield from self._pieces(cut, step)
 
     def __iter__(self) -> Iterator[list[Batch]]:
+        require(self.fetch.source is not None, "source", None, SOURCE)
+        require(self.fetch.transform is not None, "transform", None, "one of `transforms`")
         fetched = self._in_workers() if self.workers else map(self.fetch.__getitem__, self.pieces())
         sizes = [len(self._pieces(cut)) for cut in self.cuts]
         for _ in range(self.start, self.steps):
