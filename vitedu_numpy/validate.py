@@ -302,10 +302,11 @@ ARGUMENTS = {
             "width", "mlp_dim", "heads", "channels", "in_channels", "out_channels", "in_features", "out_features",
             "num_tokens", "num_patches", "head_width", "patch_size", "tubelet_length", "slices", "places",
             "squeezed", "vocabulary", "max_length", "length", "stride", "num_classes", "batch_size",
-            "representation_size", "count", "depth", "k", "groups", "steps", "epochs", "samples",
+            "representation_size", "count", "depth", "k", "groups", "epochs", "samples",
         ),
         _COUNT,
     ),
+    "steps": _NATURAL,  # none: what is begun with comes back
     **dict.fromkeys(("dropout", "result_dropout", "stochastic_depth", "label_smoothing", "momentum"), _RATE),
     **dict.fromkeys(("class_token", "has_class_token", "unbiased", "renormalise", "mode", "verbose", "smooth"), _FLAG),
     **dict.fromkeys(("again", "by_number", "drop_pre_logits", "fast", "fold_normalization", "same_order"), _FLAG),

@@ -24,7 +24,7 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     nothing but padding.
     """
     B, T, V = logits.shape
-    require(pad < V, "pad", pad, f"a symbol in 0..{V - 1}")
+    require(pad <= V, "pad", pad, f"a symbol in 0..{V - 1}, or {V}, which occurs nowhere")
     targets = check_symbols(targets, "targets", V)
     if may_look(targets) and not (targets != pad).any():
         raise ValueError(f"targets holds nothing but pad={pad}; expected at least one other symbol")

@@ -23,7 +23,7 @@ def token_cross_entropy(logits, targets, pad, label_smoothing=0.0):
     nothing but padding.
     """
     V = logits.shape[-1]
-    require(pad < V, "pad", pad, f"a symbol in 0..{V - 1}")
+    require(pad <= V, "pad", pad, f"a symbol in 0..{V - 1}, or {V}, which occurs nowhere")
     targets = check_symbols(targets, "targets", V)
     counts = targets != pad  # (B, T)
     if not counts.any():
