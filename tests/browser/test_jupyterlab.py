@@ -201,7 +201,7 @@ def test_a_line_leads_to_the_next_notebook_and_to_the_map(lab, folder, page):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "line.ipynb")
     for name, there in ((lessons[4].title, "04_heads.ipynb"), ("Map", "00_map.ipynb")):
         page.goto(f"{address}lab/tree/{folder.name}/line.ipynb?token={token}")
-        page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=name).click()
+        page.locator(".jp-NotebookPanel:visible").get_by_role("link", name=name).first.click()
         expect(page.get_by_role("tab", name=there)).to_be_visible()
     assert page.refused == []
 

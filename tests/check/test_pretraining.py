@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitedu.data import Loader
+from vitedu.data import Loader, Shuffled
 
 # ---- right answers in other styles -----------------------------------------------------------------------------------
 
@@ -19,8 +19,8 @@ def by_cutting(step, rank, i, world, batch_size, micro_batch):
 
 def by_the_loader(step, rank, i, world, batch_size, micro_batch):
     loader = Loader(
-        None, None, None, seed=0, batch_size=batch_size, steps=step + 1, start=step, micro_batch=micro_batch, rank=rank,
-        world=world,
+        None, Shuffled(batch_size, seed=0), None, seed=0, batch_size=batch_size, steps=step + 1, start=step,
+        micro_batch=micro_batch, rank=rank, world=world,
     )  # fmt: skip
     return list(loader.pieces())[i]
 

@@ -100,4 +100,4 @@ def test_the_command_shows_level_minutes_tries_and_days(kept, capsys):
     assert "03_attention" not in said  # nothing tried there
     assert f"1 of {len(check.CHECKS)} exercises done" in said
     assert main(["progress", "--all"]) == 0
-    assert "03_attention: 0 of 5" in capsys.readouterr().out
+    assert "03_attention: 0 of 6" in capsys.readouterr().out

@@ -29,9 +29,12 @@ def by_walking(killed_after, every, batch_size, num_images):
     return *saved, (killed_after - saved[0]) * batch_size
 
 
-def test_right_answers(assert_right):
-    assert_right("fewest_gpus", by_trying)
-    assert_right("resume", by_walking)
+RIGHT = [("fewest_gpus", by_trying), ("resume", by_walking)]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=lambda x: getattr(x, "__name__", x))
+def test_right_answers(name, answer, assert_right):
+    assert_right(name, answer)
 
 
 # ---- mistakes in other words -----------------------------------------------------------------------------------------

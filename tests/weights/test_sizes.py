@@ -40,8 +40,8 @@ def claiming(path, config, **changes):
     [
         (VIT, {"depth": 10**7}, "its settings are of 10,000,000 blocks; it has 32 arrays in all"),
         (VIT, {"width": 3 * 2**20}, r"'patch_embedding.weight' has shape \(12, 48\); by its settings \(3145728, 48\)"),
-        (VIT, {"mlp_dim": 10**15}, "by its settings"),
-        (VIT, {"num_classes": 10**12}, "by its settings"),
+        (VIT, {"mlp_dim": 10**15}, "mlp_dim=1000000000000000 is not allowed"),
+        (VIT, {"num_classes": 10**12}, "num_classes=1000000000000 is not allowed"),
         (VIT, {"image_size": 10**6}, "for images of 1000000 x 1000000 pixels; more than VITEDU_MAX_PIXELS=67,108,864"),
         (VIT, {"image_size": 8000, "position_embedding": "sincos2d"}, "fixed positions would .* VITEDU_MAX_UNPACKED"),
         (BIT, {"blocks": [10**7, 1]}, "its settings are of 10,000,001 blocks"),

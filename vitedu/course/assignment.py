@@ -92,7 +92,8 @@ def exercises(notebook: dict) -> list[Exercise]:
             raise ValueError(f"cell {_label(cells, i)} is an exercise without a text: **1. Title.** in a cell above")
         number, title = OPENING.findall(source_of(cells[text]))[-1]
         after = next((s for s in stubs if s > i), len(cells))
-        solutions = tuple(j for j in range(i + 1, after) if "solution" in tags_of(cells[j]))
+        code = [j for j in range(i + 1, after) if cells[j]["cell_type"] == "code"]
+        solutions = tuple(j for j in code if "solution" in tags_of(cells[j]))
         asked = list(_checked(cells, i))
         if not asked and "def " not in source_of(cells[i]):
             continue  # a milestone: it runs on the answers above it, and asks for none

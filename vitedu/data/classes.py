@@ -14,7 +14,7 @@ from collections import Counter
 
 import numpy as np
 
-__all__ = ["Renumbered", "alike", "name_in_form", "new_numbers", "one_form", "places_of_numbers", "renumbered"]
+__all__ = ["Renumbered", "name_in_form", "names_alike", "new_numbers", "one_form", "places_of_numbers", "renumbered"]
 
 
 def name_in_form(name) -> str:
@@ -33,7 +33,7 @@ def one_form(names, what: str = "") -> list[str] | None:
     return found
 
 
-def alike(names) -> list[list[str]]:
+def names_alike(names) -> list[list[str]]:
     """Groups of names that differ in case or in spaces alone: most often one class, written in two ways."""
     groups = {}
     for name in names:
@@ -49,7 +49,7 @@ def new_numbers(names, training, what: str) -> np.ndarray:
     places = {name: i for i, name in enumerate(one_form(training))}
     missing = [name for name in one_form(names) if name not in places]
     if missing:
-        pairs = alike([*missing, *places])
+        pairs = names_alike([*missing, *places])
         hint = f" ({_some(pairs[0])} differ in case or spaces alone)" if pairs else ""
         raise ValueError(
             f"{what} has the class {_some(missing)}, which is not among the {len(places)} classes that are known: "

@@ -26,7 +26,7 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.validate import check_on_off, did_you_mean, is_integer, require
 
 from . import vtab
-from .classes import alike, one_form, renumbered
+from .classes import names_alike, one_form, renumbered
 from .hub import HUB, HubName, builder_of
 from .memory import Arrays, decode_all
 from .objects import is_open, name_of, open_object
@@ -100,7 +100,7 @@ def open_source(
     else:
         source = _locate(dataset, split, streaming, image_column, label_column, retry, names)
     is_unnamed = names is not None and source.class_names is None
-    for group in alike(source.class_names or ()):
+    for group in names_alike(source.class_names or ()):
         text = "data=%r, split %r: the classes %s differ in case or spaces alone; each counts as a class of its own"
         _log.warning(text, dataset, split, ", ".join(map(repr, group)))
     source = renumbered(source, names, f"data={dataset!r}, split {split!r}")

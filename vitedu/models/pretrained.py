@@ -197,7 +197,7 @@ def _check_sizes(config, arrays, source) -> None:
     try:
         with torch.device("meta"), without_drawing():
             wanted = {name: tuple(value.shape) for name, value in build(c).state_dict().items()}
-    except (RuntimeError, MemoryError, OverflowError) as error:
+    except (ValueError, RuntimeError, MemoryError, OverflowError) as error:
         raise ValueError(f"{source}: no model of its settings can be built: {error}") from None
     for name, shape in wanted.items():
         if name in arrays and shape and arrays[name].dtype.kind != "f":

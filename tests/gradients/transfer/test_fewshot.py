@@ -187,7 +187,7 @@ def test_features_that_say_the_class_are_never_wrong(rng):
 def test_labels_that_are_ids_cost_no_more_than_images():
     """A list of as many classes as the largest number would be 8 GB here."""
     labels = np.array([0, 2**30, 0, 1])
-    with pytest.raises(ValueError, match="class 2 has 0 images; shots=1 needs as many of every class"):
+    with pytest.raises(ValueError, match=r"labels run from 0 to 1073741824; expected 0 \.\.\. K - 1"):
         choose_shots(labels, 1, 0)
-    with pytest.raises(ValueError, match=r"run to 1,073,741,824 for 4 images; expected the classes numbered from 0 on"):
+    with pytest.raises(ValueError, match=r"labels run from 0 to 1073741824; expected 0 \.\.\. K - 1"):
         few_shot_accuracy(np.eye(4, 3), labels, np.eye(4, 3), labels, shots=(1,), seeds=(0,))
