@@ -176,7 +176,7 @@ def main(arguments=None) -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     for name in given.names or FIGURES:
         figure = FIGURES[name]()
-        figure.savefig(given.out / f"{name}.{given.format}", dpi=DPI, facecolor="white")
+        figures.save_figure(figure, given.out / f"{name}.{given.format}", DPI)
         plt.close(figure)
 
 

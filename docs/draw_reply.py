@@ -2,7 +2,7 @@
 
     python docs/draw_reply.py
 
-The reply is not written here: the check is asked.  tests/repo/test_pictures.py holds the stored picture to it.
+The reply is not written here: the check is asked.  tests/repo/test_front.py holds the stored picture to it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def reply() -> list[str]:
     lines = []
     for line in printed.getvalue().rstrip().splitlines():
         indent = " " * (len(line) - len(line.lstrip()))
-        lines += textwrap.wrap(line, WRAP, initial_indent=indent, subsequent_indent=indent + "  ", drop_whitespace=True)
+        lines += textwrap.wrap(line, WRAP, initial_indent=indent, subsequent_indent=indent + "  ")
     return lines
 
 

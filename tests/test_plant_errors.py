@@ -1,6 +1,6 @@
 """The gradient tests are tested: errors planted in the backward code do not survive them.
 
-Here a sample, the first error of every kind in every file.  All of them (881, a few minutes on two cores):
+Here a sample, the first error of every kind in every file.  All of them (a few minutes on two cores):
 
     python tests/plant_errors.py
 """

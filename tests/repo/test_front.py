@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import vitedu
+from vitedu.check import CHECKS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,7 +43,8 @@ def test_every_notebook_stands_there_with_its_minutes():
         (start,) = [text for c in cells if (text := "".join(c["source"])).startswith("## Before you start")]
         found[path.name] = re.search(r"(\d+) minutes", start).group(1)
     assert rows == found
-    assert f"{round(sum(map(int, found.values())) / 60)} hours to read" in README
+    assert f"{round(sum(map(int, found.values())) / 60)} hours to read, and {len(CHECKS)} exercises" in README
+    assert f": {round(sum(one.minutes for one in CHECKS.values()) / 60)} hours more" in README
 
 
 def test_the_commands_without_make_are_those_of_the_makefile():
@@ -73,9 +75,12 @@ def elsewhere(tmp_path_factory):
     there = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     # A folder named in a .pth file is searched for packages; .pth files in it, as that of our own, are not read.
     Path(there, "preinstalled.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # a copy of ours that the tests may have been started with
     missing = subprocess.run([python, "-c", "import vitedu"], cwd=folder, capture_output=True, text=True)
     assert "No module named 'vitedu'" in missing.stderr
-    return python
+    yield python
+    monkeypatch.undo()
 
 
 def test_colab_installs_in_one_cell(elsewhere, tmp_path):
@@ -91,7 +96,6 @@ def test_colab_installs_in_one_cell(elsewhere, tmp_path):
     environment = dict(
         os.environ, IPYTHONDIR=str(tmp_path / "ipython"), PATH=f"{elsewhere.parent}:{os.environ['PATH']}"
     )
-    environment.pop("PYTHONPATH", None)
     command = [elsewhere, "-m", "IPython", "--no-banner", "--colors=NoColor", "cells.ipy"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
     assert "division by the root of" in done.stdout, done.stdout + done.stderr

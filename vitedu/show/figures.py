@@ -93,12 +93,12 @@ def save_predictions(pixels, predictions, path) -> None:
 
 @naming_extras()
 @checked
-def save_figure(figure, path) -> None:
+def save_figure(figure, path, dpi: int = 100) -> None:
     """Write a figure to `path`, whole or not at all; the ending says the format."""
     root, ending = os.path.splitext(path)
     temporary = f"{root}.{os.getpid()}.tmp{ending}"
     try:
-        figure.savefig(temporary, dpi=100)
+        figure.savefig(temporary, dpi=dpi)
         os.replace(temporary, path)
     finally:
         if os.path.exists(temporary):
