@@ -31,8 +31,8 @@ ROOT = HERE.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[0-7]_*.ipynb"))
 LOCK = json.loads((HERE / "pyodide.json").read_text(encoding="utf-8"))
 
-# Of this package; no notebook above reads them.
-LEFT_OUT = re.compile(r"vitedu/weights/shipped/.*\.safetensors$")
+# Of this package; no notebook above reads it.
+LEFT_OUT = re.compile(r"vitedu/weights/shipped/bit_.*\.safetensors$")
 
 # Runs under Python 3.12: (folder of unpacked wheels, folders whose sources stay beside what was compiled)
 COMPILE = """
@@ -99,7 +99,7 @@ def copy_pyodide(source: Path, core: Path, wheels: Path) -> None:
 
 
 def own_wheel(folder: Path) -> Path:
-    """This package's wheel, without the weights that take half of it."""
+    """This package's wheel, without weights that no notebook of the site reads."""
     with tempfile.TemporaryDirectory() as made:
         subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", made], cwd=ROOT, check=True)
         (whole,) = Path(made).glob("*.whl")

@@ -27,14 +27,18 @@ def draw_sharply() -> None:
 
 def sharp(figure) -> tuple[bytes, dict]:
     """A figure as PNG in 256 colours, of twice the pixels of its size on the page; and that size, for the page."""
+    twice, size = _png(figure, 2)
+    if len(twice) <= LIMIT:
+        return twice, size
+    once, size = _png(figure, 1)  # not always smaller: small photographs, drawn large, are tiles of one colour
+    return min(twice, once, key=len), size
+
+
+def _png(figure, times) -> tuple[bytes, dict]:
     from IPython.core.pylabtools import print_figure
     from PIL import Image
 
-    dpi = figure.dpi
-    for times in (2, 1):
-        picture = Image.open(io.BytesIO(print_figure(figure, "png", dpi=times * dpi))).convert("RGB")
-        file = io.BytesIO()
-        picture.quantize(256).save(file, "png", optimize=True)
-        if file.tell() <= LIMIT:
-            break
+    picture = Image.open(io.BytesIO(print_figure(figure, "png", dpi=times * figure.dpi))).convert("RGB")
+    file = io.BytesIO()
+    picture.quantize(256).save(file, "png", optimize=True)
     return file.getvalue(), {"width": picture.width // times, "height": picture.height // times}
