@@ -8,7 +8,7 @@ from .missing import this_shell
 
 __all__ = ["LIMIT", "draw_sharply", "sharp"]
 
-LIMIT = 45_000  # bytes; a photograph takes more at twice the resolution, and is drawn at the single one
+LIMIT = 45_000  # bytes; beyond it, the resolution that takes fewer: of a large photograph the single one
 
 
 def draw_sharply() -> None:
@@ -27,11 +27,11 @@ def draw_sharply() -> None:
 
 def sharp(figure) -> tuple[bytes, dict]:
     """A figure as PNG in 256 colours, of twice the pixels of its size on the page; and that size, for the page."""
-    twice, size = _png(figure, 2)
-    if len(twice) <= LIMIT:
-        return twice, size
-    once, size = _png(figure, 1)  # not always smaller: small photographs, drawn large, are tiles of one colour
-    return min(twice, once, key=len), size
+    twice = _png(figure, 2)
+    if len(twice[0]) <= LIMIT:
+        return twice
+    once = _png(figure, 1)  # not always smaller: the pixels of a small photograph are squares of one colour
+    return min(twice, once, key=lambda found: len(found[0]))
 
 
 def _png(figure, times) -> tuple[bytes, dict]:
