@@ -174,7 +174,7 @@ def as_notebook(text: str) -> dict:
 
 
 def copy_contents(folder: Path) -> None:
-    """The notebooks as they are in the repository; a link to one that is not here becomes its text."""
+    """The notebooks of the repository; a link to one that is not here becomes its text."""
     names = {file.name for file in NOTEBOOKS}
     (folder / "notebooks").mkdir(parents=True)
     shutil.copy(ROOT / "NOTATION.md", folder)
@@ -184,7 +184,19 @@ def copy_contents(folder: Path) -> None:
         text = file.read_text(encoding="utf-8")
         # a link in JSON reads as it does in Markdown
         text = re.sub(r"\[([^][]*)\]\((\d\d_\w+\.ipynb)\)", lambda m: m[0] if m[2] in names else m[1], text)
-        (folder / "notebooks" / file.name).write_text(text, encoding="utf-8")
+        notebook = with_whole_outputs(json.loads(text))
+        (folder / "notebooks" / file.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+
+
+def with_whole_outputs(notebook: dict) -> dict:
+    """Each stored text as one string: JupyterLite puts commas between the lines of a list.  Changed in place."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            texts = output.get("data", {})
+            texts |= {kind: "".join(lines) for kind, lines in texts.items() if isinstance(lines, list)}
+            if isinstance(output.get("text"), list):
+                output["text"] = "".join(output["text"])
+    return notebook
 
 
 def title(file: Path) -> str:
