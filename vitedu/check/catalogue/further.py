@@ -7,11 +7,14 @@ from .block import block_backward
 from .encoder import class_token, class_token_backward, pool, position_embedding_backward, shuffle_patches
 from .layernorm import layernorm_backward
 from .linear import central_difference
+from .losses import cross_entropy_backward, label_smoothing
 from .mlp import dropout, gelu, gelu_backward, mlp
+from .optim import adam_step, sgd_step
 from .positions import grid_positions, relative_scores
 
 __all__ = [
-    "block_backward", "central_difference", "class_token", "class_token_backward", "dropout", "gelu", "gelu_backward",
-    "grid_positions", "layernorm_backward", "mlp", "pool", "position_embedding_backward", "relative_scores",
-    "scaled_scores_backward", "shuffle_patches", "softmax_backward",
+    "adam_step", "block_backward", "central_difference", "class_token", "class_token_backward",
+    "cross_entropy_backward", "dropout", "gelu", "gelu_backward", "grid_positions", "label_smoothing",
+    "layernorm_backward", "mlp", "pool", "position_embedding_backward", "relative_scores", "scaled_scores_backward",
+    "sgd_step", "shuffle_patches", "softmax_backward",
 ]  # fmt: skip
