@@ -14,7 +14,6 @@ from .catalogue.data_size import *  # noqa: F403
 from .catalogue.encoder import *  # noqa: F403
 from .catalogue.fewshot import *  # noqa: F403
 from .catalogue.finetuning import *  # noqa: F403
-from .catalogue.further import *  # noqa: F403
 from .catalogue.heads import *  # noqa: F403
 from .catalogue.hybrid import *  # noqa: F403
 from .catalogue.inside import *  # noqa: F403

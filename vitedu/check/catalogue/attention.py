@@ -10,7 +10,8 @@ from ..slips.steps import softmax_backward as softmax_backward_of
 from ..slips.steps import swap
 
 __all__ = [
-    "attention", "attention_backward", "attention_with_copies", "masked_attention", "softmax", "temperature_backward",
+    "attention", "attention_backward", "attention_with_copies", "masked_attention", "scaled_scores_backward",
+    "softmax", "softmax_backward", "temperature_backward",
 ]  # fmt: skip
 
 ASKING = {"T": "the tokens that ask", "S": "the tokens asked"}

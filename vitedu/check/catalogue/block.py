@@ -7,7 +7,9 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import standardise
 
-__all__ = ["parallel_block", "parallel_block_backward", "post_norm_block_backward"]
+__all__ = [
+    "block_backward", "parallel_block", "parallel_block_backward", "post_norm_block_backward",
+]  # fmt: skip
 
 
 # ---- the block -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,10 @@ from ..slips.exercise import exercise
 from ..slips.steps import patchify, unpatchify
 from .block import block  # Eqs. 2 and 3, for the milestone
 
-__all__ = ["block", "embed", "embed_registers", "embed_registers_backward", "shuffle_positions"]
+__all__ = [
+    "block", "class_token", "class_token_backward", "embed", "embed_registers", "embed_registers_backward", "pool",
+    "position_embedding_backward", "shuffle_patches", "shuffle_positions",
+]  # fmt: skip
 
 
 # ---- the class token -----------------------------------------------------------------------------------------------

@@ -1,20 +1,18 @@
-"""Exercises that no notebook asks: an exam's, or those whose answers a notebook prints, to warm up with."""
+"""Exercises that their notebook does not ask, since the answer stands printed there: for an exam, or to warm up with."""
 
 from __future__ import annotations
 
-from .attention import scaled_scores_backward, softmax_backward
-from .block import block_backward
-from .encoder import class_token, class_token_backward, pool, position_embedding_backward, shuffle_patches
-from .layernorm import layernorm_backward
-from .linear import central_difference
-from .losses import cross_entropy_backward, label_smoothing
-from .mlp import dropout, gelu, gelu_backward, mlp
-from .optim import adam_step, sgd_step
-from .positions import grid_positions, relative_scores
+__all__: list[str] = []  # each stands in the file of its topic
 
-__all__ = [
-    "adam_step", "block_backward", "central_difference", "class_token", "class_token_backward",
-    "cross_entropy_backward", "dropout", "gelu", "gelu_backward", "grid_positions", "label_smoothing",
-    "layernorm_backward", "mlp", "pool", "position_embedding_backward", "relative_scores", "scaled_scores_backward",
-    "sgd_step", "shuffle_patches", "softmax_backward",
-]  # fmt: skip
+PRINTED = (
+    "adam_step", "asked_pairs", "attention_distance", "attention_macs", "block_activations", "block_backward",
+    "central_difference", "class_token", "class_token_backward", "conv2d", "conv2d_backward", "conv_macs",
+    "cross_attention", "cross_entropy_backward", "data_parallel_gradient", "decoupled_decay", "dropout", "exaflops",
+    "feature_tokens", "few_shots", "gelu", "gelu_backward", "grid_positions", "groupnorm", "hyper_rule",
+    "inflated_filters", "label_smoothing", "layernorm_backward", "logit_lens", "many_linear_step", "mlp",
+    "noisy_student_loss", "official_qkv", "paired_difference", "permuted_positions", "plus_minus_targets", "pool",
+    "position_embedding_backward", "postact_unit", "preact_unit", "relative_scores", "ridge_dual", "ridge_primal",
+    "rollout", "same_padding", "scaled_scores_backward", "sgd_step", "shuffle_patches", "sinusoid",
+    "softmax_backward", "standard_error", "standardize", "token_cross_entropy", "training_compute", "tubelets",
+    "vit_macs",
+)  # fmt: skip

@@ -6,7 +6,9 @@ from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient
 from ..slips.steps import standardise as standardised
 
-__all__ = ["fold_norm", "layernorm", "rmsnorm_backward"]
+__all__ = [
+    "fold_norm", "layernorm", "layernorm_backward", "rmsnorm_backward",
+]  # fmt: skip
 
 
 def _tokens(rng, *shape):

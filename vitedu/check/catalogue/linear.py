@@ -8,7 +8,10 @@ from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient, weight_gradient
 from .patches import patch_embedding_backward  # 01's layer, 02's exercise
 
-__all__ = ["linear", "linear_backward", "patch_embedding_backward", "second_difference", "tied_linear_backward"]
+__all__ = [
+    "central_difference", "linear", "linear_backward", "patch_embedding_backward", "second_difference",
+    "tied_linear_backward",
+]  # fmt: skip
 
 # (axes in front of I, I, O): first plain rows, then one and two more axes.
 _SIZES = [((7,), 3, 5), ((2, 5), 3, 4), ((3, 2, 4), 6, 5)]

@@ -7,7 +7,10 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient, log_softmax, one_hot, picked, softmax, weight_gradient
 
-__all__ = ["cross_entropy", "gap_head_backward", "sigmoid_cross_entropy", "weighted_cross_entropy_backward"]
+__all__ = [
+    "cross_entropy", "cross_entropy_backward", "gap_head_backward", "label_smoothing", "sigmoid_cross_entropy",
+    "weighted_cross_entropy_backward",
+]  # fmt: skip
 
 CLASSES = {"K": "the classes"}
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = ["grid_positions_backward", "relative_bias"]
+__all__ = [
+    "grid_positions", "grid_positions_backward", "relative_bias", "relative_scores",
+]  # fmt: skip
 
 
 # ---- [E_x, E_y] ----------------------------------------------------------------------------------------------------
