@@ -12,7 +12,6 @@ from importlib.resources import files
 
 from vitedu_numpy.extras import naming_extras
 
-from .missing import do_without
 from .pictures import draw_sharply
 
 __all__ = ["rendered", "side_by_side", "source", "style"]
@@ -253,7 +252,7 @@ def _text_by_name(name: str) -> str:
 
 @naming_extras()
 def style(format: str = "png") -> None:
-    """Figures for notebooks: sharp, small, readable labels.  And cells that need PyTorch do without where it is not.
+    """Figures for notebooks: sharp, small, readable labels.  How cells run is not its business (`missing`).
 
     format: "png", of twice the pixels in 256 colours; "jpeg", small where photographs are drawn; or "svg": sharp at any
     size, its words are text, and drawn twice it is the same file.
@@ -275,4 +274,3 @@ def style(format: str = "png") -> None:
         "figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (6, 3), "figure.constrained_layout.use": True,
         "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "viridis", "font.size": 10,
     })  # fmt: skip
-    do_without()
