@@ -156,7 +156,7 @@ def _from_one(step, total, warmup, decay):
     return (step + 1) / warmup if step < warmup else _rate(step, total, warmup, decay)
 
 
-@exercise(cases=_rate_cases, outputs={"rate": "(a number)"}, level=3, minutes=20)
+@exercise(cases=_rate_cases, outputs={"rate": "(a number)"}, level=2, minutes=20)
 def equal_rate(base, steps, warmup_steps, decay):
     plain = sum(_rate(s, steps, 0, decay) for s in range(steps))  # the sum without warm-up
     warmed = sum(_rate(s, steps, warmup_steps, decay) for s in range(steps))  # the sum with warm-up
@@ -219,7 +219,7 @@ def _entries(X, a, b, c):
     return a * X + b * X**3 + c * X**5
 
 
-@exercise(cases=_matrix_cases, outputs={"X": "(R, C)"}, level=3, minutes=20)
+@exercise(cases=_matrix_cases, outputs={"X": "(R, C)"}, level=2, minutes=15)
 def newton_schulz(M, steps):
     first = M / np.linalg.norm(M)  # the first X
     factors = (3.4445, -4.7750, 2.0315)  # the coefficients

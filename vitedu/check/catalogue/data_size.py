@@ -72,7 +72,7 @@ def _size_cases(rng):
     return cases
 
 
-@exercise(cases=_size_cases, outputs={"seen": "(R,)", "different": "(R,)"}, level=2, minutes=10)
+@exercise(cases=_size_cases, outputs={"seen": "(R,)", "different": "(R,)"}, level=1, minutes=10)
 def passes(sizes, steps, batch_size):
     batch = np.minimum(batch_size, sizes)  # the images of an update
     shown = steps * batch  # the images of all updates

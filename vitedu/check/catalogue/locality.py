@@ -202,7 +202,7 @@ def _in_turn(M, orders):
 
 
 @exercise(
-    cases=_commuting_cases, outputs={"part": "(n, n)"}, axes={"n": "the rows", "G": "the orders"}, level=3, minutes=15
+    cases=_commuting_cases, outputs={"part": "(n, n)"}, axes={"n": "the rows", "G": "the orders"}, level=3, minutes=25
 )  # fmt: skip
 def commuting_part(M, orders):
     G, n = orders.shape

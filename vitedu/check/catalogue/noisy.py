@@ -41,7 +41,7 @@ def _by_class(p, kept, per_class, order=_surest, fill=np.resize):
     return np.concatenate([fill(order(p, mine), per_class) for mine in rows if len(mine)])
 
 
-@exercise(cases=_teacher_cases, outputs={"positions": "(m,)", "targets": "(m, K)"}, level=3, minutes=25)
+@exercise(cases=_teacher_cases, outputs={"positions": "(m,)", "targets": "(m, K)"}, level=2, minutes=25)
 def pseudo_targets(probabilities, threshold, per_class):
     p = probabilities
     sure = p.max(axis=1)  # how sure the teacher is

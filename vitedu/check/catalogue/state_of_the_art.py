@@ -23,7 +23,7 @@ def _run_cases(rng):
     return [tuple(rng.uniform(85, 90) + rng.uniform(0.03, 0.3) * rng.standard_normal(n) for n in two) for two in sizes]
 
 
-@exercise(cases=_run_cases, outputs={"ratio": "(a number)"}, level=2, minutes=15)
+@exercise(cases=_run_cases, outputs={"ratio": "(a number)"}, level=1, minutes=10)
 def difference_in_errors(first, second):
     n1 = len(first)
     n2 = len(second)
