@@ -1,7 +1,9 @@
 """Moving digits, three seeds: does a video model use the order of the frames?  Notebook 22, recorded.
 
-    python benchmarks/moving_digits.py --out docs/runs/moving_digits.csv      minutes on one core
+    python benchmarks/moving_digits.py --out moving_digits.csv                minutes on one core
     python benchmarks/moving_digits.py --runs ordered single --seeds 0        some of it, shown only
+
+What it wrote is shipped: `vitedu.experiments.recorded_table("moving_digits")`.
 
 Each row: a model trained and tested on videos of `vitedu.data.moving`, the test videos made of digits that were held
 out.  `ceiling` is the best accuracy that the frames allow (proven in tests/data/test_moving.py) or, with one frame a

@@ -11,7 +11,6 @@ models, recorded runs; nothing is trained.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,10 +19,10 @@ import numpy as np
 import vitedu
 from vitedu import figures, inspect, show
 from vitedu.data import load_photo
+from vitedu.experiments import recorded_table
 from vitedu_numpy.layers.patches import patchify
 
 FOLDER = Path(__file__).with_name("gallery")
-RUNS = Path(__file__).with_name("runs")
 WIDTH, HEIGHT, DPI = 10, 5.625, 160  # inches, and what makes 1600 x 900 pixels of them
 
 
@@ -146,10 +145,9 @@ def curves():
     """The two shipped models while they were trained on CIFAR-10."""
     figure, (left, right) = slide(1, 2)
     for name, style in (("vit_cifar10_long", "-"), ("bit_cifar10_long", "--")):
-        with open(RUNS / f"{name}.csv", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = recorded_table(name)
         for ax, key in ((left, "loss"), (right, "eval_accuracy")):
-            at = [(float(row["step"]), float(row[key])) for row in rows if row.get(key)]
+            at = [(row["step"], row[key]) for row in rows if row[key] is not None]
             steps, values = np.array(at).T
             if key == "loss":
                 values = np.convolve(values, np.ones(20) / 20, "same")[10:-10]

@@ -55,7 +55,11 @@ def test_every_check_belongs_to_one_exercise():
     """But `linear_parameters`, with which notebook 00 shows how a check talks, and those that wait for an exam."""
     asked = [e for file in LESSONS for e in exercises(read_notebook(file))]
     assert len({e.name for e in asked}) == len(asked)
+<<<<<<< HEAD
     assert set(CHECKS) - {e.name for e in asked} == {"linear_parameters", *further.PRINTED}
+=======
+    assert set(CHECKS) - {e.name for e in asked} == {"linear_parameters", *further.PRINTED}
+>>>>>>> nb1522
     assert all(e.function == f"my_{e.name}" and e.solutions and e.points == 5 * e.level for e in asked)
 
 
@@ -214,7 +218,7 @@ def test_all_lessons_with_their_links(tmp_path):
             text = file.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#\s]+)", re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)):
             assert re.match(r"https?:", target) or (file.parent / target).exists(), f"{file}: {target}"
-    assert {p.name for p in (tmp_path / "docs" / "runs").glob("*.csv")} >= {"noisy_student.csv", "vit_cifar10.csv"}
+    assert (tmp_path / "docs" / "noisy_student.md").is_file()
 
 
 def test_a_folder_for_graders_has_its_files_beside_it(course):

@@ -12,7 +12,15 @@ from PIL import Image
 from vitedu.accounting.compute import count
 from vitedu.accounting.formulas import macs_by_part
 from vitedu.data.procedural import Stream
-from vitedu.experiments import fitting, get_experiment, list_experiments, recorded, recorded_names
+from vitedu.experiments import (
+    fitting,
+    get_experiment,
+    list_experiments,
+    recorded,
+    recorded_names,
+    recorded_table,
+    recorded_tables,
+)
 from vitedu.experiments.cifar_size import pictures, small
 from vitedu.experiments.data_size import RATES, SEEN, UNSEEN, transfer
 from vitedu.experiments.experiment import plain
@@ -240,3 +248,25 @@ def test_rates_are_the_best_of_the_grid():
 def test_not_recorded():
     with pytest.raises(ValueError, match="name='x' has no recorded results"):
         recorded("x")
+
+
+def test_recorded_tables():
+    """Numbers are numbers, what was not measured is None, words stay words, a comma inside quotes too."""
+    first = recorded_table("vit_cifar10")[0]
+    assert (first["step"], first["images"], first["loss"], first["eval_accuracy"]) == (50, 6400, 2.283, None)
+    assert all(row["images"] == 128 * row["step"] for row in recorded_table("bit_cifar10_long"))
+    assert {row["attention"] for row in recorded_table("moving_digits")} == {"joint", "factorised"}
+    assert "student, no noise" in {row["condition"] for row in recorded_table("noisy_student")}
+    for name in recorded_tables():
+        rows = recorded_table(name)
+        assert rows
+        assert all(row.keys() == rows[0].keys() for row in rows)
+
+
+def test_no_such_table():
+    with pytest.raises(ValueError, match=r"name='vit_cifar' is no recorded table; did you mean 'vit_cifar10'\?"):
+        recorded_table("vit_cifar")
+    with pytest.raises(ValueError, match=r"name='\.\./cifar_size' is no recorded table; there are bit_cifar10, "):
+        recorded_table("../cifar_size")
+    with pytest.raises(ValueError, match="name=3 is no recorded table; there are"):
+        recorded_table(3)
