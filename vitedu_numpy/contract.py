@@ -76,7 +76,8 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
         others = _rules(ARGUMENTS, {n: p for n, p in places.items() if n not in shapes and n != "record"}, optional)
         parts = [(n, places[n], letter) for n, letter in _DIVIDES.items() if n in places]
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
-        keeps_shape = is_backward and _gives_the_same(function, shapes.get(names[0]))
+        of_layer = names[:1] == ["self"] and len(shapes) > 0
+        keeps_shape = (is_backward or of_layer) and _gives_the_same(function, next(iter(shapes.values()), None))
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
@@ -99,9 +100,11 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
             _hold(others, args, kwargs)
             for name, place, letter in parts:
                 check_divides(sizes[letter][0], **{name: args[place] if place < count else kwargs[name]})
-            if not is_backward:
-                return function(*args, **kwargs)
-            return _led_back(function, names[0], keeps_shape, *args, **kwargs)
+            if is_backward:
+                return _led_back(function, names[0], keeps_shape, *args, **kwargs)
+            if of_layer:
+                return _by_layer(function, wanted[0], keeps_shape, args, kwargs)
+            return function(*args, **kwargs)
 
         if shapes:
             checked.shapes = shapes
@@ -135,6 +138,36 @@ def _led_back(function, name, keeps_shape, *args, **kwargs):
     if keeps_shape and getattr(first, "shape", None) != getattr(dy, "shape", None):
         raise ValueError(f"{given} does not fit cache, which is of a forward that gave {first.shape}")
     return found
+
+
+_UNLIKE = re.compile(
+    r"could not be broadcast|must match the (existing size|size of tensor)"
+)  # NumPy's words, PyTorch's
+
+
+def _by_layer(function, first, keeps_shape, args, kwargs):
+    """A layer's forward, where an input that does not fit the layer's own parameters is named with their shapes.
+
+    One token where the layer has more would be repeated, so a result must have the shape that the docstring says.
+    """
+    name, place, *_ = first
+    x = args[place] if place < len(args) else kwargs[name]
+    try:
+        y = function(*args, **kwargs)
+    except (ValueError, RuntimeError) as error:
+        if not _UNLIKE.search(str(error)):
+            raise
+        raise ValueError(_beside_parameters(args[0], name, x)) from error
+    if keeps_shape and y.shape != x.shape:
+        raise ValueError(_beside_parameters(args[0], name, x))
+    return y
+
+
+def _beside_parameters(layer, name, x) -> str:
+    own = vars(layer) | getattr(layer, "_parameters", {})  # PyTorch keeps them in a dict of its own
+    shapes = {key: getattr(getattr(value, "value", value), "shape", None) for key, value in own.items()}
+    said = ", ".join(f"{key} {tuple(shape)}" for key, shape in shapes.items() if shape is not None)
+    return f"{name} has shape {tuple(x.shape)}; expected one that fits this {type(layer).__name__}, of {said}"
 
 
 # ---- arguments by name, settings by annotation -----------------------------------------------------------------------

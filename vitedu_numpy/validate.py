@@ -16,8 +16,8 @@ __all__ = [
     "ARGUMENTS", "as_array", "check_argument", "check_betas", "check_broadcasts", "check_choices", "check_counts",
     "check_divides", "check_dtype", "check_flags", "check_integers", "check_kind", "check_label_range",
     "check_max_norm", "check_momentum", "check_not_negative", "check_on_off", "check_parts", "check_positive",
-    "check_range", "check_rates", "check_smoothing", "did_you_mean", "is_count", "is_integer", "is_model",
-    "is_number", "is_real", "is_size", "refuse_gaps", "require",
+    "check_range", "check_rates", "check_smoothing", "did_you_mean", "environment_number", "is_count",
+    "is_integer", "is_model", "is_number", "is_real", "is_size", "refuse_gaps", "require",
 ]  # fmt: skip
 
 
@@ -239,6 +239,24 @@ def is_rate(value) -> bool:
 def is_seed(value) -> bool:
     """None, or an integer >= 0."""
     return value is None or is_integer(value, 0)
+
+
+def environment_number(name: str, default: int, least: int = 0, most: int = LARGEST) -> int:
+    """The integer that a variable of the environment holds, `default` where it is not set.
+
+    Raises ValueError that names the variable for anything but an integer from `least` to `most`.
+    """
+    given = os.environ.get(name)
+    if given is None:
+        return default
+    try:
+        value = int(given)
+    except ValueError:
+        value = None
+    allowed = f"from {least} to {most}" if most < LARGEST else "that is positive" if least == 1 else f">= {least}"
+    fits = value is not None and least <= value <= most
+    require(fits, name, given, f"an integer {allowed}, as it is a variable of the environment")
+    return value
 
 
 def _is_dtype(value) -> bool:

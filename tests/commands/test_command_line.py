@@ -112,6 +112,28 @@ def test_an_empty_out_is_no_folder(vitedu, words, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "vit_digits", "--data", "", "--out", "x"], "--data '' is not allowed: it is empty"),
+        (["train", "vit_digits", "--data=", "--out", "x"], "--data '' is not allowed: it is empty"),
+        (["finetune", "vit_cifar10", "--recipe", "digits", "--data", "", "--out", "x"], "--data '' is not allowed"),
+        (["finetune", "", "--data", "digits", "--out", "x"], "an argument '' is not allowed: it is empty"),
+        (["evaluate", "vit_cifar10", "--data", "digits", "--split", " "], "--split ' ' is not allowed: it is empty"),
+        (["evaluate", "vit_cifar10", "--data", "digits", "--out", ""], "out='' is not allowed; out must name"),
+        (["probe", "vit_cifar10", "--data", ""], "--data '' is not allowed: it is empty"),
+        (["runs", ""], "an argument '' is not allowed: it is empty"),
+        (["runs", "x", "--csv", ""], "--csv '' is not allowed: it is empty"),
+    ],
+)
+def test_a_value_that_is_empty(vitedu, words, says, tmp_path):
+    """`--data "$DATA"` where DATA is not set would have meant the recipe's own data."""
+    code, out, err = vitedu(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"vitedu {words[0]}: {says}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("typed", "says"),
     [
         (

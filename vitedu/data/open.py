@@ -390,7 +390,7 @@ def _streamed(files, name, features, image, label, retry, folder):
 def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
-    from .fetched import fetch_tars
+    from .fetched import fetch_tars, fetched_tables
     from .parquet import check_repeats, is_remote, parquet_schemas
 
     if (
@@ -405,6 +405,8 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     check_repeats(f for f in here if f.endswith(".parquet"))
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
+    if len(here) < len(files):
+        retry(lambda: check_repeats(fetched_tables(builder, files)), name)
     try:
         retry(builder.download_and_prepare, name)  # to a memory-mapped file in the cache of `datasets`, once
         dataset = builder.as_dataset(split=split)

@@ -13,7 +13,7 @@ import numpy as np
 
 from vitedu_numpy.validate import is_count, is_number, require
 
-from .crops import inception_crop, resize, resize_small_and_crop
+from .crops import check_draws, inception_crop, resize, resize_small_and_crop
 from .decode import open_image
 from .randaugment import RandAugment
 
@@ -86,6 +86,7 @@ class ResizeCrop:
         self.large = large
 
     def __call__(self, data, rng):
+        check_draws(rng)
         (C, H, W), large = self.shape, self.large
         pixels = _whole_image(data, (C, large, large))
         top, left = rng.integers(0, large - H + 1), rng.integers(0, large - W + 1)
@@ -120,8 +121,9 @@ class PadCrop:
         self.pad = pad
 
     def __call__(self, data, rng):
+        check_draws(rng)
         (C, H, W), pad = self.shape, self.pad
-        if type(data) is not np.ndarray or data.shape != (H, W, C):
+        if type(data) is not np.ndarray or data.shape != (H, W, C) or data.dtype != np.uint8:
             data = _whole_image(data, self.shape)
         down, across = rng.integers(0, 2 * pad + 1, 2).tolist()
         if self.flip and rng.random() < 0.5:
@@ -144,6 +146,8 @@ def _whole_image(data, shape) -> np.ndarray:
 
 def _finish(pixels, transform, rng) -> np.ndarray:
     """Flip with probability 1/2, RandAugment, and the channels first."""
+    if transform.flip or transform.augment is not None:
+        check_draws(rng)
     if transform.flip and rng.random() < 0.5:
         pixels = pixels[:, ::-1]
     if transform.augment is not None:
