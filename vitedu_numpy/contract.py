@@ -61,11 +61,11 @@ def _axis(text: str) -> str | int | None:
 _DIVIDES = {"heads": "D", "groups": "C"}  # argument -> the axis that it cuts into equal parts
 
 
-def shaped_for(arrays: type, word: str, is_number, skip=None):
+def shaped_for(arrays: type, word: str, is_number, skip=None, refuse=None):
     """A decorator such as `shaped`, for one kind of array.
 
     arrays: their class; word: what to call one; is_number: dtype -> may one compute with it?; skip: () -> leave the
-    check out now?
+    check out now?; refuse: (name, array) -> raises TypeError for a kind that nothing can be computed with
     """
 
     def decorate(function):
@@ -88,12 +88,14 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                 value = args[place] if place < count else kwargs.get(name, _DEFAULT)
                 if value is _DEFAULT or (value is None and may_lack):
                     continue
-                if len(axes) == 1 and type(value) in (int, float):
+                if len(axes) == 1 and axes != ("...",) and type(value) in (int, float):
                     continue  # one number for all, as NumPy and PyTorch have it
                 if not isinstance(value, arrays):
                     raise TypeError(f"{name} is a {type(value).__name__}; expected {word} {_written(axes)}")
                 if type(value) is not arrays:
                     refuse_gaps(name, value)
+                if refuse is not None:
+                    refuse(name, value)
                 if not is_number(value.dtype):
                     raise TypeError(f"{name} has dtype {value.dtype}; expected numbers, {word} {_written(axes)}")
                 _fit(name, tuple(value.shape), axes, sizes)
@@ -220,8 +222,16 @@ def _hold(wanted, args, kwargs) -> None:
     count = len(args)
     for name, place, may_lack, test, allowed in wanted:
         value = args[place] if place < count else kwargs.get(name, _DEFAULT)
-        if value is not _DEFAULT and not (value is None and may_lack) and not test(value):
+        if value is not _DEFAULT and not (value is None and may_lack) and not _passes(test, value):
             require(False, name, value, allowed)
+
+
+def _passes(test, value) -> bool:
+    """A value that the test itself stumbles over, such as an array where a word is meant, does not pass it."""
+    try:
+        return bool(test(value))
+    except (ValueError, TypeError, RuntimeError):
+        return False
 
 
 def _settings(annotation) -> tuple[str, ...]:

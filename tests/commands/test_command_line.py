@@ -231,3 +231,11 @@ def test_who_stops_reading_is_not_told_so():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_a_probe_whose_numbers_go_nowhere(vitedu):
+    """Without --out; the option's default, "", would be refused as a path."""
+    words = "--train-images 40 --shots 1 --seeds 0 --neighbors 1 --no-linear"
+    code, out, err = vitedu("probe", "vit_cifar10", "--data", "digits", *words.split())
+    assert (code, err) == (0, "")
+    assert "1-shot" in out

@@ -31,7 +31,7 @@ from .classes import name_in_form
 from .columns import IMAGES
 from .parquet import is_remote
 from .retry import Retry
-from .sample import Sample
+from .sample import Sample, check_ids
 from .scan import LeftOut, is_hidden
 
 __all__ = ["TarImages", "TarShards", "cache_folder", "unpacked_tar"]
@@ -301,7 +301,7 @@ class TarImages:
 
     def read(self, ids) -> list[Sample]:
         """The images of these numbers, in this order."""
-        ids = np.asarray(ids)
+        ids = check_ids(ids, len(self))
         samples = [None] * len(ids)
         for k in np.unique(self.file[ids]).tolist():
             file, here = self.shards.files[k], np.flatnonzero(self.file[ids] == k)

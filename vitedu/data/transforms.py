@@ -28,6 +28,7 @@ def training_transform(recipe, shape, exact: bool = True):
     exact=False lets large JPEGs be decoded at a lower scale (`crops.inception_crop`): quicker, but other pixels.
     """
     shape = _check_shape(shape)
+    _check_recipe(recipe)
     augment = None
     if recipe.randaugment_layers:
         augment = RandAugment(recipe.randaugment_layers, recipe.randaugment_magnitude)
@@ -47,6 +48,7 @@ def evaluation_transform(recipe, shape):
     its aspect is lost.  crop="pad" is for images that have the model's size already: always as with None.
     """
     shape = _check_shape(shape)
+    _check_recipe(recipe)
     if recipe.eval_resize is None or recipe.crop == "pad":
         return Square(shape)
     return CentralCrop(shape, recipe.eval_resize)
@@ -164,6 +166,11 @@ def _check_shape(shape) -> tuple[int, int, int]:
     is_shape = isinstance(shape, tuple | list) and len(shape) == 3 and all(map(is_count, shape)) and shape[0] in (1, 3)
     require(is_shape, "shape", shape, "(1 or 3, rows, columns)")
     return tuple(shape)
+
+
+def _check_recipe(recipe) -> None:
+    if not hasattr(recipe, "eval_resize"):
+        raise TypeError(f"recipe is a {type(recipe).__name__}; expected a DataRecipe")
 
 
 def _check(transform, shape, flip, augment) -> None:

@@ -55,7 +55,7 @@ def train(recipe, out, data=None) -> dict[str, float]:
     run, out = recipe.run, Path(out)
     with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
         # ---- data ------------------------------------------------------------------------------------------------
-        dataset = data or recipe.data.dataset
+        dataset = recipe.data.dataset if data is None else data
         train_source, eval_source = open_data(recipe.data, dataset)
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
