@@ -213,12 +213,16 @@ SETTINGS = {
     "mixup": (lambda: _data("mixup").mix(torch.ones(2, 3), torch.ones(2, 3), 1.5), ValueError, "lam=1.5"),
     "tries": (lambda: _data("retry").Retry(tries=0), ValueError, "tries=0"),
     "augmentation": (lambda: _data("resident").Augmentation(flip="no"), ValueError, "flip='no'"),
-    "names of classes": (lambda: vitedu.data.open_source("digits", "train", class_names="cat"), ValueError, "class_names="),
+    "names of classes": (
+        lambda: vitedu.data.open_source("digits", "train", class_names="cat"), ValueError, "class_names='cat'",
+    ),
     "no data": (
         lambda: importlib.import_module("vitedu.engine.train").open_data(vitedu.recipes.DataRecipe("digits"), ""),
         ValueError, "data='' is not allowed",
     ),
-    "a transform's recipe": (lambda: _data("transforms").training_transform("x", (3, 8, 8)), TypeError, "recipe is a str"),
+    "a transform's recipe": (
+        lambda: _data("transforms").training_transform("x", (3, 8, 8)), TypeError, "recipe is a str",
+    ),
     "a name with a null": (lambda: vitedu_numpy.from_npz("a\0b.npz"), ValueError, "path="),
     "no folder to write to": (
         lambda: vitedu.weights.save_safetensors(vitedu.ViT(CONFIG, 0), "nowhere/x.safetensors"),

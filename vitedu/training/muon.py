@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 
 from vitedu_numpy.contract import checked_for
-from vitedu_numpy.validate import check_momentum, check_not_negative
+from vitedu_numpy.validate import check_momentum, check_not_negative, require
 
 from ..module import checked
 from ..tensors import A_MODEL
