@@ -8,7 +8,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = ["adam_step", "clip", "learning_rate", "lion_step", "sgd_step"]
+__all__ = ["clip", "learning_rate", "lion_step"]
 
 
 # ---- optimisers ------------------------------------------------------------------------------------------------------
@@ -401,6 +401,11 @@ lion_step.slip(
     "the new m gives the direction: one mean is used for both",
     "There are two betas. Which m stands in the direction, the old or the new one?",
     direction="np.sign(beta2 * m + (1 - beta2) * g)",
+)
+lion_step.slip(
+    "the direction is made from the new m: m was written over too early",
+    "Two lines read m. Which of them reads the old one?",
+    direction="np.sign(beta1 * (beta2 * m + (1 - beta2) * g) + (1 - beta1) * g)",
 )
 lion_step.slip(
     "beta1 and beta2 are in each other's place",
