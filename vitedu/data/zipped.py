@@ -84,8 +84,8 @@ class ZippedImages(ImageFiles):
                 os.mkdir(own)
                 try:
                     text = archive.read(member)
-                except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):
-                    continue  # damaged or encrypted: its images will say so
+                except (zipfile.BadZipFile, RuntimeError, zlib.error, struct.error, OSError, EOFError, ValueError):
+                    continue  # damaged or encrypted, as a table on the disk would be that nobody can read
                 with open(os.path.join(own, "table" + os.path.splitext(member.filename)[1].lower()), "wb") as file:
                     file.write(text)
                 try:
