@@ -357,7 +357,7 @@ ARGUMENTS = {
     **dict.fromkeys(("Xs", "Ys"), (_is_list, "a list of arrays (n, p), which must not be empty")),
     "part": (lambda value: is_real(value) and 0 <= value <= 1, "a number in [0, 1]"),
     "side": _COUNT,
-    **dict.fromkeys(("form", "gelu", "method", "reduction"), _WORD),
+    **dict.fromkeys(("form", "gelu", "reduction"), _WORD),
     "cells": (_are_cells, "a list of cells, as `read_cells` gives them"),
     "kernel": (_is_kernel, "a positive integer or a pair of them"),
     "padding": (_is_padding, "an integer >= 0, 'same', or ((top, bottom), (left, right))"),

@@ -64,7 +64,7 @@ def test_tensors_without_numbers(refused):
         model(torch.from_numpy(IMAGES).to_sparse())
 
 
-@pytest.mark.parametrize("name", ["form", "gelu", "method", "reduction", "width", "dropout", "class_token", "path"])
+@pytest.mark.parametrize("name", ["form", "gelu", "reduction", "width", "dropout", "class_token", "path"])
 def test_an_array_where_one_thing_is_meant(name):
     """A comparison with an array has no one answer; Python's words for that name nothing."""
     for given in (np.array([1, 2]), torch.tensor([1, 2])):
