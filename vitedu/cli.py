@@ -12,7 +12,7 @@ from typing import Annotated
 from vitedu_numpy.extras import advice
 from vitedu_numpy.validate import did_you_mean
 
-from .commands.arguments import Usage, named, read, writable
+from .commands.arguments import Usage, is_first, named, read, writable
 
 __all__ = ["main"]
 
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vitedu {command}: {_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        if int(os.environ.get("RANK", 0)) == 0:
+        if is_first():
             print("vitedu: stopped; the same command goes on from the last checkpoint", file=sys.stderr, flush=True)
         if is_program:
             sys.stdout.flush()
@@ -149,10 +149,10 @@ def _train(arguments):
     from .engine.train import train as carry_out
     from .recipes import format_recipe
 
-    if int(os.environ.get("RANK", 0)) == 0:
+    if is_first():
         print(format_recipe(recipe), flush=True)
     results = carry_out(recipe, out, data)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if is_first():
         print(", ".join(f"{name} {value:.4f}" for name, value in results.items()) or "done")
 
 

@@ -19,10 +19,17 @@ from .tensors import A_MODEL, is_device
 __all__ = ["Identity", "Module", "checked", "checked_loop", "shaped"]
 
 
+def _refuse_sparse(name, x) -> None:
+    if x.layout is not torch.strided or x.is_quantized:
+        kind, way = ("quantized", "dequantize") if x.is_quantized else ("sparse", "to_dense")
+        raise TypeError(f"{name} is a {kind} tensor; expected a dense one of floats: {name}.{way}()")
+
+
 # Holds a function to the shapes in its docstring.  A compiled program was looked at when it was traced.
 shaped = shaped_for(
-    torch.Tensor, "a tensor", lambda dtype: not dtype.is_complex, skip=lambda: torch.compiler.is_compiling()
-)
+    torch.Tensor, "a tensor", lambda dtype: not dtype.is_complex, skip=lambda: torch.compiler.is_compiling(),
+    refuse=_refuse_sparse,
+)  # fmt: skip
 
 
 def _is_generator(rng) -> bool:

@@ -61,11 +61,11 @@ def _axis(text: str) -> str | int | None:
 _DIVIDES = {"heads": "D", "groups": "C"}  # argument -> the axis that it cuts into equal parts
 
 
-def shaped_for(arrays: type, word: str, is_number, skip=None):
+def shaped_for(arrays: type, word: str, is_number, skip=None, refuse=None):
     """A decorator such as `shaped`, for one kind of array.
 
     arrays: their class; word: what to call one; is_number: dtype -> may one compute with it?; skip: () -> leave the
-    check out now?
+    check out now?; refuse: (name, array) -> raises TypeError for a kind that nothing can be computed with
     """
 
     def decorate(function):
@@ -76,7 +76,8 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
         others = _rules(ARGUMENTS, {n: p for n, p in places.items() if n not in shapes and n != "record"}, optional)
         parts = [(n, places[n], letter) for n, letter in _DIVIDES.items() if n in places]
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
-        keeps_shape = is_backward and _gives_the_same(function, shapes.get(names[0]))
+        of_layer = names[:1] == ["self"] and len(shapes) > 0
+        keeps_shape = (is_backward or of_layer) and _gives_the_same(function, next(iter(shapes.values()), None))
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
@@ -87,21 +88,25 @@ def shaped_for(arrays: type, word: str, is_number, skip=None):
                 value = args[place] if place < count else kwargs.get(name, _DEFAULT)
                 if value is _DEFAULT or (value is None and may_lack):
                     continue
-                if len(axes) == 1 and type(value) in (int, float):
+                if len(axes) == 1 and axes != ("...",) and type(value) in (int, float):
                     continue  # one number for all, as NumPy and PyTorch have it
                 if not isinstance(value, arrays):
                     raise TypeError(f"{name} is a {type(value).__name__}; expected {word} {_written(axes)}")
                 if type(value) is not arrays:
                     refuse_gaps(name, value)
+                if refuse is not None:
+                    refuse(name, value)
                 if not is_number(value.dtype):
                     raise TypeError(f"{name} has dtype {value.dtype}; expected numbers, {word} {_written(axes)}")
                 _fit(name, tuple(value.shape), axes, sizes)
             _hold(others, args, kwargs)
             for name, place, letter in parts:
                 check_divides(sizes[letter][0], **{name: args[place] if place < count else kwargs[name]})
-            if not is_backward:
-                return function(*args, **kwargs)
-            return _led_back(function, names[0], keeps_shape, *args, **kwargs)
+            if is_backward:
+                return _led_back(function, names[0], keeps_shape, *args, **kwargs)
+            if of_layer:
+                return _by_layer(function, wanted[0], keeps_shape, args, kwargs)
+            return function(*args, **kwargs)
 
         if shapes:
             checked.shapes = shapes
@@ -135,6 +140,36 @@ def _led_back(function, name, keeps_shape, *args, **kwargs):
     if keeps_shape and getattr(first, "shape", None) != getattr(dy, "shape", None):
         raise ValueError(f"{given} does not fit cache, which is of a forward that gave {first.shape}")
     return found
+
+
+_UNLIKE = re.compile(
+    r"could not be broadcast|must match the (existing size|size of tensor)"
+)  # NumPy's words, PyTorch's
+
+
+def _by_layer(function, first, keeps_shape, args, kwargs):
+    """A layer's forward, where an input that does not fit the layer's own parameters is named with their shapes.
+
+    One token where the layer has more would be repeated, so a result must have the shape that the docstring says.
+    """
+    name, place, *_ = first
+    x = args[place] if place < len(args) else kwargs[name]
+    try:
+        y = function(*args, **kwargs)
+    except (ValueError, RuntimeError) as error:
+        if not _UNLIKE.search(str(error)):
+            raise
+        raise ValueError(_beside_parameters(args[0], name, x)) from error
+    if keeps_shape and y.shape != x.shape:
+        raise ValueError(_beside_parameters(args[0], name, x))
+    return y
+
+
+def _beside_parameters(layer, name, x) -> str:
+    own = vars(layer) | getattr(layer, "_parameters", {})  # PyTorch keeps them in a dict of its own
+    shapes = {key: getattr(getattr(value, "value", value), "shape", None) for key, value in own.items()}
+    said = ", ".join(f"{key} {tuple(shape)}" for key, shape in shapes.items() if shape is not None)
+    return f"{name} has shape {tuple(x.shape)}; expected one that fits this {type(layer).__name__}, of {said}"
 
 
 # ---- arguments by name, settings by annotation -----------------------------------------------------------------------
@@ -187,8 +222,16 @@ def _hold(wanted, args, kwargs) -> None:
     count = len(args)
     for name, place, may_lack, test, allowed in wanted:
         value = args[place] if place < count else kwargs.get(name, _DEFAULT)
-        if value is not _DEFAULT and not (value is None and may_lack) and not test(value):
+        if value is not _DEFAULT and not (value is None and may_lack) and not _passes(test, value):
             require(False, name, value, allowed)
+
+
+def _passes(test, value) -> bool:
+    """A value that the test itself stumbles over, such as an array where a word is meant, does not pass it."""
+    try:
+        return bool(test(value))
+    except (ValueError, TypeError, RuntimeError):
+        return False
 
 
 def _settings(annotation) -> tuple[str, ...]:

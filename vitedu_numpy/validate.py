@@ -16,8 +16,8 @@ __all__ = [
     "ARGUMENTS", "as_array", "check_argument", "check_betas", "check_broadcasts", "check_choices", "check_counts",
     "check_divides", "check_dtype", "check_flags", "check_integers", "check_kind", "check_label_range",
     "check_max_norm", "check_momentum", "check_not_negative", "check_on_off", "check_parts", "check_positive",
-    "check_range", "check_rates", "check_smoothing", "did_you_mean", "is_count", "is_integer", "is_model",
-    "is_number", "is_real", "is_size", "refuse_gaps", "require",
+    "check_range", "check_rates", "check_smoothing", "did_you_mean", "environment_number", "is_count",
+    "is_integer", "is_model", "is_number", "is_one_of", "is_real", "is_size", "refuse_gaps", "require",
 ]  # fmt: skip
 
 
@@ -79,7 +79,12 @@ def check_dtype(dtype) -> str:
 def check_choices(config, **choices: tuple) -> None:
     """Fields that must be one of a few values."""
     for name, allowed in choices.items():
-        require(getattr(config, name) in allowed, name, getattr(config, name), f"one of {allowed}")
+        require(is_one_of(getattr(config, name), allowed), name, getattr(config, name), f"one of {allowed}")
+
+
+def is_one_of(value, allowed) -> bool:
+    """Is it one of these words or None?  An array is neither, and has no one answer to ==."""
+    return (value is None or isinstance(value, (str, int, float))) and value in allowed
 
 
 def check_positive(config, *names: str) -> None:
@@ -241,6 +246,24 @@ def is_seed(value) -> bool:
     return value is None or is_integer(value, 0)
 
 
+def environment_number(name: str, default: int, least: int = 0, most: int = LARGEST) -> int:
+    """The integer that a variable of the environment holds, `default` where it is not set.
+
+    Raises ValueError that names the variable for anything but an integer from `least` to `most`.
+    """
+    given = os.environ.get(name)
+    if given is None:
+        return default
+    try:
+        value = int(given)
+    except ValueError:
+        value = None
+    allowed = f"from {least} to {most}" if most < LARGEST else "that is positive" if least == 1 else f">= {least}"
+    fits = value is not None and least <= value <= most
+    require(fits, name, given, f"an integer {allowed}, as it is a variable of the environment")
+    return value
+
+
 def _is_dtype(value) -> bool:
     return str(getattr(value, "name", getattr(value, "__name__", value))).removeprefix("torch.") in _FLOATS
 
@@ -251,6 +274,10 @@ def _is_pair(value) -> bool:
 
 def _is_flag(value) -> bool:
     return isinstance(value, (bool, np.bool_))
+
+
+def _is_path(text) -> bool:
+    return text != "" and "\0" not in text  # the system would call that an embedded null byte, and name nothing
 
 
 def _is_kernel(value) -> bool:
@@ -293,7 +320,9 @@ _POSITIVE = (lambda value: is_real(value) and value > 0, "a positive number")
 _NOT_NEGATIVE = (lambda value: is_real(value) and value >= 0, "a number in [0, inf)")
 _PAIR = (_is_pair, "a pair of positive integers")
 _FLAG = (_is_flag, "True or False")
-_PATH = (lambda value: isinstance(value, (str, os.PathLike)) and str(value), "a path or a name")
+_PATH = (lambda value: isinstance(value, (str, os.PathLike)) and _is_path(str(value)), "a path or a name")
+_WORD = (lambda value: value is None or isinstance(value, str), "one of a few words, which its function lists")
+
 
 # An argument means the same in every function and every layer, so what may be given for it is said once, by its name.
 ARGUMENTS = {
@@ -312,6 +341,7 @@ ARGUMENTS = {
     **dict.fromkeys(("again", "by_number", "drop_pre_logits", "fast", "fold_normalization", "same_order"), _FLAG),
     **dict.fromkeys(("eps", "lr", "weight_decay", "tolerance"), _NOT_NEGATIVE),
     **dict.fromkeys(("temperature", "pitch", "h"), _POSITIVE),
+    "dloss": (lambda value: np.ndim(value) < 2 and np.asarray(value).dtype.kind in "iuf", "a number, or one per image"),
     **dict.fromkeys(("grid", "old_grid", "new_grid"), _PAIR),
     **dict.fromkeys(("path", "path_or_id", "folder", "out"), _PATH),
     **dict.fromkeys(("pad", "pixels"), _NATURAL),
@@ -327,6 +357,7 @@ ARGUMENTS = {
     **dict.fromkeys(("Xs", "Ys"), (_is_list, "a list of arrays (n, p), which must not be empty")),
     "part": (lambda value: is_real(value) and 0 <= value <= 1, "a number in [0, 1]"),
     "side": _COUNT,
+    **dict.fromkeys(("form", "gelu", "reduction"), _WORD),
     "cells": (_are_cells, "a list of cells, as `read_cells` gives them"),
     "kernel": (_is_kernel, "a positive integer or a pair of them"),
     "padding": (_is_padding, "an integer >= 0, 'same', or ((top, bottom), (left, right))"),

@@ -16,7 +16,7 @@ from .pages import Site, fenced
 __all__ = ["add_lite", "assemble"]
 
 GUIDES = (
-    *("docs/scale.md", "docs/reliability.md", "docs/experiments.md"),
+    *("docs/scale.md", "docs/reliability.md", "docs/attacks.md", "docs/experiments.md"),
     *("docs/teaching.md", "docs/tutor.md", "docs/marking.md"),
     *("NOTATION.md", "DEVIATIONS.md"),
 )

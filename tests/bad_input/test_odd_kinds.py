@@ -17,6 +17,7 @@ import torch
 import vitedu
 import vitedu_numpy
 from vitedu_numpy.config import TransformerConfig, ViTConfig
+from vitedu_numpy.contract import checked_for
 
 CONFIG = ViTConfig(image_size=(4, 6), patch_size=2, width=6, depth=1, heads=2, mlp_dim=5, num_classes=3)
 TRAINING = vitedu_numpy.TrainConfig(steps=1, batch_size=2, learning_rate=0.1)
@@ -61,6 +62,42 @@ def test_tensors_without_numbers(refused):
         model.load_state_dict(model.state_dict() | {"head.bias": torch.empty(3, device="meta")})
     with refused(TypeError, "images is a sparse tensor", "to_dense()"):
         model(torch.from_numpy(IMAGES).to_sparse())
+
+
+@pytest.mark.parametrize("name", ["form", "gelu", "reduction", "width", "dropout", "class_token", "path"])
+def test_an_array_where_one_thing_is_meant(name):
+    """A comparison with an array has no one answer; Python's words for that name nothing."""
+    for given in (np.array([1, 2]), torch.tensor([1, 2])):
+        with pytest.raises(ValueError, match=rf"^{name}=.* is not allowed; {name} must be "):
+            check_by_rules(name, given)
+
+
+def check_by_rules(name, value):
+    """Some function with an argument of that name."""
+    scope = {}
+    exec(f"def function({name}): pass", scope)
+    checked_for({})(scope["function"])(value)
+
+
+def test_kinds_of_tensors_that_nothing_is_computed_with(refused):
+    gelu = rooms.load("vitedu", "gelu").gelu
+    with refused(TypeError, "x is a sparse tensor", "x.to_dense()"):
+        gelu(torch.eye(3).to_sparse())
+    with pytest.warns(UserWarning, match="quantiz"):  # PyTorch is about to give them up
+        quantized = torch.quantize_per_tensor(torch.eye(3), 1.0, 0, torch.qint8)
+    with refused(TypeError, "x is a quantized tensor", "x.dequantize()"):
+        gelu(quantized)
+
+
+def test_numbers_of_images(refused):
+    """-1 was the last one; truth values chose."""
+    source = vitedu.data.open_source("digits", "train")
+    for ids, error in (([-1], ValueError), ([10**9], ValueError), ([0.5], TypeError), ("x", TypeError),
+                       (None, TypeError), ([True], TypeError), ([[0]], TypeError)):  # fmt: skip
+        with refused(error, "ids"):
+            source.read(ids)
+    assert source.read([]) == []
+    assert len(source.read(np.arange(3, dtype=np.uint8))) == 3
 
 
 # ---- another object than is meant ------------------------------------------------------------------------------------
@@ -176,6 +213,30 @@ SETTINGS = {
     "mixup": (lambda: _data("mixup").mix(torch.ones(2, 3), torch.ones(2, 3), 1.5), ValueError, "lam=1.5"),
     "tries": (lambda: _data("retry").Retry(tries=0), ValueError, "tries=0"),
     "augmentation": (lambda: _data("resident").Augmentation(flip="no"), ValueError, "flip='no'"),
+    "names of classes": (
+        lambda: vitedu.data.open_source("digits", "train", class_names="cat"), ValueError, "class_names='cat'",
+    ),
+    "no data": (
+        lambda: importlib.import_module("vitedu.engine.train").open_data(vitedu.recipes.DataRecipe("digits"), ""),
+        ValueError, "data='' is not allowed",
+    ),
+    "a transform's recipe": (
+        lambda: _data("transforms").training_transform("x", (3, 8, 8)), TypeError, "recipe is a str",
+    ),
+    "a name with a null": (lambda: vitedu_numpy.from_npz("a\0b.npz"), ValueError, "path="),
+    "no folder to write to": (
+        lambda: vitedu.weights.save_safetensors(vitedu.ViT(CONFIG, 0), "nowhere/x.safetensors"),
+        FileNotFoundError, "path='nowhere/x.safetensors'",
+    ),
+    "shots of a probe": (
+        lambda: importlib.import_module("vitedu.engine.probe").probe("vit_cifar10", "digits", shots="1"),
+        ValueError, "shots='1'",
+    ),
+    "folders of runs": (lambda: importlib.import_module("vitedu.engine.runs").read_runs("x"), ValueError, "folders="),
+    "a rate for each": (
+        lambda: importlib.import_module("vitedu.training.muon").Muon(vitedu.ViT(CONFIG, 0), torch.ones(2)),
+        ValueError, "lr=",
+    ),
     "held-out images": (lambda: vitedu.data.open_source("digits", "train", hold_out=1.5), ValueError, "hold_out=1.5"),
 }  # fmt: skip
 

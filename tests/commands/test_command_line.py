@@ -112,6 +112,28 @@ def test_an_empty_out_is_no_folder(vitedu, words, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "vit_digits", "--data", "", "--out", "x"], "--data '' is not allowed: it is empty"),
+        (["train", "vit_digits", "--data=", "--out", "x"], "--data '' is not allowed: it is empty"),
+        (["finetune", "vit_cifar10", "--recipe", "digits", "--data", "", "--out", "x"], "--data '' is not allowed"),
+        (["finetune", "", "--data", "digits", "--out", "x"], "an argument '' is not allowed: it is empty"),
+        (["evaluate", "vit_cifar10", "--data", "digits", "--split", " "], "--split ' ' is not allowed: it is empty"),
+        (["evaluate", "vit_cifar10", "--data", "digits", "--out", ""], "out='' is not allowed; out must name"),
+        (["probe", "vit_cifar10", "--data", ""], "--data '' is not allowed: it is empty"),
+        (["runs", ""], "an argument '' is not allowed: it is empty"),
+        (["runs", "x", "--csv", ""], "--csv '' is not allowed: it is empty"),
+    ],
+)
+def test_a_value_that_is_empty(vitedu, words, says, tmp_path):
+    """`--data "$DATA"` where DATA is not set would have meant the recipe's own data."""
+    code, out, err = vitedu(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"vitedu {words[0]}: {says}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("typed", "says"),
     [
         (
@@ -209,3 +231,11 @@ def test_who_stops_reading_is_not_told_so():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+def test_a_probe_whose_numbers_go_nowhere(vitedu):
+    """Without --out; the option's default, "", would be refused as a path."""
+    words = "--train-images 40 --shots 1 --seeds 0 --neighbors 1 --no-linear"
+    code, out, err = vitedu("probe", "vit_cifar10", "--data", "digits", *words.split())
+    assert (code, err) == (0, "")
+    assert "1-shot" in out

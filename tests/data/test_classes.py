@@ -10,7 +10,10 @@ import pytest
 from files_at_hand import add, labels_of, picture, put, write_table
 
 from vitedu.data import open_source
+from vitedu.data.classes import by_numbers_of
 from vitedu.engine.probe import probe
+from vitedu.engine.train import open_data
+from vitedu.recipes import DataRecipe
 
 BOTH = pytest.mark.parametrize("streaming", [False, True])
 
@@ -281,3 +284,33 @@ def test_names_of_classes_within_a_field(tmp_path, streaming):
     Dataset.from_dict(rows, features).to_parquet(str(tmp_path / "train-0.parquet"))
     source = open_source(str(tmp_path), "train", streaming=streaming, in_memory=False, label_column="of.label")
     assert (source.class_names, labels_of(source), source.read([1])[0].data) == (["x", "y"], [1, 0], picture(1))
+
+
+def test_training_by_numbers_and_judging_by_names(tmp_path, caplog):
+    """Numbers that nobody names, then a split with names: only where as many are there can they mean the same."""
+    recipe = DataRecipe("x", "train", "test")
+    for number in range(6):
+        put(tmp_path / "images" / f"{number}.png")
+
+    def evaluation(*labels):
+        for name, first, column in (("train", 0, (0, 1, 2)), ("test", 3, labels)):
+            rows = "".join(f"images/{first + i}.png,{label}\n" for i, label in enumerate(column))
+            (tmp_path / f"{name}.csv").write_text("path,label\n" + rows)
+        return labels_of(open_data(recipe, str(tmp_path))[1])
+
+    with pytest.raises(
+        ValueError, match=r"split 'test' does: it has 2 names, training numbers from 0 to 2; which is w"
+    ):
+        evaluation("cat", "dog")
+    assert evaluation("eel", "cat", "dog") == [2, 0, 1]
+    assert "its numbers are taken as they are" in caplog.text
+    put(tmp_path / "folders" / "train" / "0" / "1.png")
+    named, unnamed = open_source(str(tmp_path / "folders"), "train"), open_source(str(tmp_path), "train")
+    named.class_names = ["0", "10", "2"]  # folders, in the order of texts
+    named.labels, named.files = np.array([0, 2, 1]), named.files.repeat(3)
+    with pytest.raises(ValueError, match="x, by numbers up to 10; training numbers from 0 to 2"):
+        by_numbers_of(unnamed, named, "x")
+    named.class_names = ["0", "2"]
+    named.labels = np.array([0, 1, 1])
+    assert labels_of(by_numbers_of(unnamed, named, "x")) == [0, 2, 2]  # by themselves 0 and 1
+    assert "by numbers, which are taken for those" in caplog.text

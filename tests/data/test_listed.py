@@ -118,3 +118,28 @@ def test_tables_that_say_nothing_of_the_images(tmp_path):
     write_table(tmp_path / "train-0.parquet", [picture()], [0])
     with pytest.raises(ValueError, match=r"holds 3 images and 1 parquet files.*which is meant cannot be told"):
         open_source(str(tmp_path), "train")
+
+
+def test_an_image_of_two_splits_is_said(tmp_path, caplog):
+    """Another table lists it, or another row: what a model is judged on it was trained on."""
+    beside(tmp_path / "two", "train.csv", ROWS)
+    folder = beside(tmp_path / "two", "val.csv", [("images/1.png", "cat"), ("images/3.png", "dog")])
+    for split, other in (("train", "validation"), ("validation", "train")):
+        caplog.clear()
+        open_source(folder, split)
+        assert f"the splits {split!r} and {other!r} share 1 images, the first is images/1.png" in caplog.text
+    rows = [("images/0.png", "cat", "train"), ("images/1.png", "dog", "train"), ("images/1.png", "dog", "test")]
+    folder = beside_rows(tmp_path / "one", rows)
+    caplog.clear()
+    assert len(open_source(folder, "test")) == 1
+    assert "the splits 'test' and 'train' share 1 images" in caplog.text
+    caplog.clear()
+    open_source(beside_rows(tmp_path / "none", rows[:1] + rows[2:]), "test")
+    assert "share" not in caplog.text
+
+
+def beside_rows(folder, rows):
+    """A table of paths, labels and splits."""
+    beside(folder, "all.csv", [row[:2] for row in rows])
+    (folder / "all.csv").write_text("\n".join(",".join(row) for row in [("path", "label", "split"), *rows]))
+    return str(folder)

@@ -5,6 +5,7 @@ the memory, and no image costs more than its own size.
 from __future__ import annotations
 
 import gzip
+import importlib
 import io
 import struct
 import tarfile
@@ -170,6 +171,27 @@ def test_one_image_that_stands_for_all_rows(tmp_path, streaming, compression, mo
         labels_of(open_source(str(tmp_path), "train", streaming=streaming, in_memory=False))
     repeated(tmp_path / "train-0.parquet", picture(3), 1000, compression)  # the same small picture again and again
     assert labels_of(open_source(str(tmp_path), "train", streaming=streaming, in_memory=False)) == [0] * 1000
+
+
+def test_the_same_from_the_hub(tmp_path, monkeypatch):
+    """Not streamed: the shards are fetched and looked at, and only then does `datasets` write out what they hold."""
+    import fsspec
+    from datasets import load_dataset_builder
+
+    opening = importlib.import_module("vitedu.data.open")
+    far = fsspec.filesystem("memory")
+    builder = lambda name, config=None: load_dataset_builder(  # noqa: E731
+        "parquet", data_files={"train": [f"memory://{name}/train-0.parquet"]}, cache_dir=str(tmp_path / "cache")
+    )
+    monkeypatch.setattr(opening, "builder_of", builder)
+    for name, large in (("somebody/bomb", np.random.default_rng(0).bytes(300_000)), ("somebody/small", picture(3))):
+        repeated(tmp_path / "x.parquet", large, 1000)
+        far.pipe(f"/{name}/train-0.parquet", (tmp_path / "x.parquet").read_bytes())
+    with pytest.raises(ValueError, match=r"row group 0: 'image\.bytes' has 300,\d+ bytes that stand for 300,000,000; "):
+        open_source("somebody/bomb", "train", in_memory=False)
+    assert not list((tmp_path / "cache").rglob("*.arrow"))  # nothing was written out
+    for _ in range(2):  # the second time it is there
+        assert labels_of(open_source("somebody/small", "train", in_memory=False)) == [0] * 1000
 
 
 def test_many_rows_that_are_counted_one_by_one(tmp_path, monkeypatch):

@@ -139,3 +139,25 @@ def test_labels_in_a_table_beside_archives(tmp_path):
     (tmp_path / "train.csv").write_text("path,label\na/0.png,x\nb/1.png,x\n")
     with pytest.raises(ValueError, match=r"holds archives, and labels in train\.csv; unpack them beside it"):
         open_source(str(tmp_path), "train")
+
+
+@pytest.mark.parametrize("table", ["labels.csv", "set/train/metadata.csv", "train.tsv"])
+def test_a_table_inside_is_refused(table, tmp_path):
+    """On the disk it would count before the folders; a zip of `images/` and a table had one class alone."""
+    archive = zipped(tmp_path / "x.zip", ["set/train/a/0.png", "set/train/b/1.png"])
+    with zipfile.ZipFile(archive, "a") as more:
+        more.writestr(
+            table, "path,label\na/0.png,dog\nb/1.png,cat\n".replace(",", "\t" if table[-3:] == "tsv" else ",")
+        )
+    with pytest.raises(ValueError, match=rf"x\.zip: '{table}' lists images, with labels in its column 'label', and"):
+        open_source(archive, "train")
+
+
+@pytest.mark.parametrize("text", ["name,height\nrex,40\n", "", "\0\xff"])
+def test_other_tables_inside_are_left_out(text, tmp_path, caplog):
+    archive = zipped(tmp_path / "x.zip", ["a/0.png", "b/1.png"])
+    with zipfile.ZipFile(archive, "a") as more:
+        more.writestr("notes.csv", text)
+        more.writestr("a/info.csv", "path,label\n0.png,dog\n")  # inside of a class folder: so it is on the disk
+    assert labels_of(open_source(archive, "train", in_memory=False)) == [0, 1]
+    assert "left out" in caplog.text

@@ -11,11 +11,12 @@ import pytest
 from small_runs import PATIENCE, SMALL, finish, losses, read_metrics, start, weights, with_run
 
 from vitedu.engine.run_folder import read_recipe
+from vitedu.engine.stop import AGAIN
 
 
 @pytest.mark.parametrize("world", [1])
 def test_twenty_kills_leave_no_trace(world, reference, tmp_path):
-    """SIGKILL at random moments, while a checkpoint is being written too: every fourth step writes one.
+    """SIGKILL, and every fourth time SIGTERM, at random moments, while a checkpoint is being written too.
 
     Moments are drawn over the time that a run needs from start to end; a run that ended before its moment came is begun
     again in a new folder, so that all twenty kills hit a living process.  A kill that came before the first checkpoint
@@ -25,7 +26,7 @@ def test_twenty_kills_leave_no_trace(world, reference, tmp_path):
     begun = time.monotonic()
     finish(start(with_run(SMALL, checkpoint_every=2), tmp_path / "timed", world), tmp_path / "timed")
     whole = time.monotonic() - begun
-    kills, unfinished, resumed, attempt = 0, 0, 0, 0
+    kills, stopped, unfinished, resumed, attempt = 0, 0, 0, 0, 0
     out = tmp_path / "run0"
     while kills < 20:
         started = start(with_run(SMALL, checkpoint_every=2), out, world)
@@ -36,10 +37,11 @@ def test_twenty_kills_leave_no_trace(world, reference, tmp_path):
             attempt += 1
             out = tmp_path / f"run{attempt}"
             continue
-        for process in started:
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
         kills += 1
+        for process in started:
+            os.kill(process.pid, signal.SIGTERM if kills % 4 == 0 else signal.SIGKILL)
+            process.join()
+        stopped += started[0].exitcode == AGAIN
         unfinished += any((out / "checkpoints").glob("*.tmp"))
         can_go_on = any((out / "checkpoints").glob("step_????????"))
         resumed += can_go_on
@@ -49,7 +51,8 @@ def test_twenty_kills_leave_no_trace(world, reference, tmp_path):
     np.testing.assert_array_equal(losses(out), losses(reference))
     assert [line["step"] for line in read_metrics(out / "metrics.jsonl") if "loss" in line] == [*range(1, 13)]
     assert resumed > 0, "no kill came after a checkpoint: nothing was tested"
-    print(f"{kills} kills, {unfinished} during a write, {resumed} with a checkpoint to go on from")
+    said = f"{unfinished} during a write, {resumed} with a checkpoint to go on from"
+    print(f"{kills} kills, 5 of them SIGTERM, of which {stopped} ended with code {AGAIN}; {said}")
 
 
 def same_weights(out, reference):

@@ -239,10 +239,12 @@ def zip_of(members, method) -> bytes:
 
 
 ZIPPED = st.sampled_from(["train/a/1.png", "train/b/1.png", "test/a/1.png", "x/train/a/1.png", "1.png", "../a/1.png",
-                          "a/", "__MACOSX/a/1.png", "a/b/c/1.png", "images/1.png", "é/1.PNG", "a\\1.png"])  # fmt: skip
+                          "a/", "__MACOSX/a/1.png", "a/b/c/1.png", "images/1.png", "é/1.PNG", "a\\1.png",
+                          "labels.csv", "train/metadata.jsonl", "../x.parquet"])  # fmt: skip
+LISTED = st.sampled_from([b"path,label\n1.png,x\n", b'{"file_name": "1.png", "label": 1}\n', b"a,b\n\xff", b"PAR1"])
 
 
-@given(st.dictionaries(ZIPPED, CONTENTS, max_size=6), st.sampled_from([0, 8]), st.data())
+@given(st.dictionaries(ZIPPED, CONTENTS | LISTED, max_size=6), st.sampled_from([0, 8]), st.data())
 def test_zip_files(tmp_path_factory, members, method, data):
     path = tmp_path_factory.mktemp("zips") / "x.zip"
     whole = zip_of(members, method)

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 
+from vitedu_numpy.validate import require
 from vitedu_numpy.weights.files import replacing
 
 from .catalogue.further import PRINTED
@@ -20,11 +21,15 @@ __all__ = ["file", "lessons", "note", "read"]
 
 
 def file() -> str | None:
-    """The path; None if progress is not to be kept."""
+    """The path; None if progress is not to be kept.  Raises ValueError where VITEDU_PROGRESS cannot name a file."""
     named = os.environ.get("VITEDU_PROGRESS")
     if named == "off":
         return None
     if named:
+        is_file = named.endswith(".json") and not os.path.isdir(named)
+        require(
+            is_file, "VITEDU_PROGRESS", named, "'off', or the path of a .json file; it is a variable of the environment"
+        )
         return named
     home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
     return os.path.join(home, "vitedu", "progress.json")

@@ -10,7 +10,9 @@ import os
 import re
 from contextlib import contextmanager, redirect_stderr
 
-__all__ = ["Usage", "named", "read", "writable"]
+from vitedu_numpy.validate import environment_number
+
+__all__ = ["Usage", "is_first", "named", "read", "refuse_empty", "writable"]
 
 
 class Usage(ValueError):
@@ -26,6 +28,7 @@ def read(function, arguments, prog: str):
 
     if "-h" in arguments or "--help" in arguments:
         return tyro.cli(function, args=arguments, prog=prog)
+    refuse_empty(arguments)
     said = io.StringIO()
     try:
         # Wide enough that no line of the message is broken.
@@ -52,6 +55,23 @@ def environment(**variables):
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def refuse_empty(arguments) -> None:
+    """Raise Usage for a value that is empty, such as that of `--data "$DATA"` where DATA is not set."""
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        name, equals, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+        if not equals or value.strip():
+            continue
+        if name == "--out":
+            writable(value)
+        given = f"{name} {value!r}" if name.startswith("--") else f"an argument {value!r}"
+        raise Usage(f"{given} is not allowed: it is empty; write a value, or leave it out for its default")
+
+
+def is_first() -> bool:
+    """Is this the process that prints?  By what `torchrun` told it.  Raises ValueError for a RANK that is no number."""
+    return environment_number("RANK", 0) == 0
 
 
 def writable(out: str, name: str = "out") -> str:

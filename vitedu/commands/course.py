@@ -110,6 +110,9 @@ def _grade(arguments) -> int:
 
     found["wanted"] = found.pop("lessons")
     total, case, memory = (found.pop(name) for name in ("seconds", "call", "memory"))
+    for name, value in (("seconds", total), ("call", case), ("memory", memory)):
+        if not value > 0:
+            raise Usage(f"{name}={value} is not allowed; {name} must be a positive number")
     found["limits"] = Limits(case=case, total=total, memory=memory)
     for line in carry_out(**found):
         print(line, flush=True)

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Annotated, Literal
 
-from .arguments import Usage, read
+from .arguments import Usage, is_first, read
 
 __all__ = ["evaluate"]
 
@@ -77,7 +77,7 @@ def evaluate(arguments) -> int:
         )  # fmt: skip
     except ValueError as error:
         raise Usage(str(error).replace("micro_batch", "batch_size")) from error
-    first = int(os.environ.get("RANK", 0)) == 0
+    first = is_first()
     failed, sets = False, [pair for data in found["data"] for pair in _sets(data, found["folder"])]
     for source in found["models"]:
         model = loaded = None

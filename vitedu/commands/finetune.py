@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Annotated
 
-from .arguments import Usage, named, read, writable
+from .arguments import Usage, is_first, named, read, refuse_empty, writable
 
 __all__ = ["finetune"]
 
@@ -32,6 +32,7 @@ def finetune(arguments):
             print(usage, end="")
             return 0
         raise Usage(usage.partition("\n")[0])
+    refuse_empty(arguments)
     start = arguments.pop(0)
     name, data = take(arguments, "--recipe"), value_of(arguments, "--data") or ""
     chosen = named(get_finetuning, name) if name else named(finetuning_for, data)
@@ -62,7 +63,7 @@ def finetune(arguments):
         from ..engine.finetune import finetune
 
         results = finetune(recipe, start, out, data, grid)
-        if int(os.environ.get("RANK", 0)) == 0:
+        if is_first():
             print(name + (", ".join(f"{key} {value:.4f}" for key, value in results.items()) or "done"), flush=True)
 
     read_first = understood(arguments, chosen)  # before any file is looked for

@@ -55,4 +55,4 @@ def probe(arguments):
     from ..engine.probe import format_probe
     from ..engine.probe import probe as carry_out
 
-    print(format_probe(carry_out(**found)))
+    print(format_probe(carry_out(**found | {"out": found["out"] or None})))

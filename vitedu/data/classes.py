@@ -8,13 +8,19 @@ number the classes of all splits, and names are compared in one Unicode form (NF
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections import Counter
 
 import numpy as np
 
-__all__ = ["Renumbered", "name_in_form", "names_alike", "new_numbers", "one_form", "places_of_numbers", "renumbered"]
+__all__ = [
+    "Renumbered", "by_numbers_of", "name_in_form", "names_alike", "new_numbers", "one_form", "places_of_numbers",
+    "renumbered",
+]  # fmt: skip
+
+_log = logging.getLogger(__name__)
 
 
 def name_in_form(name) -> str:
@@ -98,6 +104,29 @@ def _by_number(source, training, what):
         raise ValueError(
             f"{what} has the label {labels.max()}; there are {len(training)} classes, from 0 on: {_some(training)}"
         )
+    return source
+
+
+def by_numbers_of(training, source, what: str):
+    """`source`, which names its classes, for a model trained on numbers that nobody names.
+
+    Names that are numbers are those; else the places in the list are, which is said.  Raises ValueError, which begins
+    with `what`, where there are not as many names as numbers: which is which cannot be told then.
+    """
+    names, labels = source.class_names, getattr(training, "labels", ())
+    count = int(labels.max()) + 1 if len(labels) else None  # of shards that are streamed nobody knows it
+    if all(re.fullmatch(r"\d{1,6}", name) for name in names):
+        if count is not None and max(map(int, names)) >= count:
+            largest = max(map(int, names))
+            raise ValueError(f"{what}, by numbers up to {largest}; training numbers from 0 to {count - 1}")
+        _log.warning("%s, by numbers, which are taken for those", what)
+        return Renumbered(source, [int(name) for name in names], None, what)
+    if count is not None and count != len(names):
+        raise ValueError(
+            f"{what}: it has {len(names)} names, training numbers from 0 to {count - 1}; which is which cannot be "
+            f"told.  Name the classes of both, or number both"
+        )
+    _log.warning("%s; its numbers are taken as they are", what)
     return source
 
 

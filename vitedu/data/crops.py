@@ -16,9 +16,14 @@ import math
 
 import numpy as np
 
+from vitedu_numpy.validate import is_integer, is_real, is_size, require
+
 from .decode import scratch
 
-__all__ = ["area", "bilinear", "inception_crop", "resize", "resize_small_and_crop", "sample_box"]
+__all__ = [
+    "area", "bilinear", "check_draws", "check_pixels", "inception_crop", "resize",
+    "resize_small_and_crop", "sample_box",
+]  # fmt: skip
 
 ASPECT = (0.75, 1.33)  # width / height of an inception crop
 ATTEMPTS = 100
@@ -38,6 +43,29 @@ def opencv():
     return cv2
 
 
+def check_draws(rng) -> None:
+    """Raise TypeError unless random numbers can be drawn from rng."""
+    if not (hasattr(rng, "random") and hasattr(rng, "integers")):
+        raise TypeError(f"rng is a {type(rng).__name__}; expected a numpy.random.Generator")
+
+
+def _check_size(size, name: str = "size") -> None:
+    is_pair = isinstance(size, tuple | list) and len(size) == 2 and all(map(is_size, size))
+    require(is_pair, name, size, "(rows, columns), two positive integers")
+
+
+def check_pixels(pixels) -> None:
+    """Raise TypeError for anything but uint8 (H, W, C): floats would be cut, one row of a grey image taken for many."""
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.size == 0:
+        what = getattr(pixels, "dtype", type(pixels).__name__)
+        raise TypeError(f"pixels is {what} {getattr(pixels, 'shape', '')}; expected uint8 (H, W, C), not empty")
+
+
+def _check_image(image) -> None:
+    if not hasattr(image, "box"):
+        raise TypeError(f"image is a {type(image).__name__}; expected what `decode.open_image` returns")
+
+
 def sample_box(height: int, width: int, rng, min_area: float = 0.05, max_area: float = 1.0):
     """A random box (top, left, height, width) inside an image of this height and width.
 
@@ -45,6 +73,10 @@ def sample_box(height: int, width: int, rng, min_area: float = 0.05, max_area: f
     the heights at which the box would have min_area and max_area of the image (cut to what fits), then the place.  It
     counts if the rounded box still has an allowed area.  After 100 attempts: the whole image.
     """
+    _check_size((height, width), "(height, width)")
+    check_draws(rng)
+    in_order = is_real(min_area) and is_real(max_area) and 0 < min_area <= max_area <= 1
+    require(in_order, "(min_area, max_area)", (min_area, max_area), "two numbers in (0, 1], the smaller first")
     smallest, largest = min_area * height * width, max_area * height * width
     for _ in range(ATTEMPTS):
         for_aspect, for_height, for_top, for_left = rng.random(4).tolist()
@@ -72,6 +104,8 @@ def inception_crop(image, size, rng, min_area: float = 0.05, exact: bool = True)
     exact=False: a box at least twice as large as `size` both ways is decoded at 1/2, 1/4 or 1/8.  That is quicker for
     large JPEGs, and smoother: `bilinear` leaves out pixels there, decoding at a lower scale averages them.
     """
+    _check_image(image)
+    _check_size(size)
     top, left, height, width = sample_box(image.height, image.width, rng, min_area)
     factor = 1
     while not exact and factor < 8 and height >= 2 * factor * size[0] and width >= 2 * factor * size[1]:
@@ -81,10 +115,15 @@ def inception_crop(image, size, rng, min_area: float = 0.05, exact: bool = True)
 
 def resize_small_and_crop(image, small: int, size) -> np.ndarray:
     """The shorter side to `small` pixels by area means, the aspect kept, then `size` pixels out of the middle."""
+    _check_image(image)
+    _check_size(size)
+    require(is_size(small), "small", small, "a positive integer")
     pixels = image.box(0, 0, image.height, image.width)
     # float32 and halves to even, as the authors': another size would shift every pixel
     factor = np.float32(small) / np.float32(min(image.height, image.width))
     rows, columns = (int(np.round(np.float32(n) * factor)) for n in (image.height, image.width))
+    fits = rows >= size[0] and columns >= size[1]
+    require(fits, "size", tuple(size), f"inside of the {rows} x {columns} pixels that small={small} makes")
     top, left = (rows - size[0]) // 2, (columns - size[1]) // 2
     if opencv() is not None and rows <= image.height and columns <= image.width:
         # OpenCV's "area" is the mean only where it shrinks
@@ -94,6 +133,8 @@ def resize_small_and_crop(image, small: int, size) -> np.ndarray:
 
 def resize(pixels: np.ndarray, size) -> np.ndarray:
     """`bilinear`, by OpenCV where it is installed."""
+    check_pixels(pixels)
+    _check_size(size)
     if pixels.shape[:2] == tuple(size):
         return pixels
     return bilinear(pixels, size) if opencv() is None else _by_opencv(pixels, size, "INTER_LINEAR")
@@ -114,6 +155,8 @@ def bilinear(pixels: np.ndarray, size) -> np.ndarray:
     Output pixel i has its centre at (i + 1/2) H / rows - 1/2 of the input, and lies between the pixels before and
     after.  When an image is shrunk, pixels further away have no say (antialias=False): so the weights were trained.
     """
+    check_pixels(pixels)
+    _check_size(size)
     (above, below, down), (before, after, across) = map(_neighbours, pixels.shape[:2], size)
     planes = scratch("planes", (pixels.shape[2], *pixels.shape[:2]), np.uint8)  # (C, H, W): quicker to pick from
     np.copyto(planes, pixels.transpose(2, 0, 1))
@@ -150,7 +193,13 @@ def area(pixels: np.ndarray, size, box=None) -> np.ndarray:
     box = (top, left, height, width): only this part of the result, at its own cost: of an image of 60000 x 1 pixels
     the whole result has 4 billion.  Rows and columns each are one matrix product.
     """
-    top, left, height, width = box or (0, 0, *size)
+    check_pixels(pixels)
+    _check_size(size)
+    box = (0, 0, *size) if box is None else box
+    four = isinstance(box, tuple | list) and len(box) == 4 and all(is_integer(n, 0) for n in box)
+    inside = four and 0 < box[2] <= size[0] - box[0] and 0 < box[3] <= size[1] - box[1]
+    require(inside, "box", box, f"(top, left, height, width) inside of size={tuple(size)}")
+    top, left, height, width = box
     above, down = _covered(pixels.shape[0], size[0], top, height)  # (height, H'), H' rows from `above` on
     before, across = _covered(pixels.shape[1], size[1], left, width)  # (width, W')
     pixels = pixels[above : above + down.shape[1], before : before + across.shape[1]]

@@ -65,6 +65,9 @@ def open_image(data, channels: int = 3):
         raise ValueError(f"channels={channels!r} is not allowed; channels must be 1 or 3")
     if isinstance(data, np.ndarray):
         return _ArrayImage(data, channels)
+    if not (data is None or hasattr(data, "__len__")) or isinstance(data, str):
+        kind = f"the text {data[:40]!r}" if isinstance(data, str) else f"of type {type(data).__name__}"
+        raise TypeError(f"data is {kind}; expected the bytes of an image file, or uint8 (H, W, C)")
     if data is None or len(data) == 0:
         raise UnreadableImage("there are no bytes")
     if data[: len(POINTER)] == POINTER:

@@ -16,7 +16,7 @@ from vitedu_numpy.weights.files import replacing
 from .retry import Retry
 from .tar import cache_folder
 
-__all__ = ["fetch_tars", "kept_tars"]
+__all__ = ["fetch_tars", "fetched_tables", "kept_tars"]
 
 
 def fetch_tars(name: str, config: str, split: str, files, retry: Retry) -> list[str]:
@@ -33,6 +33,21 @@ def fetch_tars(name: str, config: str, split: str, files, retry: Retry) -> list[
     with replacing(place) as temporary, open(temporary, "w", encoding="utf-8") as file:
         json.dump(paths, file)
     return paths
+
+
+def fetched_tables(builder, files) -> list[str]:
+    """The parquet files among these, on this machine, where `datasets` will look for them; [] once it has its table.
+
+    So they can be looked at before `datasets` writes out what they claim to hold.
+    """
+    far = [file for file in map(str, files) if file.partition("?")[0].endswith(".parquet")]
+    if not far or os.path.exists(builder.cache_dir):
+        return []
+    from datasets import DownloadConfig, DownloadManager
+
+    cache = getattr(builder, "_cache_downloaded_dir", None)
+    settings = DownloadConfig(cache, token=builder.token, storage_options=builder.storage_options, use_etag=False)
+    return DownloadManager(download_config=settings).download(far)
 
 
 def kept_tars(name: str, config: str, split: str) -> list[str] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .classes import one_form
 from .retry import Retry
-from .sample import Sample
+from .sample import Sample, check_ids
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
 __all__ = [
@@ -183,7 +183,7 @@ class ImageFiles:
 
     def read(self, ids) -> list[Sample]:
         """The images of these numbers, in this order."""
-        return [self._sample(i) for i in np.asarray(ids).tolist()]
+        return [self._sample(i) for i in check_ids(ids, len(self)).tolist()]
 
     def _sample(self, i):
         path = os.path.join(self.folder, os.fsdecode(bytes(self.files[i])))

@@ -10,6 +10,7 @@ images and cannot be used is named, so that nobody takes folders for labels with
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import logging
@@ -84,6 +85,7 @@ class ListedFiles(ImageFiles):
 
     def __init__(self, folder: str, split: str, tables, retry: Retry | None = None, class_names=None):
         files, labels, seen, self.left_out = [], [], {}, LeftOut()
+        elsewhere = []  # (split, file as the table has it, table) of the rows of other splits
         split = SPLITS.get(split.lower(), split)
         by_folder = {os.path.basename(place): name for name, place in split_folders(folder).items()}
         splits = {table: _split_of(table, folder) for table, *_ in tables}
@@ -91,7 +93,9 @@ class ListedFiles(ImageFiles):
         default = None if any(splits.values()) else "train"
         for table, path_column, label_column in tables:
             of_table, columns = splits[table], None
-            if of_table in (None, split):
+            if of_table not in (None, split):
+                elsewhere += [(of_table, values.get(path_column), table) for values in _others(table)]
+            else:
                 for row, values in enumerate(_rows(table), 1):
                     path, label = values.get(path_column), values.get(label_column)
                     if columns is None:
@@ -102,6 +106,7 @@ class ListedFiles(ImageFiles):
                     of_row = default if of_row is None else of_row
                     if of_row != split:
                         self.left_out.add("rows that say no split", not of_row)
+                        elsewhere += [(of_row, path, table)] if of_row else []
                         continue
                     where = f"{table}, row {row}"
                     file, text = _file(path, table, folder, where), _text(label, label_column, where)
@@ -114,6 +119,7 @@ class ListedFiles(ImageFiles):
                     else:
                         both = f"{seen[file]!r} and {text!r}"
                         raise ValueError(f"{where} lists {file!r} a second time, with another label: {both}")
+        _say_shared(folder, split, seen, elsewhere)
         if not files:
             names = ", ".join(table for table, *_ in tables)
             raise ValueError(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}")
@@ -127,6 +133,27 @@ class ListedFiles(ImageFiles):
             self.class_names = sorted({*labels})
         numbers = {name: number for number, name in enumerate(self.class_names or ())}
         self._begin(folder, files, [numbers[label] if numbers else int(label) for label in labels], retry)
+
+
+def _others(table) -> list[dict]:
+    """The rows of a table of another split, as far as they can be read: whoever asks for that split hears the rest."""
+    found = []
+    with contextlib.suppress(ValueError, OSError):
+        for values in _rows(table):
+            found.append(values)
+    return found
+
+
+def _say_shared(folder, split, files, elsewhere) -> None:
+    """Say how many images of this split another one lists, too: such a model is judged on what it was trained on."""
+    shared = {}
+    for other, path, table in elsewhere:
+        with contextlib.suppress(ValueError, OSError):
+            if (file := _file(path, table, folder, table)) in files:
+                shared.setdefault(other, []).append(file)
+    for other, found in sorted(shared.items()):
+        text = "data=%r: the splits %r and %r share %d images, the first is %s; what is judged on them says little"
+        _log.warning(text, folder, split, other, len({*found}), found[0])
 
 
 def _whole_numbers(labels, tables) -> list[str]:

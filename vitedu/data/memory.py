@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .decode import open_image
-from .sample import Sample, UnreadableImage
+from .sample import Sample, UnreadableImage, check_ids
 
 __all__ = ["Arrays", "decode_all", "first_size"]
 
@@ -44,7 +44,8 @@ class Arrays:
     def read(self, ids) -> list[Sample]:
         """The images of these numbers, in this order."""
         name, broken = self.name, self.broken
-        pairs = zip(np.asarray(ids).tolist(), self.labels[ids].tolist(), strict=True)
+        ids = check_ids(ids, len(self))
+        pairs = zip(ids.tolist(), self.labels[ids].tolist(), strict=True)
         if not broken:
             return [Sample(self.images[i], label, f"{name}, image {i}") for i, label in pairs]
         return [Sample(broken.get(i, self.images[i]), label, f"{name}, image {i}") for i, label in pairs]

@@ -43,6 +43,9 @@ def mix(images, targets, lam: float, valid=None):
     for name, x in (("images", images), ("targets", targets)):
         check_kind(name, x, torch.Tensor)
     require(is_number(lam) and 0 <= lam <= 1, "lam", lam, "a number in [0, 1]")
+    if images.ndim != 4 or targets.ndim != 2 or not (images.is_floating_point() and targets.is_floating_point()):
+        given = ", ".join(f"{n} {x.dtype} {tuple(x.shape)}" for n, x in (("images", images), ("targets", targets)))
+        raise ValueError(f"{given}; expected floats, images (b, C, H, W) and targets (b, K)")
     b = len(images)
     if len(targets) != b:
         raise ValueError(f"targets has {len(targets)} rows, images {b}; expected as many")

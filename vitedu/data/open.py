@@ -87,13 +87,16 @@ def open_source(
     some = train_images is None or is_integer(train_images, 1)
     require(some, "train_images", train_images, "a positive integer, or None")
     require(retry is None or callable(retry), "retry", retry, "a Retry, or None")
+    is_list = isinstance(class_names, list | tuple) and all(isinstance(name, str) for name in class_names)
+    require(class_names is None or is_list, "class_names", class_names, "a list of texts, or None")
     retry, given, dataset = retry or Retry(), dataset, name_of(dataset)
     names = one_form(class_names)
     if given is not dataset and is_open(given):
         source = open_object(given, split, image_column, label_column)
     elif dataset == "digits":
         if wrong := [column for column in (image_column, label_column) if column is not None]:
-            raise ValueError(f"{wrong[0]!r} is not allowed for data='digits'; it has no columns to choose from")
+            name = "image_column" if image_column is not None else "label_column"
+            raise ValueError(f"{name}={wrong[0]!r} is not allowed for data='digits'; it has no columns to choose from")
         source = _digits(split)
     elif dataset.startswith((vtab.PREFIX, vtab.ALL)):
         source = _open_task(dataset, split, streaming, image_column, label_column, retry)
@@ -390,7 +393,7 @@ def _streamed(files, name, features, image, label, retry, folder):
 def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
-    from .fetched import fetch_tars
+    from .fetched import fetch_tars, fetched_tables
     from .parquet import check_repeats, is_remote, parquet_schemas
 
     if (
@@ -405,6 +408,8 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     check_repeats(f for f in here if f.endswith(".parquet"))
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
+    if len(here) < len(files):
+        retry(lambda: check_repeats(fetched_tables(builder, files)), name)
     try:
         retry(builder.download_and_prepare, name)  # to a memory-mapped file in the cache of `datasets`, once
         dataset = builder.as_dataset(split=split)

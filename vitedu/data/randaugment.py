@@ -17,6 +17,8 @@ import numpy as np
 from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.validate import is_count, is_number, require
 
+from .crops import check_draws, check_pixels
+
 __all__ = ["OPERATIONS", "RandAugment"]
 
 GREY = 128  # what empty places are filled with
@@ -36,14 +38,28 @@ class RandAugment:
         self.layers, self.magnitude = layers, magnitude
 
     def __call__(self, pixels: np.ndarray, rng) -> np.ndarray:
+        check_pixels(pixels)
+        check_draws(rng)
         for _ in range(self.layers):
             operation = OPERATIONS[NAMES[rng.integers(len(NAMES))]]
             pixels = operation(pixels, self.magnitude / 10, rng)
         return pixels
 
 
+def _checked(operation):
+    """The operation, which refuses what is no image, no strength or no generator: all of them would cut or wrap it."""
+
+    def checked(x, m, rng):
+        check_pixels(x)
+        require(is_number(m) and 0 <= m <= 3, "m", m, "a number from 0 to 3")
+        check_draws(rng)
+        return operation(x, m, rng)
+
+    return checked
+
+
 # Each line: what strength m (magnitude / 10) means.  Draws come from rng, in the order of the text.
-OPERATIONS = {
+_OPERATIONS = {
     "AutoContrast": lambda x, m, rng: autocontrast(x),
     "Equalize": lambda x, m, rng: equalize(x),
     "Invert": lambda x, m, rng: 255 - x,
@@ -61,6 +77,7 @@ OPERATIONS = {
     "Cutout": lambda x, m, rng: cutout(x, *_anywhere(x, rng), int(40 * m / 224 * min(x.shape[:2]))),
     "SolarizeAdd": lambda x, m, rng: solarize_add(x, int(110 * m)),
 }
+OPERATIONS = {name: _checked(operation) for name, operation in _OPERATIONS.items()}
 NAMES = tuple(OPERATIONS)
 
 

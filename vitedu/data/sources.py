@@ -15,6 +15,7 @@ import numpy as np
 from .columns import Rows, label_column, names_in, number_labels
 from .memory import Arrays
 from .retry import Retry
+from .sample import check_ids
 
 __all__ = ["Chunked", "Subset", "Table"]
 
@@ -59,7 +60,7 @@ class Table:
 
     def read(self, ids) -> list:
         """The images of these numbers, in this order."""
-        ids = np.asarray(ids).tolist()
+        ids = check_ids(ids, len(self)).tolist()
         rows = Rows(self.dataset[ids], self.columns, self.name, self.folder)
         return [rows.sample(i, f"{self.name}, image {number}") for i, number in enumerate(ids)]
 
@@ -107,7 +108,7 @@ class Chunked:
 
     def read(self, ids) -> list:
         """The images of these numbers, in this order; each chunk is opened once, however the numbers are mixed."""
-        ids = np.asarray(ids, np.int64)
+        ids = check_ids(ids, len(self))
         chunks = np.searchsorted(self.ends, ids, side="right")
         rows = ids - (self.ends - self.chunks)[chunks]
         samples = [None] * len(ids)
@@ -177,7 +178,7 @@ class Subset:
 
     def read(self, ids) -> list:
         """The images of these numbers, counted within the subset."""
-        return self.source.read(self.ids[ids])
+        return self.source.read(self.ids[check_ids(ids, len(self))])
 
     def set_room(self, chunks: int) -> None:
         """As in `Chunked`; for other sources nothing."""

@@ -24,13 +24,14 @@ from typing import NamedTuple
 import numpy as np
 
 from vitedu_numpy.limits import check_limit
+from vitedu_numpy.validate import require
 from vitedu_numpy.weights.files import replacing
 
 from .classes import name_in_form
 from .columns import IMAGES
 from .parquet import is_remote
 from .retry import Retry
-from .sample import Sample
+from .sample import Sample, check_ids
 from .scan import LeftOut, is_hidden
 
 __all__ = ["TarImages", "TarShards", "cache_folder", "unpacked_tar"]
@@ -300,7 +301,7 @@ class TarImages:
 
     def read(self, ids) -> list[Sample]:
         """The images of these numbers, in this order."""
-        ids = np.asarray(ids)
+        ids = check_ids(ids, len(self))
         samples = [None] * len(ids)
         for k in np.unique(self.file[ids]).tolist():
             file, here = self.shards.files[k], np.flatnonzero(self.file[ids] == k)
@@ -370,6 +371,11 @@ def _identity(file) -> str:
 
 
 def cache_folder() -> str:
-    """Where tables of contents, and what was fetched or unpacked, are kept from one run to the next."""
+    """Where tables of contents, and what was fetched or unpacked, are kept from one run to the next.
+
+    Raises ValueError where VITEDU_CACHE is a file.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(os.environ.get("VITEDU_CACHE") or os.path.join(home, "vitedu"), "tar")
+    folder = os.environ.get("VITEDU_CACHE") or os.path.join(home, "vitedu")
+    require(not os.path.isfile(folder), "VITEDU_CACHE", folder, "a folder, as a variable of the environment names it")
+    return os.path.join(folder, "tar")

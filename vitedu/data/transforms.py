@@ -13,7 +13,7 @@ import numpy as np
 
 from vitedu_numpy.validate import is_count, is_number, require
 
-from .crops import inception_crop, resize, resize_small_and_crop
+from .crops import check_draws, inception_crop, resize, resize_small_and_crop
 from .decode import open_image
 from .randaugment import RandAugment
 
@@ -28,6 +28,7 @@ def training_transform(recipe, shape, exact: bool = True):
     exact=False lets large JPEGs be decoded at a lower scale (`crops.inception_crop`): quicker, but other pixels.
     """
     shape = _check_shape(shape)
+    _check_recipe(recipe)
     augment = None
     if recipe.randaugment_layers:
         augment = RandAugment(recipe.randaugment_layers, recipe.randaugment_magnitude)
@@ -47,6 +48,7 @@ def evaluation_transform(recipe, shape):
     its aspect is lost.  crop="pad" is for images that have the model's size already: always as with None.
     """
     shape = _check_shape(shape)
+    _check_recipe(recipe)
     if recipe.eval_resize is None or recipe.crop == "pad":
         return Square(shape)
     return CentralCrop(shape, recipe.eval_resize)
@@ -86,6 +88,7 @@ class ResizeCrop:
         self.large = large
 
     def __call__(self, data, rng):
+        check_draws(rng)
         (C, H, W), large = self.shape, self.large
         pixels = _whole_image(data, (C, large, large))
         top, left = rng.integers(0, large - H + 1), rng.integers(0, large - W + 1)
@@ -120,8 +123,9 @@ class PadCrop:
         self.pad = pad
 
     def __call__(self, data, rng):
+        check_draws(rng)
         (C, H, W), pad = self.shape, self.pad
-        if type(data) is not np.ndarray or data.shape != (H, W, C):
+        if type(data) is not np.ndarray or data.shape != (H, W, C) or data.dtype != np.uint8:
             data = _whole_image(data, self.shape)
         down, across = rng.integers(0, 2 * pad + 1, 2).tolist()
         if self.flip and rng.random() < 0.5:
@@ -144,6 +148,8 @@ def _whole_image(data, shape) -> np.ndarray:
 
 def _finish(pixels, transform, rng) -> np.ndarray:
     """Flip with probability 1/2, RandAugment, and the channels first."""
+    if transform.flip or transform.augment is not None:
+        check_draws(rng)
     if transform.flip and rng.random() < 0.5:
         pixels = pixels[:, ::-1]
     if transform.augment is not None:
@@ -160,6 +166,11 @@ def _check_shape(shape) -> tuple[int, int, int]:
     is_shape = isinstance(shape, tuple | list) and len(shape) == 3 and all(map(is_count, shape)) and shape[0] in (1, 3)
     require(is_shape, "shape", shape, "(1 or 3, rows, columns)")
     return tuple(shape)
+
+
+def _check_recipe(recipe) -> None:
+    if not hasattr(recipe, "eval_resize"):
+        raise TypeError(f"recipe is a {type(recipe).__name__}; expected a DataRecipe")
 
 
 def _check(transform, shape, flip, augment) -> None:

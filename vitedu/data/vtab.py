@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .folder import ImageFiles
+from .sample import check_ids
 
 __all__ = [
     "GROUPS", "PARTS", "PREFIX", "TASKS", "ListedImages", "Picks", "Task", "clevr_count", "clevr_distance", "describe",
@@ -269,7 +270,7 @@ class Picks:
     def read(self, ids) -> list:
         """The images of these numbers, in this order."""
         samples = []
-        for i in np.asarray(ids).tolist():
+        for i in check_ids(ids, len(self)).tolist():
             k = int(np.searchsorted(self.ends, i, side="right"))
             source, chosen = self.picks[k]
             sample = source.read([int(chosen[i - (self.ends[k] - len(chosen))])])[0]

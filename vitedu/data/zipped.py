@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import struct
+import tempfile
 import zipfile
 import zlib
 
 import numpy as np
 
-from vitedu_numpy.limits import check_limit
+from vitedu_numpy.limits import check_limit, limit
 
-from .folder import ImageFiles, same_split, splits_among
+from .folder import ImageFiles, said_split, same_split, splits_among
+from .listed import KINDS, tables_beside
 from .retry import Retry
 from .sample import Sample
 from .scan import LeftOut, is_hidden, is_image
@@ -34,7 +36,8 @@ class ZippedImages(ImageFiles):
 
     split: which of the folders named as splits; None: all of it.  whole: the split that it is of where no folder is
     named so.  Raises ValueError that names file and member for what is no zip file, damaged, encrypted, packed in
-    another way than deflate, or unpacks to far more than it is.
+    another way than deflate, or unpacks to far more than it is; and for a table of labels beside the images, which
+    would count before the folders if it lay on the disk.
     """
 
     def __init__(self, file: str, split: str | None, retry: Retry | None = None, whole: str = "train"):
@@ -64,6 +67,38 @@ class ZippedImages(ImageFiles):
         classes = sorted(inside)
         self._number("/".join((self.file, *front)), classes, [inside[name] for name in classes], loose, retry)
 
+    def _refuse_tables(self, found) -> None:
+        """Raise ValueError for a table that lists images, by the rules of a folder: it is read out, alone, and asked.
+
+        Tables of more than VITEDU_MAX_TEXT bytes, and those inside of class folders, are not asked.
+        """
+        classes = {os.path.dirname(m.filename) for m in found if is_image(m.filename)}
+        classes = {place for place in classes if place and said_split(os.path.basename(place)) is None}
+        tables = [m for m in found if m.filename.lower().endswith(KINDS) and os.path.dirname(m.filename) not in classes]
+        wanted = [m for m in tables if m.file_size <= limit("VITEDU_MAX_TEXT")]
+        if not wanted:
+            return
+        with tempfile.TemporaryDirectory() as place, zipfile.ZipFile(self.file) as archive:
+            for number, member in enumerate(wanted[:100]):
+                own = os.path.join(place, str(number))  # no name of the archive's leads anywhere
+                os.mkdir(own)
+                try:
+                    text = archive.read(member)
+                except (zipfile.BadZipFile, RuntimeError, zlib.error, struct.error, OSError, EOFError, ValueError):
+                    continue  # damaged or encrypted, as a table on the disk would be that nobody can read
+                with open(os.path.join(own, "table" + os.path.splitext(member.filename)[1].lower()), "wb") as file:
+                    file.write(text)
+                try:
+                    listing, _ = tables_beside(own)
+                except ValueError:
+                    continue  # no table that could be used on the disk
+                if listing:
+                    label = listing[0][2]
+                    raise ValueError(
+                        f"{self.file}: {member.filename!r} lists images, with labels in its column {label!r}, and "
+                        f"tables inside of archives are not read; unpack it, and give the folder"
+                    )
+
     def _begin(self, folder, files, labels, retry=None):
         super()._begin(folder, [path for path, *_ in files], labels, retry)
         self.places = np.array([place for _, *place in files], np.int64)  # (n, 5): see `_members`
@@ -78,6 +113,7 @@ class ZippedImages(ImageFiles):
                 f"{self.file} is damaged or cut short, no whole zip file: {error}.  Fetch it again"
             ) from error
         check_limit("VITEDU_MAX_MEMBERS", len(found), f"{self.file} has {len(found):,} members")
+        self._refuse_tables(found)
         size, total, members = os.path.getsize(self.file), 0, []
         for member in found:
             path = tuple(part for part in _text(member).replace("\\", "/").split("/") if part not in ("", ".", ".."))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+from vitedu_numpy.validate import environment_number
+
 from ..models.bit import PreActUnit
 from ..models.encoder import Block
 from ..models.hybrid import PostActUnit
@@ -61,7 +63,8 @@ class World:
 def processes(run):
     """Join the other processes that `torchrun` started, and leave them at the end.     run: an `Execution`
 
-    Raises ValueError where a GPU is asked for and there is none.
+    Raises ValueError where a GPU is asked for and there is none, and for variables of the environment (RANK, ...) that
+    cannot be meant.
     """
     has_gpu = torch.cuda.is_available()
     if run.device == "cuda" and not has_gpu:
@@ -69,14 +72,14 @@ def processes(run):
     if run.device == "mps":
         if not torch.backends.mps.is_available():
             raise ValueError("device='mps' is not allowed here: PyTorch finds no GPU of Apple's; take 'auto' or 'cpu'")
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        if environment_number("WORLD_SIZE", 1, 1) > 1:
             raise ValueError("device='mps' is not allowed for several processes: a Mac has one GPU; start one process")
     use_gpu = has_gpu and run.device in ("auto", "cuda")
     if run.threads is not None:
         torch.set_num_threads(run.threads)
     device = torch.device("mps" if run.device == "mps" else "cpu")
     if use_gpu:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        device = torch.device("cuda", environment_number("LOCAL_RANK", 0, most=torch.cuda.device_count() - 1))
         torch.cuda.set_device(device)
     # A checkpoint is written in the background, on a way to talk that does not pass through the GPU: hence gloo, too.
     backend = "cpu:gloo,cuda:nccl" if use_gpu else "gloo"
@@ -84,7 +87,7 @@ def processes(run):
         if dist.is_initialized():  # somebody's own processes: use them, and leave them as they are
             yield World(dist.get_rank(), dist.get_world_size(), device)
             return
-        if "RANK" in os.environ:
+        if launched():
             dist.init_process_group(backend)
         else:
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
@@ -92,6 +95,28 @@ def processes(run):
             yield World(dist.get_rank(), dist.get_world_size(), device)
         finally:
             dist.destroy_process_group()
+
+
+def launched() -> bool:
+    """Did `torchrun`, or something in its place, start this process?
+
+    Raises ValueError that names the variable of the environment which is no such number, or is missing: PyTorch would
+    wait for processes that never come, and several processes that know nothing of each other would write one run.
+    """
+    size = environment_number("WORLD_SIZE", 1, 1)
+    environment_number("LOCAL_RANK", 0)
+    environment_number("MASTER_PORT", 1, most=65535)
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    if "RANK" not in os.environ and size == 1:
+        return False
+    if missing := [name for name in names if not os.environ.get(name)]:
+        given = ", ".join(f"{name}={os.environ[name]!r}" for name in names if name in os.environ)
+        raise ValueError(
+            f"{missing[0]} is not set, but {given}; the environment must have all of {', '.join(names)}, as `torchrun` "
+            f"sets them, or neither RANK nor WORLD_SIZE for one process"
+        )
+    environment_number("RANK", 0, most=size - 1)
+    return True
 
 
 @contextmanager

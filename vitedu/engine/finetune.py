@@ -61,7 +61,7 @@ def finetune(tuning, start: str, out, data=None, grid: bool = False) -> dict[str
 
 def recipe_for(tuning, start: str, data=None):
     """(the whole recipe, number of training images).  Looks at the weights' settings and at the data."""
-    dataset, part = data or tuning.data.dataset, tuning.data
+    dataset, part = tuning.data.dataset if data is None else data, tuning.data
     if not dataset:
         raise ValueError(f"data='' is not allowed: recipe {tuning.name!r} names no data set; give a name or a folder")
     columns = {"image_column": part.image_column, "label_column": part.label_column}
@@ -100,7 +100,8 @@ def choose_rate(recipe, rates, held_out: int, out, world, data=None) -> float:
     out, lines = Path(out), []
     few = recipe.data.train_images  # of so few, some are held out: no others take part in the search
     part = {"hold_out": held_out} | ({} if few is None else {"train_images": few - held_out})
-    if few is None and name_of(data or recipe.data.dataset).startswith(PREFIX):  # what is held out has a name there
+    dataset = name_of(recipe.data.dataset if data is None else data)
+    if few is None and dataset.startswith(PREFIX):  # what is held out has a name there
         part = {"train_split": "train800", "eval_split": "val200"}
     recipe = replace(recipe, data=replace(recipe.data, **part))
     for rate in rates:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vitedu_numpy.contract import checked
-from vitedu_numpy.validate import is_count, require
+from vitedu_numpy.validate import is_count, is_integer, require
 
 from ..data.objects import name_of
 from ..data.open import open_source
@@ -43,7 +43,7 @@ def probe(
     seeds=(0, 1, 2),
     neighbors=(20,),
     linear: bool = True,
-    out: str = "",
+    out: str | None = None,
     run: Execution | None = None,
 ) -> dict[str, list[float]]:
     """Accuracies, {"5-shot": [with each seed's images], "20-NN": [one], "linear": [one]}, on what the head
@@ -57,6 +57,9 @@ def probe(
     """
     for name, value in (("train_images", train_images), ("image_size", image_size)):
         require(value is None or is_count(value), name, value, "a positive integer or None")
+    for name, values, least in (("shots", shots, 1), ("neighbors", neighbors, 1), ("seeds", seeds, 0)):
+        are = isinstance(values, (tuple, list)) and all(is_integer(value, least) for value in values)
+        require(are, name, values, f"a list of integers >= {least}")  # before the images are looked at
     run = run or Execution()
     recipe = DataRecipe(name_of(data), train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:

@@ -52,6 +52,7 @@ def read_run(folder) -> Run:
 
 def read_runs(folders) -> list[Run]:
     """As `read_run`, each named by as much of its path as tells them apart: a/run and b/run."""
+    _check_list("folders", folders, "folders of runs")
     paths = [Path(folder).resolve().parts for folder in folders]
     runs = []
     for folder, path in zip(folders, paths, strict=True):

@@ -5,7 +5,6 @@ The same lines run on a laptop, on one GPU, on eight, on many nodes: `vitedu tra
 
 from __future__ import annotations
 
-import logging
 import math
 from contextlib import nullcontext
 from functools import partial
@@ -16,7 +15,7 @@ import torch
 
 from vitedu_numpy.contract import checked
 
-from ..data.classes import one_form
+from ..data.classes import by_numbers_of, one_form
 from ..data.loader import Loader
 from ..data.objects import name_of
 from ..data.open import open_source
@@ -56,7 +55,7 @@ def train(recipe, out, data=None) -> dict[str, float]:
     run, out = recipe.run, Path(out)
     with processes(run) as world, FolderLock(out, world) as lock, Stop(world) as stop:
         # ---- data ------------------------------------------------------------------------------------------------
-        dataset = data or recipe.data.dataset
+        dataset = recipe.data.dataset if data is None else data
         train_source, eval_source = open_data(recipe.data, dataset)
         shape = (recipe.model.channels, *recipe.model.image_hw)
         order = make_order(train_source, recipe)
@@ -178,8 +177,8 @@ def open_data(recipe, dataset):
         return training, opened(recipe.train_split, hold_out=recipe.hold_out, part="eval")
     evaluation = opened(recipe.eval_split, class_names=names) if recipe.eval_split else None
     if names is None and evaluation is not None and evaluation.class_names is not None:
-        text = "data=%r: split %r does not name its classes, split %r does; its numbers are taken as they are"
-        logging.getLogger(__name__).warning(text, name_of(dataset), recipe.train_split, recipe.eval_split)
+        what = f"data={name_of(dataset)!r}: split {recipe.train_split!r} does not name its classes"
+        evaluation = by_numbers_of(training, evaluation, f"{what}, split {recipe.eval_split!r} does")
     return training, evaluation
 
 

@@ -82,13 +82,18 @@ def known_gpus(path: str | None = None) -> dict[str, Gpu]:
     Raises OSError where the file cannot be read, ValueError that names it and the key that is wrong.
     """
     require(path is None or isinstance(path, (str, os.PathLike)), "path", path, "a file, or None")
-    path = path or os.environ.get(LIST)
-    if not path:
+    given = path or os.environ.get(LIST)
+    if not given:
         return GPUS
     try:
-        return GPUS | {name.lower(): _gpu(name, values) for name, values in read_table(path).items()}
+        return GPUS | {name.lower(): _gpu(name, values) for name, values in read_table(given).items()}
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{given}: {error}") from error
+    except OSError as error:
+        if path:
+            raise
+        reason = error.strerror or error
+        raise type(error)(f"{LIST}={given!r} is not allowed; it must name a .toml or .json file: {reason}") from error
 
 
 def _gpu(name, values) -> Gpu:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 
 from vitedu_numpy.contract import checked_for
-from vitedu_numpy.validate import check_momentum, check_not_negative
+from vitedu_numpy.validate import check_momentum, check_not_negative, require
 
 from ..module import checked
 from ..tensors import A_MODEL
@@ -59,7 +59,9 @@ class Muon:
             raise ValueError(f"model={type(model).__name__} is not allowed: it has no matrices in encoder.blocks")
         check_not_negative(weight_decay=weight_decay, adam_share=adam_share)
         check_momentum(momentum=momentum)
-        if not isinstance(lr, torch.Tensor):
+        if isinstance(lr, torch.Tensor):
+            require(lr.ndim == 0, "lr", lr, "a number, or a 0-d tensor")
+        else:
             check_not_negative(lr=lr)
         self.model, self.momentum, self.weight_decay, self.adam_share = model, momentum, weight_decay, adam_share
         self.groups = []  # [(parameters, parts of each, rows, columns, momentum (n, rows, columns))]

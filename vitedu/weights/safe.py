@@ -123,6 +123,9 @@ def write_safetensors(path, arrays, config, about=None) -> None:
 
     check_finite(arrays)
     settings = json.dumps({"kind": type(config).__name__, **asdict(config)})
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):  # the library's error is of its own kind
+        raise FileNotFoundError(f"path={os.fspath(path)!r}: there is no folder {folder!r} to write to")
     with replacing(path) as temporary:
         save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings, **about_texts(about)})
         os.umask(umask := os.umask(0))

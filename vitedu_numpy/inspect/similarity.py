@@ -34,7 +34,8 @@ def position_vectors(model, block=None) -> np.ndarray:
         raise ValueError(f"block={block!r} is not allowed; block must be {allowed}")
     owner = {"stem": vit, "shared": vit.encoder}.get(c.positions_in) or vit.encoder.blocks[block]
     weight = vit.patch_embedding.weight
-    nothing = getattr(weight, "value", weight)[None, :1, :1] * 0  # (1, 1, 1), an array or tensor as the model's own
+    row = getattr(weight, "value", weight)[:, :1].T * 0  # (1, D), an array or tensor as the model's own
+    nothing = row[[0] * c.num_tokens][None]  # (1, T, D)
     (table,) = as_array(owner.position_embedding(nothing))  # 0 + positions
     return table
 

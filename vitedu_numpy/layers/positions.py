@@ -106,6 +106,7 @@ def relative_scores(q, R):
     q (B, h, T, Dh)   R (2S - 1, Dh), row t - s + S - 1 for distance t - s   ->   (B, h, T, S)
     """
     T, S = q.shape[2], (len(R) + 1) // 2
+    require(T <= S and len(R) % 2 == 1, "R", tuple(R.shape), f"(2S - 1, Dh) with S of {T} tokens or more")
     t, s = np.arange(T)[:, None], np.arange(S)
     row = t - s + S - 1  # (T, S)
     to_all = q @ R.T  # (B, h, T, 2S - 1)  [1]
