@@ -8,7 +8,7 @@ from .missing import this_shell
 
 __all__ = ["LIMIT", "draw_sharply", "sharp"]
 
-LIMIT = 45_000  # bytes; a photograph takes more at twice the resolution, and is drawn at the single one
+LIMIT = 45_000  # bytes; beyond it, the resolution that takes fewer: of a large photograph the single one
 
 
 def draw_sharply() -> None:
@@ -27,14 +27,18 @@ def draw_sharply() -> None:
 
 def sharp(figure) -> tuple[bytes, dict]:
     """A figure as PNG in 256 colours, of twice the pixels of its size on the page; and that size, for the page."""
+    twice = _png(figure, 2)
+    if len(twice[0]) <= LIMIT:
+        return twice
+    once = _png(figure, 1)  # not always smaller: the pixels of a small photograph are squares of one colour
+    return min(twice, once, key=lambda found: len(found[0]))
+
+
+def _png(figure, times) -> tuple[bytes, dict]:
     from IPython.core.pylabtools import print_figure
     from PIL import Image
 
-    dpi = figure.dpi
-    for times in (2, 1):
-        picture = Image.open(io.BytesIO(print_figure(figure, "png", dpi=times * dpi))).convert("RGB")
-        file = io.BytesIO()
-        picture.quantize(256).save(file, "png", optimize=True)
-        if file.tell() <= LIMIT:
-            break
+    picture = Image.open(io.BytesIO(print_figure(figure, "png", dpi=times * figure.dpi))).convert("RGB")
+    file = io.BytesIO()
+    picture.quantize(256).save(file, "png", optimize=True)
     return file.getvalue(), {"width": picture.width // times, "height": picture.height // times}
