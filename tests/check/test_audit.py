@@ -71,13 +71,15 @@ HARMLESS = [
     ("learning_rate", r"warmup_steps [-+] 1|2 \* warmup_steps", "only of the first step of the warm-up, where p is 0"),
     ("overlapping_patches", r"there is 2 where 1", "the negative number that lets NumPy count"),
     ("lion_step", r"averaged, not added", "half of a number has its sign"),
+    ("attention_with_copies", r"small number", "every token stands there at least once"),
+    ("relative_bias", r"one too (many|few)", "moved by one alike, two patches are as far apart as before"),
     ("logit_lens", r"eps", "the exercise gives no eps: nothing there is quiet enough for it to count"),
 ]  # fmt: skip
 
 DIVIDED = (  # one more or less is lost in a whole division
     "split_heads", "multi_head_attention", "multi_head_attention_backward", "hybrid_tokens", "mean_color", "patchify",
     "unpatchify", "micro_batch_positions", "cross_attention", "sinusoid", "num_tokens", "asked_pairs", "groupnorm",
-    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d", "drop_squares",
+    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d", "drop_squares", "grid_positions_backward",
 )  # fmt: skip
 
 exercises = [pytest.param(c, id=name) for name, c in CHECKS.items() if isinstance(c, Exercise)]

@@ -70,7 +70,7 @@ def test_the_lesson_itself_handed_in_gets_nothing(tmp_path, level):
     marks = mark_student("ann", str(tmp_path), Rules(points_of(["02"]), 11, level))
     assert marks.points == 0
     assert all(a.message.endswith("still to do.") for a in marks.answers)
-    assert marks.notes == ["5 cells tagged `solution` are the lesson's own and were left aside"]
+    assert marks.notes == ["7 cells tagged `solution` are the lesson's own and were left aside"]
 
 
 def test_every_check_belongs_to_a_notebook_that_can_be_graded():

@@ -117,9 +117,25 @@ def calls_of_checks() -> set[str]:
 
 @each_check
 def test_a_notebook_uses_it(check):
-    """Those of further.py wait for a notebook, or for an exam."""
+    """Those of further.py are for an exam, or to warm up with."""
     assert check.name in calls_of_checks() or check.name in further.__all__
 
 
 def test_notebooks_call_only_checks_that_exist():
     assert calls_of_checks() - {"hint", "verdict"} <= set(CHECKS)
+
+
+def test_tables_of_exercises_say_what_the_checks_say():
+    """`| 1 | `my_softmax` | ... | 1 | 10 |`: level and minutes; a table names every exercise of its notebook."""
+    row = re.compile(r"^\|[ \d]*\| `my_(\w+)` \|.*\| (\d) \| (\d+) \|$", re.MULTILINE)
+    tables = 0
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        stubs = "\n".join("".join(c["source"]) for c in cells if "exercise" in c["metadata"].get("tags", []))
+        for table in ("".join(c["source"]) for c in cells if c["cell_type"] == "markdown"):
+            if found := row.findall(table):
+                tables += 1
+                assert [name for name, _, _ in found] == re.findall(r"\bcheck\.(\w+)\(my_", stubs), path.name
+                for name, level, minutes in found:
+                    assert (int(level), int(minutes)) == (CHECKS[name].level, CHECKS[name].minutes), name
+    assert tables >= 4  # notebooks 03 to 06

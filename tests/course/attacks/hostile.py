@@ -294,20 +294,20 @@ def my_linear(x, weight, bias):
     "a generator": "def my_linear(x, weight, bias):\n    yield right(x, weight, bias)",
     "a class": "class my_linear:\n    def __init__(self, *args):\n        self.args = args",
     "what is asked too often": """
-def my_central_difference(f, x, h):
+def my_second_difference(f, x, h):
     while True:
         f(x)
-check.central_difference(my_central_difference)
+check.second_difference(my_second_difference)
 """,
     "what is asked of something else": """
-def my_central_difference(f, x, h):
+def my_second_difference(f, x, h):
     for odd in ("text", None, [], {}, f, np.zeros((10**4,)), np.array([f], dtype=object), 10**400):
         try:
             f(odd)
         except Exception:
             pass
     return x
-check.central_difference(my_central_difference)
+check.second_difference(my_second_difference)
 """,
     "its own check": "class my_check:\n    linear = staticmethod(lambda answer: print('right'))",
 }

@@ -10,7 +10,7 @@ from ..slips.steps import softmax_backward as softmax_backward_of
 from ..slips.steps import swap
 
 __all__ = [
-    "attention", "attention_backward", "masked_attention", "scaled_scores_backward", "softmax", "softmax_backward",
+    "attention", "attention_backward", "attention_with_copies", "masked_attention", "softmax", "temperature_backward",
 ]  # fmt: skip
 
 ASKING = {"T": "the tokens that ask", "S": "the tokens asked"}
@@ -362,3 +362,74 @@ scaled_scores_backward.slip(
     dq="dscores @ k / np.sqrt(q.shape[-1])",
     dk="swap(dscores) @ q / np.sqrt(q.shape[-1])",
 )
+
+
+# ---- attention_with_copies(q, k, v, copies) -> y ---------------------------------------------------------------------
+
+
+def _copies_cases(rng):
+    return [(*_qkv(rng, sizes), rng.permutation(np.arange(sizes[3]) % 4 + 1)) for sizes in _SIZES]
+
+
+@exercise(cases=_copies_cases, outputs={"y": "(B, h, T, Dh)"}, axes=ASKING, level=2, minutes=20)
+def attention_with_copies(q, k, v, copies):
+    B, h, T, Dh = q.shape
+    S = k.shape[2]
+    scores = q @ swap(k) / np.sqrt(Dh)  # the scores
+    raised = scores + np.log(copies)  # the scores of all copies together
+    A = softmax_of(raised)  # the weights
+    return A @ v  # the answer
+
+
+attention_with_copies.slip(
+    "`copies` is not used", "How much weight do three equal tokens get together?", raised="scores"
+)
+attention_with_copies.slip(
+    "the scores are multiplied by `copies`", "Three tokens of score 0 weigh more than one. Do they here?",
+    raised="scores * copies",
+)  # fmt: skip
+attention_with_copies.slip(
+    "`copies` is added to the scores, without a logarithm",
+    "Two copies should get twice the weight. What does a score that is larger by 2 do to a weight?",
+    raised="scores + copies",
+)
+attention_with_copies.slip(
+    "the logarithm is taken away, not added", "Do more copies get more weight, or less?",
+    raised="scores - np.log(copies)",
+)  # fmt: skip
+attention_with_copies.slip(
+    "the weights, or the values, are multiplied by `copies` after softmax: the rows no longer sum to 1",
+    "The copies must stand in the sum under the fraction too.",
+    A="softmax_of(scores) * copies",
+)
+attention_with_copies.slip(
+    "the logarithm has base 2", "What undoes exp?", raised="scores + np.log2(copies)"
+)  # fmt: skip
+
+
+# ---- temperature_backward(dA, x, tau) -> dx, dtau --------------------------------------------------------------------
+
+
+def _tau_cases(rng):
+    cases = [(rng.standard_normal(s), rng.standard_normal(s), tau) for s, tau in (((3, 5), 2.0), ((2, 4, 3), 0.5))]
+    return [*cases, (rng.standard_normal((6, 2)), rng.standard_normal((6, 2)), 1.3)]
+
+
+@exercise(cases=_tau_cases, outputs={"dx": "(..., S)", "dtau": "(one number)"}, level=3, minutes=30)
+def temperature_backward(dA, x, tau):
+    s = x / tau  # the scores
+    A = softmax_of(s)  # the weights
+    ds = softmax_backward_of(dA, A)  # the gradient of the scores
+    dx = ds / tau  # dx
+    each = ds * s  # each entry's part of dtau
+    return dx, -each.sum() / tau
+
+
+temperature_backward.slips_in(
+    "result",
+    ("dtau has the wrong sign", "A larger tau makes the scores smaller.", "(dx, each.sum() / tau)"),
+    ("dtau is not divided by tau", "s = x / tau: what is its derivative with respect to tau?", "(dx, -each.sum())"),
+    ("dtau is the mean over the entries", "All entries have used the same tau.", "(dx, -each.mean() / tau)"),
+    ("dtau is kept apart for each row", "All rows have used the same tau.", "(dx, -each.sum(axis=-1) / tau)"),
+)  # fmt: skip
+temperature_backward.slip("the scores are multiplied by tau", "What does a large tau do to the weights?", s="x * tau")

@@ -7,7 +7,7 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import standardise
 
-__all__ = ["block", "block_backward", "post_norm_block_backward"]
+__all__ = ["parallel_block", "parallel_block_backward", "post_norm_block_backward"]
 
 
 # ---- the block -----------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def _block_cases(rng):
     return cases
 
 
-@exercise(cases=_block_cases, outputs={"z_out": "(B, T, D)"}, level=1, minutes=10)
+@exercise(cases=_block_cases, outputs={"z_out": "(B, T, D)"}, level=1, minutes=5)
 def block(z, norm1, attention, norm2, mlp):
     found = attention(norm1(z))  # the branch of attention
     z_mid = z + found  # z'
@@ -228,4 +228,68 @@ post_norm_block_backward.slip(
     "Forward: first the sum, then the norm. And backward?",
     dsum2="dz_out", dz_mid="norm2_backward(dsum2 + mlp_backward(dsum2))",
     dsum1="dz_mid", result="norm1_backward(dsum1 + attention_backward(dsum1))",
+)  # fmt: skip
+
+
+# ---- attention and MLP side by side ----------------------------------------------------------------------------------
+
+
+def _parallel_cases(rng):
+    return [(z, _Part("norm", norm.function), a, m) for z, norm, a, _, m in _block_cases(rng)]
+
+
+@exercise(cases=_parallel_cases, outputs={"z_out": "(B, T, D)"}, level=1, minutes=5)
+def parallel_block(z, norm, attention, mlp):
+    read = norm(z)  # what both branches read
+    found = attention(read)  # the branch of attention
+    added = mlp(read)  # the branch of the MLP
+    return z + found + added  # the sum
+
+
+_BOTH_READ = "Side by side: who reads whose result?"
+parallel_block.slip("the MLP reads what attention has written, as in Eq. 3", _BOTH_READ, added="mlp(norm(z + found))")
+parallel_block.slip("the MLP reads attention's result", _BOTH_READ, added="mlp(found)")
+parallel_block.slip("neither branch reads the norm", "What stands before both branches?", read="z")
+parallel_block.slip("the MLP reads z without the norm", "Both branches read the same.", added="mlp(z)")
+parallel_block.slip("attention reads z without the norm", "Both branches read the same.", found="attention(z)")
+parallel_block.slip("the residual connection is missing", "What goes around both branches?", result="found + added")
+parallel_block.slip("z is added once for each branch", "How many sums has this block?", result="2 * z + found + added")
+parallel_block.slip("the normalised z is carried on instead of z", _STREAM, result="read + found + added")
+parallel_block.slip("the branches are averaged", "Is anything divided?", result="z + (found + added) / 2")
+
+
+def _parallel_backward_cases(rng):
+    return [(dz, _Part("norm_backward", n.function), a, m) for dz, n, a, _, m in _block_backward_cases(rng)]
+
+
+@exercise(cases=_parallel_backward_cases, outputs={"dz": "(B, T, D)"}, level=2, minutes=15)
+def parallel_block_backward(dz_out, norm_backward, attention_backward, mlp_backward):
+    from_attention = attention_backward(dz_out)  # what attention sends back
+    from_mlp = mlp_backward(dz_out)  # what the MLP sends back
+    dread = from_attention + from_mlp  # the gradient of what both read
+    return dz_out + norm_backward(dread)  # dz
+
+
+parallel_block_backward.slip("the residual connection passes no gradient", _SUM, result="norm_backward(dread)")
+parallel_block_backward.slip(
+    "the MLP sends nothing back", "The normalised z is read by two branches.", dread="from_attention"
+)
+parallel_block_backward.slip(
+    "attention sends nothing back", "The normalised z is read by two branches.", dread="from_mlp"
+)
+parallel_block_backward.slip("the norm is left out", "What lies between the branches and z?", result="dz_out + dread")
+parallel_block_backward.slip(
+    "the norm comes first, as in forward",
+    "Which does the gradient meet first on its way back?",
+    from_attention="attention_backward(norm_backward(dz_out))",
+    from_mlp="mlp_backward(norm_backward(dz_out))",
+    result="dz_out + dread",
+)
+parallel_block_backward.slip(
+    "dz_out is passed on once for each branch", "How many sums has this block?",
+    result="2 * dz_out + norm_backward(dread)",
+)  # fmt: skip
+parallel_block_backward.slip(
+    "the branches follow one another: the MLP passes its gradient to attention", "Who read whose result?",
+    dread="attention_backward(from_mlp)",
 )  # fmt: skip

@@ -6,16 +6,9 @@ import numpy as np
 
 from ..slips.exercise import exercise
 from ..slips.steps import patchify, unpatchify
+from .block import block  # Eqs. 2 and 3, for the milestone
 
-__all__ = [
-    "class_token",
-    "class_token_backward",
-    "embed",
-    "pool",
-    "position_embedding_backward",
-    "shuffle_patches",
-    "shuffle_positions",
-]
+__all__ = ["block", "embed", "embed_registers", "embed_registers_backward", "shuffle_positions"]
 
 
 # ---- the class token -----------------------------------------------------------------------------------------------
@@ -361,3 +354,99 @@ shuffle_positions.slip(
     moved="E_pos[order]",
 )
 shuffle_positions.slip("the class token's row comes last", _STAYS, result="np.concatenate([moved, kept])")
+
+
+# ---- registers: tokens that belong to no patch and have no place -----------------------------------------------------
+
+
+def _registers_cases(rng):
+    return [
+        (rng.normal(0, 1, (B, N, D)), rng.normal(0, 1, D), rng.normal(0, 1, (n, D)), rng.normal(0, 1, (N + 1, D)))
+        for B, N, n, D in ((2, 5, 2, 3), (3, 4, 3, 6), (4, 6, 1, 5))
+    ]
+
+
+@exercise(cases=_registers_cases, outputs={"z0": "(B, 1 + n + N, D)"}, level=2, minutes=15)
+def embed_registers(x, x_class, registers, E_pos):
+    B, N, D = x.shape
+    n = len(registers)
+    first = np.broadcast_to(x_class + E_pos[0], (B, 1, D))  # the class token with its position
+    extra = np.broadcast_to(registers, (B, n, D))  # the registers of every image
+    placed = x + E_pos[1:]  # the patches with their positions
+    return np.concatenate([first, extra, placed], axis=1)  # the tokens
+
+
+_NO_PLACE = "Which tokens have a row of E_pos, and how many rows has it?"
+embed_registers.slips_in(
+    "result",
+    ("the registers come last", "Where do the registers stand?", "np.concatenate([first, placed, extra], axis=1)"),
+    ("the registers stand before the class token", "The head reads token 0: whose is it?",
+     "np.concatenate([extra, first, placed], axis=1)"),
+)  # fmt: skip
+embed_registers.slip("the class token gets no position", _NO_PLACE, first="np.broadcast_to(x_class, (B, 1, D))")
+embed_registers.slip("the patches get no positions", _NO_PLACE, placed="x")
+embed_registers.slip(
+    "patch n gets row n of the positions, which is that of the token before",
+    "Row 0 belongs to the class token.", placed="x + E_pos[:-1]",
+)  # fmt: skip
+embed_registers.slip(
+    "all tokens in front get the class token's position", _NO_PLACE,
+    extra="np.broadcast_to(registers + E_pos[0], (B, n, D))",
+)  # fmt: skip
+embed_registers.slip(
+    "the registers are all zeros: their values are not used", "They are learned: does your answer read them?",
+    extra="np.zeros((B, n, D))",
+)  # fmt: skip
+embed_registers.slip(
+    "all registers are the first one", "How many registers are there?",
+    extra="np.broadcast_to(registers[:1], (B, n, D))",
+)  # fmt: skip
+
+
+def _dregisters_cases(rng):
+    return [(rng.normal(0.3, 1, (B, 1 + n + N, D)), n) for B, N, n, D in ((2, 5, 2, 3), (3, 4, 3, 6), (4, 6, 1, 5))]
+
+
+@exercise(
+    cases=_dregisters_cases,
+    outputs={"dx": "(B, N, D)", "dx_class": "(D,)", "dregisters": "(n, D)", "dE_pos": "(N + 1, D)"},
+    level=2, minutes=20,
+)  # fmt: skip
+def embed_registers_backward(dz, n):
+    B, T, D = dz.shape
+    dx = dz[:, 1 + n :]  # dx
+    dx_class = dz[:, 0].sum(axis=0)  # dx_class
+    dregisters = dz[:, 1 : 1 + n].sum(axis=0)  # dregisters
+    with_place = np.concatenate([dz[:, :1], dx], axis=1)  # the tokens that have a position
+    dE_pos = with_place.sum(axis=0)  # dE_pos
+    return dx, dx_class, dregisters, dE_pos
+
+
+_EVERY_IMAGE = "Every image used it: what becomes of the gradients of all its uses?"
+embed_registers_backward.slip(
+    "dE_pos holds rows for the registers too", "How many rows has E_pos?", dE_pos="dz.sum(axis=0)"
+)
+embed_registers_backward.slip(
+    "dE_pos is read from the first N + 1 tokens, registers included", "Which tokens got a row of E_pos?",
+    with_place="dz[:, : T - n]",
+)  # fmt: skip
+embed_registers_backward.slip(
+    "dE_pos is read from the last N + 1 tokens: row 0 is a register's", "Whose position is row 0?",
+    with_place="dz[:, n:]",
+)  # fmt: skip
+embed_registers_backward.slip(
+    "dx_class is summed over all tokens in front", "Only one of them is x_class.",
+    dx_class="dz[:, : 1 + n].sum(axis=(0, 1))",
+)  # fmt: skip
+embed_registers_backward.slip(
+    "the gradients of what is learned are means over the batch", "Does anything divide in the forward?",
+    dx_class="dz[:, 0].mean(axis=0)", dregisters="dz[:, 1 : 1 + n].mean(axis=0)", dE_pos="with_place.mean(axis=0)",
+)  # fmt: skip
+embed_registers_backward.slip(
+    "the gradients of what is learned come from the first image alone", _EVERY_IMAGE,
+    dx_class="dz[0, 0]", dregisters="dz[0, 1 : 1 + n]", dE_pos="with_place[0]",
+)  # fmt: skip
+embed_registers_backward.slip(
+    "dregisters is read from the end, as if the registers came last", "Where did forward put them?",
+    dregisters="dz[:, T - n :].sum(axis=0)",
+)  # fmt: skip

@@ -13,7 +13,8 @@ from ..slips.steps import softmax_backward as softmax_backward_of
 from ..slips.steps import split_heads as split_of
 
 __all__ = [
-    "merge_heads", "multi_head_attention", "multi_head_attention_backward", "shared_key_backward", "split_heads",
+    "grouped_attention", "merge_heads", "multi_head_attention", "multi_head_attention_backward", "shared_key_backward",
+    "split_heads",
 ]  # fmt: skip
 
 ASKING = {"T": "the tokens", "D": "the width"}
@@ -87,7 +88,7 @@ def _merge_cases(rng):
     return [(rng.standard_normal(shape),) for shape in [(2, 3, 5, 4), (3, 5, 4, 2), (1, 2, 7, 3)]]
 
 
-@exercise(cases=_merge_cases, outputs={"y": "(B, T, D)"}, level=1, minutes=10)
+@exercise(cases=_merge_cases, outputs={"y": "(B, T, D)"}, level=1, minutes=5)
 def merge_heads(x):
     B, h, T, Dh = x.shape
     moved = x.transpose(0, 2, 1, 3)  # the moved axes
@@ -143,7 +144,7 @@ def _heads_cases(rng):
     return [(rng.standard_normal((B, T, D)), *_weights(rng, D), h) for B, T, D, h in _SIZES]
 
 
-@exercise(cases=_heads_cases, outputs={"out": "(B, T, D)"}, axes=ASKING, level=2, minutes=30)
+@exercise(cases=_heads_cases, outputs={"out": "(B, T, D)"}, axes=ASKING, level=2, minutes=25)
 def multi_head_attention(z, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, T, D = z.shape
     Dh = D // heads
@@ -239,7 +240,7 @@ for _cut, _axis in (("(heads, 3, Dh)", 3), ("(heads, Dh, 3)", 4)):
     outputs={
         "dz": "(B, T, D)", "dqkv_weight": "(3D, D)", "dqkv_bias": "(3D,)", "dout_weight": "(D, D)", "dout_bias": "(D,)",
     },
-    axes=ASKING, level=3, minutes=60,
+    axes=ASKING, level=3, minutes=45,
 )  # fmt: skip
 def multi_head_attention_backward(dout, z, qkv_weight, qkv_bias, out_weight, out_bias, heads):
     B, T, D = z.shape
@@ -330,7 +331,7 @@ def _shared_cases(rng):
 @exercise(
     cases=_shared_cases,
     outputs={"dq": "(B, h, T, Dh)", "dk": "(B, S, Dh)", "dv": "(B, S, Dh)"},
-    axes={"T": "the tokens that ask", "S": "the tokens asked", "h": "the heads"}, level=3, minutes=30,
+    axes={"T": "the tokens that ask", "S": "the tokens asked", "h": "the heads"}, level=3, minutes=25,
 )  # fmt: skip
 def shared_key_backward(dy, q, k, v):
     B, h, T, Dh = q.shape
@@ -370,3 +371,38 @@ shared_key_backward.slip(
     "The scores were divided by sqrt(Dh) on the way forward; the same factor acts on the way back.",
     dscores="softmax_backward(dA, A)",
 )
+
+
+# ---- grouped_attention(q, k, v) -> y ---------------------------------------------------------------------------------
+
+
+def _grouped_cases(rng):
+    """q (B, h, T, Dh); k, v (B, g, S, Dh): h a multiple of g"""
+    sizes = [(2, 6, 2, 3, 5, 4), (1, 4, 4, 5, 2, 3), (3, 6, 3, 4, 7, 2), (2, 4, 1, 3, 6, 5)]
+    return [
+        tuple(rng.standard_normal(s) for s in ((B, h, T, Dh), (B, g, S, Dh), (B, g, S, Dh)))
+        for B, h, g, T, S, Dh in sizes
+    ]
+
+
+@exercise(cases=_grouped_cases, outputs={"y": "(B, h, T, Dh)"}, axes={"g": "the groups"}, level=2, minutes=20)
+def grouped_attention(q, k, v):
+    B, h, T, Dh = q.shape
+    g = k.shape[1]
+    S = k.shape[2]
+    keys = np.repeat(k, h // g, axis=1)  # the keys of each head
+    values = np.repeat(v, h // g, axis=1)  # the values of each head
+    scores = q @ swap(keys) / np.sqrt(Dh)  # the scores
+    A = softmax_of(scores)  # the weights
+    return A @ values  # the answer
+
+
+grouped_attention.slip(
+    "the heads take turns: head i asks group i modulo g",
+    "Neighbouring heads share a group: with 6 heads and 2 groups, which heads does group 0 serve?",
+    keys="np.tile(k, (1, h // g, 1, 1))", values="np.tile(v, (1, h // g, 1, 1))",
+)  # fmt: skip
+grouped_attention.slip(
+    "all heads ask the first group", "How many groups are there?", keys="k[:, :1] + 0 * q[:, :, :1, :1]",
+    values="v[:, :1] + 0 * q[:, :, :1, :1]",
+)  # fmt: skip

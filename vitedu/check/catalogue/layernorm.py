@@ -6,7 +6,7 @@ from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient
 from ..slips.steps import standardise as standardised
 
-__all__ = ["layernorm", "layernorm_backward", "rmsnorm_backward"]
+__all__ = ["fold_norm", "layernorm", "rmsnorm_backward"]
 
 
 def _tokens(rng, *shape):
@@ -23,7 +23,7 @@ def _layernorm_cases(rng):
     ]
 
 
-@exercise(cases=_layernorm_cases, outputs={"y": "(B, T, D)"}, level=1, minutes=15)
+@exercise(cases=_layernorm_cases, outputs={"y": "(B, T, D)"}, level=1, minutes=10)
 def layernorm(x, weight, bias, eps):
     B, T, D = x.shape
     xhat = standardised(x, -1, eps)  # the normalised token
@@ -200,3 +200,47 @@ rmsnorm_backward.slip(
     "A mean over D numbers passes on 1/D to each.",
     along="xhat * (dxhat * xhat).sum(axis=-1, keepdims=True)",
 )
+
+
+# ---- fold_norm(weight, bias, next_weight, next_bias) -> new_weight, new_bias -----------------------------------------
+
+
+def _fold_cases(rng):
+    return [
+        (rng.normal(1, 0.5, D), rng.normal(0, 1, D), rng.normal(0, 1, (O, D)), rng.normal(0, 1, O))
+        for D, O in ((3, 5), (6, 4), (4, 4))
+    ]
+
+
+@exercise(cases=_fold_cases, outputs={"new_weight": "(O, D)", "new_bias": "(O,)"}, level=2, minutes=15)
+def fold_norm(weight, bias, next_weight, next_bias):
+    O, D = next_weight.shape
+    new_weight = next_weight * weight  # new_weight
+    carried = next_weight @ bias  # what the layer makes of the norm's offset
+    new_bias = carried + next_bias  # new_bias
+    return new_weight, new_bias
+
+
+fold_norm.slip("the norm's offset is lost", "What does the layer make of the offset?", new_bias="next_bias")
+fold_norm.slip("the layer's own bias is lost", "Which of the four arguments is not used?", new_bias="carried")
+fold_norm.slip(
+    "the offset goes through the new weight, and so is scaled",
+    "In the norm, is the offset added before or after the scale?",
+    carried="new_weight @ bias",
+)
+fold_norm.slip(
+    "the offset is added to the layer's bias as it is", "The offset has D numbers and stands before the layer.",
+    carried="np.resize(bias, O)",
+)  # fmt: skip
+fold_norm.slip(
+    "the offset meets the layer transposed", "Which axis of next_weight counts the features?",
+    carried="np.resize(next_weight.T, (O, D)) @ bias",
+)  # fmt: skip
+fold_norm.slip(
+    "the scale acts on the outputs of the layer, not on its inputs",
+    "The scale has a number for every feature that the layer reads: rows or columns of next_weight?",
+    new_weight="next_weight * np.resize(weight, O)[:, None]",
+)
+fold_norm.slip("the scale is lost", "Which of the four arguments is not used?", new_weight="next_weight")
+fold_norm.slip("divided by the scale, not multiplied", "The norm multiplies. What must the layer do?",
+               new_weight="next_weight / weight")  # fmt: skip

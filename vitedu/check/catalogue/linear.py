@@ -6,8 +6,9 @@ import numpy as np
 
 from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient, weight_gradient
+from .patches import patch_embedding_backward  # 01's layer, 02's exercise
 
-__all__ = ["central_difference", "linear", "linear_backward", "tied_linear_backward"]
+__all__ = ["linear", "linear_backward", "patch_embedding_backward", "second_difference", "tied_linear_backward"]
 
 # (axes in front of I, I, O): first plain rows, then one and two more axes.
 _SIZES = [((7,), 3, 5), ((2, 5), 3, 4), ((3, 2, 4), 6, 5)]
@@ -281,3 +282,43 @@ tied_linear_backward.slip(
     "Where does the forward divide by the number of rows?",
     result="(dx, (first + second) / len(rows(dy)))",
 )
+
+
+# ---- second_difference(f, x, h) -> bends -----------------------------------------------------------------------------
+
+
+# x is moved and put back by many who solve this, as in central_difference.
+@exercise(
+    cases=_difference_cases, outputs={"bends": "(the shape of x)"}, level=2, minutes=20, may_change=("x",)
+)  # fmt: skip
+def second_difference(f, x, h):
+    above = _moved(f, x, h)  # the value above
+    here = f(x)  # the value in the middle
+    below = _moved(f, x, -h)  # the value below
+    return (above - 2 * here + below) / h**2  # the bend
+
+
+second_difference.slips_in(
+    "result",
+    ("this is the slope, a central difference, not the bend", "Two values give a slope. What do two slopes give?",
+     "(above - below) / (2 * h)"),
+    ("divided by h, not by its square", "A slope is a difference over h; the bend is a difference of slopes, over h "
+     "again.", "(above - 2 * here + below) / h"),
+    ("divided by (2 h)^2: as if the two slopes were taken over 2 h", "How far apart are x + h and x?",
+     "(above - 2 * here + below) / (2 * h) ** 2"),
+    ("divided by 2 h^2", "How far apart are the middles of the two halves?",
+     "(above - 2 * here + below) / (2 * h**2)"),
+    ("f(x) is taken away once, not twice", "For a constant f the bend is 0. Is it here?",
+     "(above - here + below) / h**2"),
+    ("the sign is wrong", "For f(x) = x^2 the bend is 2 everywhere.", "-(above - 2 * here + below) / h**2"),
+    ("f(x) is added, not taken away", "For a constant f the bend is 0. Is it here?",
+     "(above + 2 * here + below) / h**2"),
+    ("a one-sided bend: read at x, x + h and x + 2 h", "The step must be the same to both sides of x.",
+     "(_moved(f, x, 2 * h) - 2 * above + here) / h**2"),
+    ("all entries are moved at once", "Each entry of the result asks about one entry of x, while the others stay where "
+     "they are.", "np.full(x.shape, (f(x + h) - 2 * f(x) + f(x - h)) / h**2)"),
+    ("a whole row is moved at once: the loop runs over the first axis only", "x may have several axes. How do you "
+     "visit every single entry?", "(_row_moved(f, x, h) - 2 * f(x) + _row_moved(f, x, -h)) / h**2"),
+    ("x + h and x - h are the same array, so that nothing is left", "`a = x` gives the array a second name; it does "
+     "not copy it.", "np.zeros(x.shape)"),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Exercises of notebooks/05_block.ipynb: GELU, MLP, dropout."""
+"""Exercises of notebooks/05_block.ipynb: GELU, MLP, dropout, a gate."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from vitedu_numpy.layers.gelu import gelu_tanh as tanh_forward
 from vitedu_numpy.layers.gelu import gelu_tanh_backward as tanh_backward
 
 from ..slips.exercise import exercise
-from ..slips.steps import bell, normal_cdf
+from ..slips.steps import bell, normal_cdf, sigmoid
 from ..slips.steps import gelu as gelu_of
 from ..slips.steps import linear as linear_of
 
-__all__ = ["dropout", "gelu", "gelu_backward", "mlp"]
+__all__ = ["gated_backward"]
 
 
 # ---- GELU ----------------------------------------------------------------------------------------------------------
@@ -185,3 +185,41 @@ dropout.slip(
     result="kept / keep.mean()",
 )
 dropout.slip("nothing is dropped, everything is scaled", "Where have you used `keep`?", kept="x")
+
+
+# ---- gated_backward(dy, a, c) -> da, dc ------------------------------------------------------------------------------
+
+
+def _gated_cases(rng):
+    return [tuple(rng.normal(0, 1.5, shape) for _ in range(3)) for shape in ((7,), (3, 4), (2, 3, 5))]
+
+
+@exercise(cases=_gated_cases, outputs={"da": "(..., M)", "dc": "(..., M)"}, level=2, minutes=25)
+def gated_backward(dy, a, c):
+    s = sigmoid(a)  # the sigmoid
+    gate = a * s  # the gate
+    slope = s + gate * (1 - s)  # the slope of the gate
+    dgate = dy * c  # the gradient of the gate
+    da = dgate * slope  # da
+    dc = dy * gate  # dc
+    return da, dc
+
+
+_TWO = "a stands twice in a sigmoid(a). The product rule has two terms."
+gated_backward.slip("da takes the sigmoid for a constant", _TWO, slope="s")
+gated_backward.slip("da takes the factor a for a constant", _TWO, slope="gate * (1 - s)")
+gated_backward.slip(
+    "the second term of the slope lacks its factor a",
+    "In the product rule the factor that is not differentiated stays.",
+    slope="s + s * (1 - s)",
+)
+gated_backward.slip(
+    "the two terms of the slope are subtracted", "Does the sigmoid rise or fall?", slope="s - gate * (1 - s)"
+)
+gated_backward.slip("da lacks the factor c", "y = gate times c: by how much does y move with the gate?", dgate="dy")
+gated_backward.slip("dc is dy alone, without the gate", "y = gate times c: by how much does y move with c?", dc="dy")
+gated_backward.slip("dc is made from a, not from the gate", "What stood beside c in the forward?", dc="dy * a")
+gated_backward.slip(
+    "dc is made from the slope of the gate", "Is the gate differentiated when c moves?", dc="dy * slope"
+)
+gated_backward.slip("da and dc have changed places", "Which of the two went through the sigmoid?", result="(dc, da)")

@@ -8,7 +8,7 @@ from ..slips.steps import linear as linear_of
 from ..slips.steps import patchify as patchify_of
 from ..slips.steps import unpatchify as unpatchify_of
 
-__all__ = ["overlapping_patches", "patch_embedding", "patch_embedding_backward", "patchify", "unpatchify"]
+__all__ = ["overlapping_patches", "patch_embedding", "patchify", "unpatchify"]
 
 # (B, C, H, W, P): the sides differ and the grid is not square, so that a wrong axis cannot hide.
 _SIZES = [(1, 1, 4, 6, 2), (2, 3, 6, 15, 3), (3, 2, 20, 8, 4)]
@@ -21,7 +21,7 @@ def _patchify_cases(rng):
     return [(rng.standard_normal((B, C, H, W)), P) for B, C, H, W, P in _SIZES]
 
 
-@exercise(cases=_patchify_cases, outputs={"patches": "(B, N, C P P)"}, level=2, minutes=20)
+@exercise(cases=_patchify_cases, outputs={"patches": "(B, N, C P P)"}, level=2, minutes=15)
 def patchify(images, patch_size):
     B, C, H, W = images.shape
     P = patch_size
@@ -84,7 +84,7 @@ def _unpatchify_cases(rng):
     return [(rng.standard_normal((B, H * W // P**2, C * P * P)), (B, C, H, W), P) for B, C, H, W, P in _SIZES]
 
 
-@exercise(cases=_unpatchify_cases, outputs={"images": "(B, C, H, W)"}, level=2, minutes=20)
+@exercise(cases=_unpatchify_cases, outputs={"images": "(B, C, H, W)"}, level=2, minutes=15)
 def unpatchify(patches, image_shape, patch_size):
     B, C, H, W = image_shape
     P = patch_size
@@ -160,7 +160,7 @@ def _embedding_backward_cases(rng):
 
 @exercise(
     cases=_embedding_backward_cases,
-    outputs={"dimages": "(B, C, H, W)", "dweight": "(D, C P P)", "dbias": "(D,)"}, level=2, minutes=20,
+    outputs={"dimages": "(B, C, H, W)", "dweight": "(D, C P P)", "dbias": "(D,)"}, level=3, minutes=25,
 )  # fmt: skip
 def patch_embedding_backward(dx, images, weight, patch_size):
     B, N, D = dx.shape
@@ -211,7 +211,7 @@ patch_embedding_backward.slip(
         (rng.standard_normal((B, C, H, W)), P, stride)
         for B, C, H, W, P, stride in ((2, 1, 5, 7, 3, 2), (1, 3, 8, 5, 2, 3), (3, 2, 6, 9, 3, 1))
     ],
-    outputs={"patches": "(B, N, C P P)"}, level=3, minutes=25,
+    outputs={"patches": "(B, N, C P P)"}, level=2, minutes=20,
 )  # fmt: skip
 def overlapping_patches(images, patch_size, stride):
     B, C, H, W = images.shape
