@@ -15,6 +15,12 @@ def no_progress(monkeypatch):
 
 
 @pytest.fixture
+def no_long_search(monkeypatch):
+    """What is said without a name, or of a single mistake, does not depend on how long pairs were tried."""
+    monkeypatch.setattr("vitedu.check.slips.search.PAIRS", 0.0)
+
+
+@pytest.fixture
 def assert_right():
     """assert_right(name, answer): the check takes this answer."""
 

@@ -1,6 +1,7 @@
-"""What holds for every check: each mistake is called by its name, and no answer leaves the student without a word.
+"""What holds for every check: no answer leaves the student without a word.
 
-Right answers in other styles, and the mistakes made again in other words, stand in the file of each topic.
+That each mistake is called by its name is looked at in test_every_mistake.py.  Right answers in other styles, and the
+mistakes made again in other words, stand in the file of each topic.
 """
 
 from __future__ import annotations
@@ -16,31 +17,11 @@ import pytest
 from vitedu.check import CHECKS
 
 each_check = pytest.mark.parametrize("check", [pytest.param(c, id=name) for name, c in CHECKS.items()])
-each_mistake = pytest.mark.parametrize(
-    ("check", "mistake"), [pytest.param(c, m, id=f"{c.name}: {m.name}") for c in CHECKS.values() for m in c.mistakes]
-)
-
-
-@pytest.fixture(autouse=True)
-def no_long_search(monkeypatch):
-    """What is said without a name does not depend on how long pairs were tried."""
-    monkeypatch.setattr("vitedu.check.slips.search.PAIRS", 0.02)
 
 
 @each_check
 def test_the_reference_is_right(check, assert_right):
     assert_right(check.name, check.reference)
-
-
-@each_mistake
-def test_every_mistake_of_the_catalogue_is_named(check, mistake):
-    """Where two mistakes have the same numbers, both names stand there: `either ..., or ...`."""
-    verdict = check.verdict(mistake.answer)
-    assert not verdict.ok
-    assert mistake.name in verdict.mistake
-    assert "; and " not in verdict.mistake  # not as two mistakes
-    assert mistake.hint in verdict.message
-    assert len(verdict.rungs) >= 3
 
 
 @each_check
@@ -90,6 +71,7 @@ def test_an_untouched_stub_is_still_to_do(check):
 
 
 @each_check
+@pytest.mark.usefixtures("no_long_search")
 def test_an_unknown_wrong_answer_shows_the_first_difference(check, unknown):
     """sin(1 + 3 right) is nobody's mistake."""
 

@@ -33,7 +33,11 @@ class Line:
 
 def compiled(node: ast.stmt):
     """The code of one statement."""
-    return compile(ast.fix_missing_locations(ast.Module([node], [])), "<slip>", "exec")
+    module = ast.Module([node], [])
+    try:
+        return compile(module, "<slip>", "exec")
+    except TypeError:  # a rule made a node, which stands nowhere yet
+        return compile(ast.fix_missing_locations(module), "<slip>", "exec")
 
 
 class Program:
@@ -41,7 +45,8 @@ class Program:
 
     def __init__(self, function):
         self.function = function
-        self.arguments = list(inspect.signature(function).parameters)
+        self.parameters = inspect.signature(function).parameters
+        self.arguments = list(self.parameters)
         text = textwrap.dedent(inspect.getsource(function))
         comments = {
             token.start[0]: token.string.lstrip("# ").strip()
@@ -74,7 +79,7 @@ class Program:
         free = {**self.function.__globals__, **scope.nonlocals}
         env = {**{name: free[name] for name in self.read if name in free}, **STEPS}
         env.update(zip(self.arguments, args, strict=False))
-        for name, parameter in inspect.signature(self.function).parameters.items():
+        for name, parameter in self.parameters.items():
             if name not in env or (
                 parameter.default is not parameter.empty and self.arguments.index(name) >= len(args)
             ):

@@ -7,6 +7,7 @@ a crash) only tells explanations apart that fit equally well, or is all there is
 from __future__ import annotations
 
 import ast
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ SAME_LINE = 1.5  # two slips in one line: only likely ones
 EQUALLY_LIKELY = 0.05
 EXPECTED = 1.0  # slips of at most this weight are written down by hand, or as likely: they are tried, whatever the time
 TOGETHER = 3.4  # two slips of more weight than this are no explanation
+LOOK_AT_CLOCK = 20  # slips from one look to the next: a look may cost as much as a slip
 SINGLES, PAIRS = 0.7, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
 
 
@@ -34,10 +36,15 @@ class Explanation:
 
 
 class Tables:
-    """What does not depend on the student: the variables before every line, for every way of writing and every case."""
+    """What does not depend on the student: the variables before every line, for every way of writing and every case.
+
+    Also, once a student asked for them, what every single slip gives and what its line is: the second try is quick.
+    """
 
     def __init__(self, programs, cases, count):
         self.count, self.before = count, {}
+        self._results: dict = {}  # slip, case -> that slip (so that its id stays its own), its results, their sketches
+        self._marks: dict = {}
         for program in programs:
             self.before[id(program)] = kept = []
             for args in cases:
@@ -52,6 +59,56 @@ class Tables:
         env = self.before[id(slip.program)][case][slip.first]
         made = slip.program.run(slip.changes, env, slip.first)
         return made if isinstance(made, Exception) else as_results(made, self.count)
+
+    def results(self, slip, case: int):
+        """The same, kept: for single slips, of which there are few enough.  Beside it a sketch of every result."""
+        key = id(slip), case
+        if key not in self._results:
+            made = self.run(slip, case)
+            self._results[key] = slip, made, None if isinstance(made, Exception) else [_sketch(r) for r in made]
+        return self._results[key][1:]
+
+    def mark(self, slip):
+        """Of the first changed line: a hash of its values in all cases, the cases where it stops, is any value new."""
+        if id(slip) not in self._marks:
+            self._marks[id(slip)] = slip, *self._mark(slip)
+        return self._marks[id(slip)][1:]
+
+    def _mark(self, slip):
+        number, values, changed = slip.first, [], len(slip.changes) > 1
+        for before in self.before[id(slip.program)]:
+            env, target = dict(before[number]), slip.program.lines[number].target
+            try:
+                exec(slip.changes[number], env)
+            except Exception as error:
+                values.append(str(error))
+                continue
+            made = env.get(target, slip.name)
+            changed |= not _is_equal(made, before[number + 1].get(target))
+            try:
+                values.append((np.round(np.asarray(made, dtype=np.float64), 9).tobytes(), np.shape(made)))
+            except (TypeError, ValueError, OverflowError):
+                values.append(id(slip))
+        return hash(tuple(values)), {i for i, value in enumerate(values) if isinstance(value, str)}, changed
+
+
+def _sketch(result):
+    """(shape, sum, size times the largest entry) of numbers that are all finite; else None, which says nothing."""
+    if not isinstance(result, np.ndarray) or not result.size:
+        return None
+    total, most = float(result.sum()), float(np.abs(result).max())
+    return (result.shape, total, result.size * most) if math.isfinite(total) and math.isfinite(most) else None
+
+
+def _may_be(got, made, tolerance) -> bool:
+    """By their sketches: where entries are within `tolerance` of the largest, sums are within that many times more."""
+    if len(got) != len(made):
+        return False
+    for g, m in zip(got, made, strict=True):
+        if g is not None and m is not None:
+            if g[0] != m[0] or abs(g[1] - m[1]) > 1.01 * tolerance * max(m[2], math.prod(m[0]) * 1e-12):
+                return False
+    return True
 
 
 def explain(
@@ -117,8 +174,8 @@ def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
     look = _Look(tables, got, wanted, tolerance, wrong[0], [i for i in range(len(got)) if i not in wrong])
     crashed = any(isinstance(got[i], Exception) for i in wrong)
     found = []
-    for slip in sorted(slips, key=lambda s: s.weight):
-        if slip.weight > EXPECTED and time.process_time() > until:
+    for tried, slip in enumerate(sorted(slips, key=lambda s: s.weight)):
+        if slip.weight > EXPECTED and tried % LOOK_AT_CLOCK == 0 and time.process_time() > until:
             break
         if all(look.fits_special(slip, i) for i in wrong) and all(look.fits(slip, i) for i in look.finite):
             found.append(slip)
@@ -144,10 +201,10 @@ class _Look:
         self.made: dict = {}  # slip -> its results on the decisive case
 
     def on_decisive(self, slip):
-        key = id(slip)
-        if key not in self.made:
-            self.made[key] = self.tables.run(slip, self.decisive)
-        return self.made[key]
+        """Results and sketches."""
+        made, sketches = self.tables.results(slip, self.decisive)
+        self.made[id(slip)] = made
+        return made, sketches
 
     def fits(self, slip, case) -> bool:
         made = self.tables.run(slip, case)
@@ -155,7 +212,7 @@ class _Look:
 
     def fits_special(self, slip, case) -> bool:
         """The same crash, word for word, or NaN and infinity in the same places."""
-        made, got = self.tables.run(slip, case), self.got[case]
+        made, got = self.tables.results(slip, case)[0], self.got[case]
         if isinstance(got, OverflowError) and not isinstance(made, Exception):
             return not _is_finite(made)  # Python's own numbers stop where NumPy's go on with infinity
         if isinstance(got, Exception) or isinstance(made, Exception):
@@ -166,10 +223,15 @@ class _Look:
     def singles(self, slips, until):
         found = []
         target = self.got[self.decisive]
-        for slip in slips:
-            made = self.on_decisive(slip)
-            if isinstance(made, Exception) or not same(target, made, self.tolerance):
-                if slip.weight > EXPECTED and time.process_time() > until:
+        sketched = [_sketch(t) for t in target]
+        for tried, slip in enumerate(slips):
+            made, sketches = self.on_decisive(slip)
+            if (
+                isinstance(made, Exception)
+                or not _may_be(sketched, sketches, self.tolerance)
+                or not same(target, made, self.tolerance)
+            ):
+                if slip.weight > EXPECTED and tried % LOOK_AT_CLOCK == 0 and time.process_time() > until:
                     break
                 continue
             if all(self.fits(slip, i) for i in self.finite if i != self.decisive):
@@ -262,33 +324,17 @@ class _Look:
         """
         seen, kept, twins = set(), [], set()
         for slip in sorted(slips, key=lambda s: s.weight):
-            mark, whole = self._mark(slip), slip.edits[0][1] is None
-            if mark is None or (mark, whole) in seen or (whole and (mark, False) in seen):
+            (values, stops, changed), whole = self.tables.mark(slip), slip.edits[0][1] is None
+            if not changed or self.decisive in stops:
+                continue
+            mark = id(slip.program), tuple(sorted(slip.changes)), values
+            if (mark, whole) in seen or (whole and (mark, False) in seen):
                 continue
             if (mark, True) in seen:
                 twins.add(id(slip))
             seen.add((mark, whole))
             kept.append(slip)
         return kept, twins
-
-    def _mark(self, slip):
-        """The value of the first changed line in every case; None where it stops or is the right one."""
-        number, values, changed = slip.first, [], len(slip.changes) > 1
-        for before in self.tables.before[id(slip.program)]:
-            env, target = dict(before[number]), slip.program.lines[number].target
-            try:
-                exec(slip.changes[number], env)
-            except Exception as error:
-                values.append(str(error))
-                continue
-            made = env.get(target, slip.name)
-            changed |= not _is_equal(made, before[number + 1].get(target))
-            try:
-                values.append((np.round(np.asarray(made, dtype=np.float64), 9).tobytes(), np.shape(made)))
-            except (TypeError, ValueError, OverflowError):
-                values.append(id(slip))
-        stops = isinstance(values[self.decisive], str)
-        return (id(slip.program), tuple(sorted(slip.changes)), tuple(values)) if changed and not stops else None
 
 
 def _is_equal(a, b) -> bool:
