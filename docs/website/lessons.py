@@ -104,6 +104,9 @@ class Lesson:
         if not minutes:
             return 0, 0
         reading = int(minutes[1])
+        more = re.search(r"(\d+) more for the exercises", self.before)
+        if more:
+            return reading, int(more[1])
         if "half as long again" in self.before:
             return reading, round(reading / 2)
         return reading, reading if "as long again" in self.before else 0

@@ -71,13 +71,24 @@ HARMLESS = [
     ("learning_rate", r"warmup_steps [-+] 1|2 \* warmup_steps", "only of the first step of the warm-up, where p is 0"),
     ("overlapping_patches", r"there is 2 where 1", "the negative number that lets NumPy count"),
     ("lion_step", r"averaged, not added", "half of a number has its sign"),
+    ("cubic_step_backward", r"wrong order|`X @ X.T` is transposed", "both orders are in the sum; X X^T is symmetric"),
+    ("weighted_ridge", r"divided by `Y`", "Y is 1 or -1"),
+    ("attention_offset", r"over axis (1|-3)", "both axes of patches are averaged over in the end"),
+    ("agreement_beyond_chance", r"axis 0\) only|`(K \+ 1|2 \* K|n)` stands|from 1", "an answer that nobody gives"),
+    ("agreement_beyond_chance", r"root of `room`", "where it is compared with 0"),
+    ("logit_parts", r"all zeros|sign of the difference|`weight` stands", "turned twice; only its shape is read"),
+    ("epochs_behind", r"[-+] 1`|8640", "one of thousands of millions"),
+    ("inflated_filters_backward", r"there is 2 where 1", "reshape takes any negative number for the rest"),
+    ("overlapping_tubelets", r"other's place in the reshape|there is 2 where 1|`stride` stands where `B`",
+     "the same cut of the same row of numbers in memory"),
     ("logit_lens", r"eps", "the exercise gives no eps: nothing there is quiet enough for it to count"),
 ]  # fmt: skip
 
 DIVIDED = (  # one more or less is lost in a whole division
     "split_heads", "multi_head_attention", "multi_head_attention_backward", "hybrid_tokens", "mean_color", "patchify",
     "unpatchify", "micro_batch_positions", "cross_attention", "sinusoid", "num_tokens", "asked_pairs", "groupnorm",
-    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d", "drop_squares",
+    "space_positions_backward", "tubelets", "official_key_kernel", "conv2d", "drop_squares", "axial_pairs",
+    "overlapping_tubelets",
 )  # fmt: skip
 
 exercises = [pytest.param(c, id=name) for name, c in CHECKS.items() if isinstance(c, Exercise)]

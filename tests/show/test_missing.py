@@ -25,14 +25,24 @@ def shell(monkeypatch):
 
 def test_a_marked_cell_is_replaced_where_pytorch_is_missing(shell, monkeypatch):
     monkeypatch.setattr(missing, "_has_torch", lambda: False)
-    show.style()
-    show.style()  # a reader may run the first cell twice
+    missing.do_without()
+    missing.do_without()  # once is enough
     assert shell.transform_cell(CELL) == f"print({missing.SENTENCE!r})\n"
     for other in ("import torch\n", f"x = 1\n{missing.MARK}\n", ""):  # the mark stands in the first line, or is none
         assert shell.transform_cell(other).strip() == other.strip()
+    monkeypatch.setattr(missing, "_has_torch", lambda: True)  # installed in the meantime
+    assert shell.transform_cell(CELL) == CELL
 
 
 def test_nothing_changes_where_pytorch_is(shell):
+    missing.do_without()
+    assert shell.transform_cell(CELL) == CELL
+    assert shell.input_transformers_cleanup == InteractiveShell().input_transformers_cleanup
+
+
+def test_a_style_is_a_style_alone(shell, monkeypatch):
+    """It says how figures look, and not how cells run."""
+    monkeypatch.setattr(missing, "_has_torch", lambda: False)
     show.style()
     assert shell.transform_cell(CELL) == CELL
 
@@ -52,7 +62,7 @@ sys.modules["torch"] = None
 from IPython.core.interactiveshell import InteractiveShell
 
 shell = InteractiveShell.instance()
-for cell in ("from vitedu import show; show.style()", {cell!r}, "print(1 + 1)"):
+for cell in ("from vitedu import show", {cell!r}, "print(1 + 1)"):
     shell.run_cell(cell).raise_error()
 """
 

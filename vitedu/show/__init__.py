@@ -39,6 +39,7 @@ from .inside import (
     draw_query_maps,
     draw_rollout,
 )
+from .missing import do_without
 from .paper import draw_figure_3, draw_figure_4, draw_figure_5
 from .shares import draw_shares
 from .sketches import draw_autograd, draw_data_parallelism, draw_update
@@ -54,3 +55,5 @@ __all__ = [
     "draw_secants", "draw_sequence", "draw_shares", "draw_softmax", "draw_split", "draw_square", "draw_update",
     "microscope", "save_accuracies", "side_by_side", "source", "style",
 ]  # fmt: skip
+
+do_without()

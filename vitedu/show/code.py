@@ -12,8 +12,7 @@ from importlib.resources import files
 
 from vitedu_numpy.extras import naming_extras
 
-from .missing import do_without
-from .pictures import draw_sharply
+from .pictures import LIMIT, draw_sharply
 
 __all__ = ["rendered", "side_by_side", "source", "style"]
 
@@ -252,11 +251,12 @@ def _text_by_name(name: str) -> str:
 
 
 @naming_extras()
-def style(format: str = "png") -> None:
-    """Figures for notebooks: sharp, small, readable labels.  And cells that need PyTorch do without where it is not.
+def style(format: str = "png", limit: int = LIMIT) -> None:
+    """Figures for notebooks: sharp, small, readable labels.  How cells run is not its business (`missing`).
 
-    format: "png", of twice the pixels in 256 colours; "jpeg", small where photographs are drawn; or "svg": sharp at any
+    format: "png", of twice the pixels in few colours; "jpeg", small where photographs are drawn; or "svg": sharp at any
     size, its words are text, and drawn twice it is the same file.
+    limit: bytes of a "png", for a page of many figures: one that would take more is drawn with fewer pixels.
     """
     import matplotlib.pyplot as plt
     from matplotlib_inline.backend_inline import set_matplotlib_formats
@@ -264,8 +264,10 @@ def style(format: str = "png") -> None:
     options = {"png": {}, "svg": {"metadata": {"Date": None}}, "jpeg": {"pil_kwargs": {"quality": 80}}}
     if format not in options:
         raise ValueError(f"format={format!r} is not allowed; format must be 'png', 'svg' or 'jpeg'")
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise ValueError(f"limit={limit!r} is not allowed; limit must be a number of bytes, 0 or more")
     if format == "png":
-        draw_sharply()
+        draw_sharply(limit)
     else:
         set_matplotlib_formats(format, **options[format])
     # One family, since every word of an SVG repeats the list.
@@ -275,4 +277,3 @@ def style(format: str = "png") -> None:
         "figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (6, 3), "figure.constrained_layout.use": True,
         "axes.spines.top": False, "axes.spines.right": False, "image.cmap": "viridis", "font.size": 10,
     })  # fmt: skip
-    do_without()

@@ -2,7 +2,7 @@
 
 A browser has neither, and `pip install .` alone brings no PyTorch.  A cell that needs it begins with the line
 `# needs PyTorch` (and carries the tag `pytorch`); where it is not, the cell prints a sentence instead of an error, and
-all others run.
+all others run.  `import vitedu.show` sees to it, in a notebook and where something is missing; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ SENTENCE = (
 
 
 def do_without() -> None:
-    """From now on this notebook's cells do without what is missing; where nothing is, nothing changes."""
+    """From now on this notebook's cells do without what is missing; where nothing is, nothing changes.
+
+    PyTorch that is installed later on is used from then on.
+    """
     if sys.platform == "emscripten" and find_spec("tqdm"):
         from tqdm import tqdm
 
@@ -32,7 +35,8 @@ def do_without() -> None:
 
 def _sentence(lines: list[str]) -> list[str]:
     """A cell's lines  ->  the lines to run instead."""
-    return [f"print({SENTENCE!r})\n"] if lines and lines[0].strip() == MARK else lines
+    skipped = lines and lines[0].strip() == MARK and not _has_torch()
+    return [f"print({SENTENCE!r})\n"] if skipped else lines
 
 
 def this_shell():

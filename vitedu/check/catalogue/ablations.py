@@ -9,7 +9,10 @@ from vitedu_numpy.schedule import learning_rate as _learning_rate
 from ..slips.exercise import exercise
 from .paired import paired_lead
 
-__all__ = ["coupled_adam_step", "equal_rate", "many_linear_step", "newton_schulz", "paired_lead"]
+__all__ = [
+    "coupled_adam_step", "cubic_step_backward", "equal_rate", "many_affine_step", "many_linear_step", "newton_schulz",
+    "paired_lead",
+]  # fmt: skip
 
 
 # ---- many_linear_step(W, x, y, lr) -> W ------------------------------------------------------------------------------
@@ -153,7 +156,7 @@ def _from_one(step, total, warmup, decay):
     return (step + 1) / warmup if step < warmup else _rate(step, total, warmup, decay)
 
 
-@exercise(cases=_rate_cases, outputs={"rate": "(a number)"}, level=3, minutes=20)
+@exercise(cases=_rate_cases, outputs={"rate": "(a number)"}, level=2, minutes=20)
 def equal_rate(base, steps, warmup_steps, decay):
     plain = sum(_rate(s, steps, 0, decay) for s in range(steps))  # the sum without warm-up
     warmed = sum(_rate(s, steps, warmup_steps, decay) for s in range(steps))  # the sum with warm-up
@@ -216,7 +219,7 @@ def _entries(X, a, b, c):
     return a * X + b * X**3 + c * X**5
 
 
-@exercise(cases=_matrix_cases, outputs={"X": "(R, C)"}, level=3, minutes=20)
+@exercise(cases=_matrix_cases, outputs={"X": "(R, C)"}, level=2, minutes=15)
 def newton_schulz(M, steps):
     first = M / np.linalg.norm(M)  # the first X
     factors = (3.4445, -4.7750, 2.0315)  # the coefficients
@@ -270,3 +273,85 @@ newton_schulz.slips_in(
      "_iterate(first, steps, factors, _entries)"),
 )  # fmt: skip
 newton_schulz.slip("the result lies on its side", "X has the shape of M.", result="X.T")
+
+
+# ---- many_affine_step(W, bias, x, y, lr) -> W, bias ------------------------------------------------------------------
+
+
+def _affine_cases(rng):
+    """W (K, O, I), bias (K, O), for each model a batch of its own x (K, b, I), y (K, b, O), and a learning rate."""
+    return [
+        (*(rng.standard_normal(s) for s in ((K, O, I), (K, O), (K, b, I), (K, b, O))), rng.uniform(0.1, 0.5, K))
+        for K, O, I, b in [(3, 2, 5, 4), (4, 3, 2, 6), (2, 5, 3, 7)]
+    ]
+
+
+@exercise(
+    cases=_affine_cases, outputs={"W": "(K, O, I)", "bias": "(K, O)"}, axes={"K": "the models", "b": "the images"},
+    level=2, minutes=20, may_change=("W", "bias"),
+)  # fmt: skip
+def many_affine_step(W, bias, x, y, lr):
+    K, O, I = W.shape
+    b = x.shape[1]
+    predicted = x @ W.swapaxes(1, 2) + bias[:, None]  # the predictions
+    error = predicted - y  # the errors
+    dW = error.swapaxes(1, 2) @ x / b  # the gradients of W
+    dbias = error.sum(axis=1) / b  # the gradients of the bias
+    return W - lr[:, None, None] * dW, bias - lr[:, None] * dbias  # the step
+
+
+for _name, _why, _lines in (
+    ("all models see the first one's images", "Each model has a batch of its own.",
+     {"predicted": "x[:1] @ W.swapaxes(1, 2) + bias[:, None]", "dW": "error.swapaxes(1, 2) @ x[:1] / b"}),
+    ("the batch is summed, not averaged", "The loss is a mean over b images.",
+     {"dW": "error.swapaxes(1, 2) @ x", "dbias": "error.sum(axis=1)"}),
+    ("only the gradient of W is averaged over the batch", "Both come from one loss.", {"dbias": "error.sum(axis=1)"}),
+    ("the loss is averaged over the models as well", "With more models beside it, a model would learn more slowly.",
+     {"dW": "error.swapaxes(1, 2) @ x / (K * b)", "dbias": "error.sum(axis=1) / (K * b)"}),
+    ("the models share the mean of their gradients", "These models never meet.",
+     {"dW": "(error.swapaxes(1, 2) @ x / b).mean(axis=0, keepdims=True)",
+      "dbias": "(error.sum(axis=1) / b).mean(axis=0, keepdims=True)"}),
+    ("all models have the first one's learning rate", "A sweep has a rate for each model.",
+     {"result": "(W - lr[0] * dW, bias - lr[0] * dbias)"}),
+    ("the bias is left out of the predictions", "Where does the bias stand in the forward?",
+     {"predicted": "x @ W.swapaxes(1, 2)"}),
+    ("the bias does not move", "What is the derivative of a prediction with respect to its bias?",
+     {"result": "(W - lr[:, None, None] * dW, bias)"}),
+    ("twice the gradient: the half of the loss is forgotten", "Half a square has which derivative?",
+     {"dW": "2 * error.swapaxes(1, 2) @ x / b", "dbias": "2 * error.sum(axis=1) / b"}),
+    ("the weights climb", "The gradient points uphill.",
+     {"result": "(W + lr[:, None, None] * dW, bias + lr[:, None] * dbias)"}),
+):  # fmt: skip
+    many_affine_step.slip(_name, _why, **_lines)
+
+
+# ---- cubic_step_backward(dY, X) -> dX --------------------------------------------------------------------------------
+
+
+def _cubic_cases(rng):
+    return [tuple(rng.standard_normal((2, *shape))) for shape in ((3, 5), (6, 2), (4, 4))]
+
+
+@exercise(cases=_cubic_cases, outputs={"dX": "(R, C)"}, level=3, minutes=30)
+def cubic_step_backward(dY, X):
+    outer = dY @ X.T @ X  # through the first X
+    middle = X @ dY.T @ X  # through the transposed X
+    inner = X @ X.T @ dY  # through the last X
+    along = outer + middle + inner  # through the cube
+    return (3 * dY - along) / 2  # dX
+
+
+_THRICE = "X stands three times in the cube, and a product has a derivative for each of its factors."
+for _name, _why, _lines in (
+    ("only the first X of the cube is differentiated", _THRICE, {"along": "outer"}),
+    ("only the last X of the cube is differentiated", _THRICE, {"along": "inner"}),
+    ("the transposed X of the cube is taken for a constant", _THRICE, {"along": "outer + inner"}),
+    ("the cube is differentiated as that of a number", "Matrices do not commute.", {"along": "3 * inner"}),
+    ("the gradient is not transposed where X is", "Through X^T the gradient comes transposed.",
+     {"middle": "X @ X.T @ dY"}),
+    ("the cube is added", "Which sign has the cube in the step?", {"result": "(3 * dY + along) / 2"}),
+    ("the straight way is left out", "What of 3 X / 2?", {"result": "-along / 2"}),
+    ("the step is applied to the gradient", "That is the forward with dY in place of X. What depends on X?",
+     {"result": "(3 * dY - dY @ dY.T @ dY) / 2"}),
+):  # fmt: skip
+    cubic_step_backward.slip(_name, _why, **_lines)

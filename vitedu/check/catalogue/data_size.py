@@ -7,7 +7,7 @@ import numpy as np
 from ..slips.exercise import exercise
 from .paired import paired_difference
 
-__all__ = ["crossing", "paired_difference", "passes", "stopped_early", "stream_numbers"]
+__all__ = ["crossing", "paired_difference", "paired_with_gaps", "passes", "stopped_early", "stream_numbers"]
 
 
 # ---- stream_numbers(seed, ids, count) -> numbers ---------------------------------------------------------------------
@@ -72,7 +72,7 @@ def _size_cases(rng):
     return cases
 
 
-@exercise(cases=_size_cases, outputs={"seen": "(R,)", "different": "(R,)"}, level=2, minutes=10)
+@exercise(cases=_size_cases, outputs={"seen": "(R,)", "different": "(R,)"}, level=1, minutes=10)
 def passes(sizes, steps, batch_size):
     batch = np.minimum(batch_size, sizes)  # the images of an update
     shown = steps * batch  # the images of all updates
@@ -232,3 +232,58 @@ crossing.slips_in(
     ("places in the list are returned, not sizes", "How many images are that?",
      "_bracket(np.arange(len(sizes)), behind, ahead)"),
 )  # fmt: skip
+
+
+# ---- paired_with_gaps(first, second) -> difference, error ------------------------------------------------------------
+
+
+def _gap_cases(rng):
+    """Accuracies (S, seeds) of two models; nan where a run has failed, of each row two pairs at least are whole."""
+    cases = []
+    for S, seeds, gone in [(3, 5, ((0, 0, 1), (1, 2, 3), (0, 2, 0))), (4, 4, ((1, 1, 2), (0, 3, 0))),
+                           (2, 6, ((0, 0, 0), (1, 0, 5), (1, 1, 2)))]:  # fmt: skip
+        shared = rng.uniform(0.3, 0.8, (S, 1)) + 0.06 * rng.standard_normal((S, seeds))
+        both = shared + np.array([0.03, 0.0])[:, None, None] + 0.02 * rng.standard_normal((2, S, seeds))
+        for model, row, seed in gone:
+            both[model, row, seed] = np.nan
+        cases.append((both[0], both[1]))
+    return cases
+
+
+def _spread_of(x):
+    """The variance of what is there, row by row."""
+    return np.nanvar(x, axis=1, ddof=1)
+
+
+@exercise(cases=_gap_cases, outputs={"difference": "(S,)", "error": "(S,)"}, level=2, minutes=20)
+def paired_with_gaps(first, second):
+    d = first - second  # the differences of the pairs
+    n = (~np.isnan(d)).sum(axis=1)  # how many pairs are whole
+    difference = np.nanmean(d, axis=1)  # the mean of the whole pairs
+    variance = _spread_of(d)  # their variance
+    error = np.sqrt(variance / n)  # the error
+    return difference, error
+
+
+_WHOLE = "A run without its partner says nothing of the difference. Which numbers have one?"
+for _name, _why, _lines in (
+    ("each model's mean is taken over all of its own runs", _WHOLE,
+     {"difference": "np.nanmean(first, axis=1) - np.nanmean(second, axis=1)"}),
+    ("failed runs are counted as pairs", "Of how many differences is it the mean?", {"n": "d.shape[1]"}),
+    ("a failed run counts as an accuracy of 0", "Nobody measured 0.",
+     {"d": "np.nan_to_num(first) - np.nan_to_num(second)"}),
+    ("a failed pair counts as no difference", "Nobody measured that the two are equal.",
+     {"d": "np.nan_to_num(first - second)"}),
+    ("a seed that failed anywhere is left out everywhere", "The other sizes have measured it.",
+     {"d": "np.where(np.isnan(first - second).any(axis=0), np.nan, first - second)"}),
+    ("the pairs are taken apart: the errors of two independent means", "Of which numbers is the deviation?",
+     {"variance": "_spread_of(first) + _spread_of(second)"}),
+    ("the variances are divided by the number of pairs, not by one less",
+     "The mean was taken from the same pairs: of n differences, how many are free?",
+     {"variance": "np.nanvar(d, axis=1)"}),
+    ("the deviation of a single pair is given", "The mean of many pairs is surer than one of them.",
+     {"error": "np.sqrt(variance)"}),
+    ("rows with a gap have no answer", "Two whole pairs are enough for a mean and an error.",
+     {"difference": "d.mean(axis=1)", "variance": "d.var(axis=1, ddof=1)"}),
+):  # fmt: skip
+    paired_with_gaps.slip(_name, _why, **_lines)

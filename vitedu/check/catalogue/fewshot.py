@@ -7,7 +7,8 @@ import numpy as np
 from ..slips.exercise import exercise
 
 __all__ = [
-    "few_shots", "leave_one_out", "plus_minus_targets", "ridge_dual", "ridge_primal", "standard_error", "whiten",
+    "few_shots", "leave_one_out", "plus_minus_targets", "ridge_dual", "ridge_primal", "shots_and_held_out",
+    "standard_error", "total_error", "weighted_ridge", "whiten",
 ]  # fmt: skip
 
 
@@ -357,3 +358,138 @@ leave_one_out.slip(
     "Its matrix is the one that makes the scores, l2 included.",
     h="(X @ np.linalg.solve(X.T @ X, X.T)).diagonal()[:, None]",
 )
+
+
+# ---- shots_and_held_out(labels, shots, held_out, seed) -> chosen, held -----------------------------------------------
+
+
+def _held_cases(rng):
+    cases = []
+    for K, each, shots, held_out in [(3, 9, 4, 3), (5, 7, 2, 4), (4, 11, 6, 1)]:
+        labels = rng.permutation(np.repeat(np.arange(K), each + rng.integers(0, 4, K)))
+        cases.append((labels, shots, held_out, int(rng.integers(1, 1000))))
+    return cases
+
+
+def _parts(labels, seed, start, end, pick=None, anew=False):
+    """Of each class, shuffled, the images from `start` to `end`."""
+    return _by_class(
+        labels, None, seed, pick or (lambda rng, images, n: rng.permutation(images)[start:end]), anew
+    )  # fmt: skip
+
+
+@exercise(
+    cases=_held_cases, outputs={"chosen": "(K shots,)", "held": "(K held_out,)"}, level=2, minutes=15,
+)  # fmt: skip
+def shots_and_held_out(labels, shots, held_out, seed):
+    chosen = _parts(labels, seed, 0, shots)  # the shots
+    held = _parts(labels, seed, shots, shots + held_out)  # the images that are held out
+    return chosen, held
+
+
+for _name, _why, _lines in (
+    ("the images held out are among the shots", "Whoever chooses on what was fitted chooses the weakest penalty.",
+     {"held": "_parts(labels, seed, 0, held_out)"}),
+    ("another shuffle chooses the images held out", "One permutation of each class: first the shots, then the others.",
+     {"held": "_parts(labels, seed + 1, 0, held_out)"}),
+    ("the images held out are taken from the end of each class", "They come right after the shots.",
+     {"held": "_parts(labels, seed, -held_out, None)"}),
+    ("the first images are held out, and the shots come after them",
+     "More held-out images should not change the shots.",
+     {"chosen": "_parts(labels, seed, held_out, held_out + shots)", "held": "_parts(labels, seed, 0, held_out)"}),
+    ("the shots are drawn in two goes, with a second permutation", "One permutation of each class is enough.",
+     {"held": "_parts(labels, seed, 0, 0, lambda rng, images, n: rng.permutation(rng.permutation(images)[shots:])"
+              "[:held_out])"}),
+    ("every class has a generator of its own, with the same seed",
+     "One generator goes through all classes, and is made once.",
+     {"chosen": "_parts(labels, seed, 0, shots, None, True)",
+      "held": "_parts(labels, seed, shots, shots + held_out, None, True)"}),
+    ("all other images of a class are held out", "How many of each class?",
+     {"held": "_parts(labels, seed, shots, None)"}),
+):  # fmt: skip
+    shots_and_held_out.slip(_name, _why, **_lines)
+
+
+# ---- weighted_ridge(X, Y, importance, l2) -> W -----------------------------------------------------------------------
+
+
+def _weighted_cases(rng):
+    """X (N, D), Y (N, K), a positive number for each image, l2; more images than features, and fewer"""
+    cases = []
+    for X, Y, l2 in _ridge_cases(rng, [(7, 3, 2), (4, 6, 5), (5, 5, 3)]):
+        cases.append((X, Y, rng.uniform(0.3, 3, len(X)), l2))
+    return cases
+
+
+@exercise(cases=_weighted_cases, outputs={"W": "(D, K)"}, axes={"N": "the images"}, level=2, minutes=25)
+def weighted_ridge(X, Y, importance, l2):
+    N, D = X.shape
+    each = importance[:, None]
+    penalty = l2 * np.eye(D)  # the penalty
+    left = X.T @ (each * X) + penalty  # the left side
+    right = X.T @ (each * Y)  # the right side
+    return np.linalg.solve(left, right)  # the weights
+
+
+for _name, _why, _lines in (
+    ("the images all count alike", "What is the third argument for?", {"each": "np.ones((N, 1))"}),
+    ("the importance stands on the left side alone", "Derive again: the target of an important image counts, too.",
+     {"right": "X.T @ Y"}),
+    ("the importance stands on the right side alone", "Derive again: in which terms does an image's row stand?",
+     {"left": "X.T @ X + penalty"}),
+    ("the importance is squared: rows and targets are both multiplied by it, and then fitted",
+     "The loss has the importance once. With which factor of a row does it appear once in the square?",
+     {"each": "importance[:, None] ** 2"}),
+    ("its root counts, not the importance itself", "The loss has the importance once, beside a square.",
+     {"each": "np.sqrt(importance)[:, None]"}),
+    ("an image counts the less, the more important it is", "Which way does a large importance work in the dual?",
+     {"each": "1 / importance[:, None]"}),
+    ("the importance is made to sum to 1 first", "That changes how strong the penalty is beside it.",
+     {"each": "importance[:, None] / importance.sum()"}),
+    ("the importance is made to have the mean 1 first", "That changes how strong the penalty is beside it.",
+     {"each": "importance[:, None] / importance.mean()"}),
+    ("there is no penalty", "What keeps the weights small?", {"penalty": "0.0"}),
+    ("twice the penalty", "Both terms of the derivative have the factor 2.", {"penalty": "2 * l2 * np.eye(D)"}),
+):  # fmt: skip
+    weighted_ridge.slip(_name, _why, **_lines)
+
+
+# ---- total_error(accuracy, num_images) -> error ----------------------------------------------------------------------
+
+
+def _tested_cases(rng):
+    """accuracy (R, seeds), all on the same test images"""
+    sizes = [((4, 3), 150), ((2, 5), 40), ((5, 4), 400)]
+    return [(rng.uniform(0.3, 0.9, (R, 1)) + 0.04 * rng.standard_normal((R, n)), N) for (R, n), N in sizes]
+
+
+@exercise(cases=_tested_cases, outputs={"error": "(R,)"}, level=1, minutes=10)
+def total_error(accuracy, num_images):
+    R, n = accuracy.shape
+    of_seeds = accuracy.var(axis=1, ddof=1) / n  # the variance that the seeds leave
+    p = accuracy.mean(axis=1)  # the mean accuracy
+    of_images = p * (1 - p) / num_images  # the variance that the test images leave
+    return np.sqrt(of_seeds + of_images)  # the error
+
+
+for _name, _why, _lines in (
+    ("the error of the seeds alone", "Other test images would give another number, for every seed.",
+     {"of_images": "0.0"}),
+    ("the error of the test images alone", "Other shots would give another number.", {"of_seeds": "0.0"}),
+    ("the two errors are added as they are", "Two independent errors seldom point the same way. What adds up?",
+     {"result": "np.sqrt(of_seeds) + np.sqrt(of_images)"}),
+    ("the test images are counted once for each seed",
+     "All seeds are tested on the same images: does a further seed bring new ones?",
+     {"of_images": "p * (1 - p) / (num_images * n)"}),
+    ("the deviation of one seed, not of their mean", "The mean of many seeds is surer than one of them.",
+     {"of_seeds": "accuracy.var(axis=1, ddof=1)"}),
+    ("the variance is divided by n, not by n - 1",
+     "The mean was taken from the same seeds: of three deviations, two are free.",
+     {"of_seeds": "accuracy.var(axis=1) / n"}),
+    ("the root is missing", "An error bar has the unit of an accuracy.", {"result": "of_seeds + of_images"}),
+    ("the most that test images could do is taken, whatever the accuracy",
+     "At which accuracy is p (1 - p) a quarter?", {"of_images": "0.25 / num_images"}),
+    ("the larger of the two errors", "The smaller one is there as well.",
+     {"result": "np.sqrt(np.maximum(of_seeds, of_images))"}),
+):  # fmt: skip
+    total_error.slip(_name, _why, **_lines)

@@ -9,7 +9,7 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient, one_hot, weight_gradient
 
-__all__ = ["affordable_size", "hyper_rule", "stair_rate", "zero_head_gradients"]
+__all__ = ["affordable_size", "hyper_rule", "small_machine_rule", "stair_rate", "zero_head_gradients"]
 
 _EXACT = 1e-9  # whole numbers, and rates that are ten times as large as the next
 
@@ -240,3 +240,55 @@ affordable_size.slips_in(
     ("one patch too few on each side", "A larger size would still be affordable.", "(found - 1) * patch_size"),
     ("the side is given in patches", "How many pixels is that?", "found"),
 )  # fmt: skip
+
+
+# ---- small_machine_rule(num_images, height, width, batch_size) -> crop, steps, warmup_steps, learning_rate -----------
+
+
+def _machine_cases(rng):
+    """(images, height, width, batch): data sets of all three lengths, batches that divide 512 and others"""
+    return [
+        (3_680, 375, 500, 64), (50_000, 32, 32, 128), (1_281_167, 375, 500, 72), (19_999, 95, 96, 24),
+        (20_000, 96, 96, 100), (500_000, 64, 64, 256), (499_999, 96, 95, 48), (60_000, 28, 28, 1024),
+    ]  # fmt: skip
+
+
+@exercise(
+    cases=_machine_cases, tolerance=_EXACT, level=2, minutes=20,
+    outputs={
+        "crop": "(pixels)", "steps": "(a number)", "warmup_steps": "(a number)", "learning_rate": "(a number)",
+    },
+)  # fmt: skip
+def small_machine_rule(num_images, height, width, batch_size):
+    is_few = num_images < 20_000  # the border of small data sets
+    crop = 128 if height * width < 96 * 96 else 480  # the crop
+    steps = 500 if is_few else 10_000 if num_images < 500_000 else 20_000  # the rule's steps
+    warmup = 100 if is_few else 500  # the rule's warm-up
+    times = 512 / batch_size  # how many steps make one of the rule's
+    longer = math.ceil(steps * times)  # the steps
+    slower = math.ceil(warmup * times)  # the warm-up
+    rate = 0.003 / times  # the rate
+    return crop, longer, slower, rate
+
+
+_SEEN = "The run should see as many images as the rule's: how many are that?"
+for _name, _why, _lines in (
+    ("the rule's number of steps stays", _SEEN, {"longer": "steps"}),
+    ("the number of steps shrinks with the batch", _SEEN, {"longer": "math.ceil(steps / times)"}),
+    ("the last images are lost: the steps are rounded down", "Are as many images seen, or a few less?",
+     {"longer": "int(steps * times)"}),
+    ("the warm-up is not stretched", "It lasts for so many images, too.", {"slower": "warmup"}),
+    ("every data set warms up for 500 steps", "The smallest runs have 500 steps in all.",
+     {"warmup": "500"}),
+    ("the rate stays that of 512 images", "A step over fewer images is noisier. In what proportion is it to shrink?",
+     {"rate": "0.003"}),
+    ("the rate grows as the batch shrinks", "A step over fewer images is noisier. Should it be longer?",
+     {"rate": "0.003 * times"}),
+    ("the rate goes with the root of the batch", "Some do that. Here it is to shrink in proportion.",
+     {"rate": "0.003 / math.sqrt(times)"}),
+    ("the resize is given, not the crop", "What does the model see?",
+     {"crop": "160 if height * width < 96 * 96 else 512"}),
+    ("the rule's rate is taken to be another", "Which base rate does the rule have for 512 images?",
+     {"rate": "0.03 / times"}),
+):  # fmt: skip
+    small_machine_rule.slip(_name, _why, **_lines)

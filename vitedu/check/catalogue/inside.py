@@ -7,7 +7,10 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import linear, softmax, standardise
 
-__all__ = ["attention_distance", "logit_lens", "position_similarity", "rollout"]
+__all__ = [
+    "attention_distance", "attention_offset", "logit_lens", "logit_parts", "position_similarity", "relevance",
+    "rollout",
+]  # fmt: skip
 
 
 def _attention(rng, *shape):
@@ -219,3 +222,130 @@ for _name, _why, _lines in (
      {"kept": "streams[1:]"}),
 ):  # fmt: skip
     logit_lens.slip(_name, _why, **_lines)
+
+
+# ---- attention_offset(A, gh, gw, P) -> offset ------------------------------------------------------------------------
+
+
+@exercise(cases=_distance_cases, outputs={"offset": "(h, 2)"}, level=2, minutes=20)
+def attention_offset(A, gh, gw, P):
+    places = _places(gh, gw, P)  # the places
+    ways = places - places[:, None]  # the ways from who asks to who is asked
+    patches = A[:, 1:, 1:]  # the weights between patches
+    asked = (patches[..., None] * ways).sum(axis=2)  # each patch's mean way
+    return asked.mean(axis=1)  # each head's mean way
+
+
+for _name, _why, _lines in (
+    ("the ways lead from who is asked to who asks", "A head that looks to the right has a positive second number.",
+     {"ways": "places[:, None] - places"}),
+    ("the lengths are averaged, not the ways", "Up and down should cancel each other.",
+     {"ways": "np.abs(places - places[:, None])"}),
+    ("the ways are counted in patches", "How many pixels is one patch?", {"places": "_places(gh, gw, 1)"}),
+    ("rows and columns of the grid are exchanged",
+     "Patch 1 lies to the right of patch 0. How many patches make one row of the image?",
+     {"places": "_places(gw, gh, P)"}),
+    ("across comes before down", "Down first, then across.", {"places": "_places(gh, gw, P)[:, ::-1]"}),
+    ("who asks and who is asked are exchanged in the weights", "Row t says whom token t asks.",
+     {"patches": "A[:, 1:, 1:].swapaxes(1, 2)"}),
+    ("the weights on patches are divided by their sum",
+     "Here nothing replaces what goes to the class token.",
+     {"patches": "A[:, 1:, 1:] / A[:, 1:, 1:].sum(axis=2, keepdims=True)"}),
+    ("the last token is left out in place of the class token", "Where does the class token stand?",
+     {"patches": "A[:, :-1, :-1]"}),
+    ("the ways of all patches are added up", "A mean over the patches that ask does not grow with their number.",
+     {"result": "asked.sum(axis=1)"}),
+    ("one number for all heads", "Each head has a way of its own.", {"result": "asked.mean(axis=(0, 1))"}),
+):  # fmt: skip
+    attention_offset.slip(_name, _why, **_lines)
+
+
+# ---- relevance(A, dA) -> relevance -----------------------------------------------------------------------------------
+
+
+def _relevance_cases(rng):
+    """A and dA (L, h, T, T)"""
+    sizes = [(2, 3, 4), (3, 2, 5), (4, 1, 3)]
+    return [(_attention(rng, L, h, T, T), rng.standard_normal((L, h, T, T))) for L, h, T in sizes]
+
+
+@exercise(cases=_relevance_cases, outputs={"relevance": "(T, T)"}, level=2, minutes=25)
+def relevance(A, dA):
+    L, h, T, T = A.shape
+    useful = np.maximum(dA * A, 0)  # what speaks for the class
+    mean = useful.mean(axis=1)  # the mean over the heads
+    blocks = mean + np.eye(T)  # the blocks with their residual ways
+    return _product(blocks)
+
+
+for _name, _why, _lines in (
+    ("what speaks against the class is kept, too", "Which of the products are let through?", {"useful": "dA * A"}),
+    ("the gradients are cut at 0, and A counts where they are negative, too", "The product is cut.",
+     {"useful": "np.where(dA > 0, dA, 1) * A"}),
+    ("the heads are averaged first, then cut at 0",
+     "One head may speak for the class and another one against it. Which is forgotten first?",
+     {"useful": "dA * A", "mean": "np.maximum(useful.mean(axis=1), 0)"}),
+    ("the gradients are not used", "Whom a head asks is one thing, what it does to the class another.",
+     {"useful": "A"}),
+    ("the weights are not used", "A gradient says what a weight would do. How large is the weight?",
+     {"useful": "np.maximum(dA, 0)"}),
+    ("the residual way is halved, as in rollout", "Here what a block adds is added to the whole of what was there.",
+     {"blocks": "(mean + np.eye(T)) / 2"}),
+    ("the residual way is missing", "What was there before stays.", {"blocks": "mean"}),
+    ("the heads are added up, not averaged", "More heads should not mean more relevance.",
+     {"mean": "useful.sum(axis=1)"}),
+    ("the product has the first block on the left",
+     "Follow a column vector of tokens: which matrix meets it first?", {"result": "_product(blocks, -1)"}),
+    ("the last block is left out", "How many blocks does it go through?", {"result": "_product(blocks[:-1])"}),
+    ("the size of the product counts, whatever its sign", "Which of the products are let through?",
+     {"useful": "np.abs(dA * A)"}),
+):  # fmt: skip
+    relevance.slip(_name, _why, **_lines)
+
+
+# ---- logit_parts(streams, g, weight) -> parts ------------------------------------------------------------------------
+
+
+def _parts_cases(rng):
+    """streams (L + 1, D) of one image's class token, once so small that eps counts; g (D,); the head's weight (K, D)"""
+    return [
+        (
+            size * np.cumsum(rng.standard_normal((L + 1, D)) + 0.3, axis=0),
+            rng.normal(1, 0.5, D),
+            rng.normal(0, 1, (K, D)),
+        )
+        for L, D, K, size in [(2, 4, 3, 1), (3, 6, 5, 0.002), (4, 5, 2, 1)]
+    ]
+
+
+@exercise(cases=_parts_cases, outputs={"parts": "(L + 1, K)"}, level=3, minutes=30)
+def logit_parts(streams, g, weight):
+    first = np.zeros_like(streams[:1])  # nothing
+    before = np.concatenate([first, streams[:-1]])  # the stream before each block
+    written = streams - before  # what each block wrote
+    centred = written - written.mean(axis=1, keepdims=True)  # without its mean
+    root = np.sqrt(streams[-1].var() + 1e-6)  # the last stream's deviation
+    normed = centred / root * g  # through the last norm
+    return normed @ weight.T  # through the head
+
+
+for _name, _why, _lines in (
+    ("each part is divided by its own deviation",
+     "The sum of the parts has to be the model's logit. By what does the last norm divide?",
+     {"root": "np.sqrt(written.var(axis=1, keepdims=True) + 1e-6)"}),
+    ("the streams are read, not what each block wrote", "Do they add up to the last one?", {"written": "streams"}),
+    ("each stream is divided by its own deviation",
+     "The sum of the parts has to be the model's logit. By what does the last norm divide?",
+     {"root": "np.sqrt(streams.var(axis=1, keepdims=True) + 1e-6)"}),
+    ("the means stay in", "A layer norm takes the mean off. Whose mean is the mean of a sum?", {"centred": "written"}),
+    ("the last stream's mean is taken off every part", "How often may it be taken off in all?",
+     {"centred": "written - streams[-1].mean()"}),
+    ("the learned scale is left out", "The last norm has learned numbers, too.", {"normed": "centred / root"}),
+    ("divided by the variance, not by its root", "What does a layer norm divide by?",
+     {"root": "streams[-1].var() + 1e-6"}),
+    ("the differences between the blocks' parts", "The first part is what the embedded token says.",
+     {"before": "np.concatenate([streams[:1], streams[:-1]])"}),
+    ("the parts are added up on the way", "That is the lens with one divisor for all. What did each block alone write?",
+     {"result": "np.cumsum(normed @ weight.T, axis=0)"}),
+):  # fmt: skip
+    logit_parts.slip(_name, _why, **_lines)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..slips.exercise import exercise
+from ..slips.steps import one_hot
 from ..slips.steps import softmax as _softmax
 
-__all__ = ["agreement", "commuting_part", "drop_squares", "permuted_filters", "permuted_positions"]
+__all__ = [
+    "agreement", "agreement_beyond_chance", "commuting_part", "drop_squares", "permuted_filters",
+    "permuted_positions", "straight_positions",
+]  # fmt: skip
 
 
 # ---- agreement(logits, moved) -> agreement ---------------------------------------------------------------------------
@@ -198,7 +202,7 @@ def _in_turn(M, orders):
 
 
 @exercise(
-    cases=_commuting_cases, outputs={"part": "(n, n)"}, axes={"n": "the rows", "G": "the orders"}, level=3, minutes=15
+    cases=_commuting_cases, outputs={"part": "(n, n)"}, axes={"n": "the rows", "G": "the orders"}, level=3, minutes=25
 )  # fmt: skip
 def commuting_part(M, orders):
     G, n = orders.shape
@@ -229,3 +233,74 @@ commuting_part.slips_in(
     ("the last permutation alone", "Is the sum begun anew in every turn of the loop?", "terms[-1] / G"),
     ("one number for all", "A mean over the permutations only.", "0 * M + M.mean()"),
 )  # fmt: skip
+
+
+# ---- agreement_beyond_chance(logits, moved) -> kappa -----------------------------------------------------------------
+
+
+def _kappa_cases(rng):
+    """As for the agreement; some classes are answered more often, and the last model has one answer for everything."""
+    cases = []
+    for n, K in [(31, 4), (20, 7), (43, 3)]:
+        logits = rng.standard_normal((n, K)) + np.linspace(0, 1, K)
+        cases.append((logits, logits + 0.8 * rng.standard_normal((n, K)) + np.linspace(0.3, 0, K)))
+    constant = rng.standard_normal((2, 12, 5)) + 20 * np.eye(5)[2]
+    return [*cases, (constant[0], constant[1])]
+
+
+@exercise(cases=_kappa_cases, outputs={"kappa": "(a number)"}, level=2, minutes=20)
+def agreement_beyond_chance(logits, moved):
+    n, K = logits.shape
+    before = logits.argmax(axis=1)  # the answers before
+    after = moved.argmax(axis=1)  # the answers after
+    same = (before == after).mean()  # the agreement
+    often = one_hot(before, K).mean(axis=0)  # how often each answer is given before
+    again = one_hot(after, K).mean(axis=0)  # how often after
+    chance = (often * again).sum()  # the agreement by chance
+    room = 1 - chance  # what chance leaves
+    return (same - chance) / room if room > 0 else 0.0  # the agreement beyond chance
+
+
+for _name, _why, _lines in (
+    ("the plain agreement", "What would two strangers agree on who give these answers this often?",
+     {"chance": "0.0"}),
+    ("chance is taken to be one in K", "Are all classes answered equally often?", {"chance": "1 / K"}),
+    ("chance is taken off, and what is left is not measured against the most that could be left",
+     "What should come out where every answer stays?", {"room": "1.0"}),
+    ("both are taken to answer as before the move", "After the move each answer may be given more or less often.",
+     {"again": "often"}),
+    ("both are taken to answer as after the move", "Before the move each answer was given more or less often.",
+     {"often": "again"}),
+    ("the frequencies of both are averaged first", "That is Scott's pi. Here each has its own frequencies.",
+     {"chance": "(((often + again) / 2) ** 2).sum()"}),
+    ("one answer for everything counts as full agreement", "What does a model know that always says the same?",
+     {"result": "(same - chance) / room if room > 0 else 1.0"}),
+):  # fmt: skip
+    agreement_beyond_chance.slip(_name, _why, **_lines)
+
+
+# ---- straight_positions(E_pos, order) -> straight --------------------------------------------------------------------
+
+
+@exercise(cases=_positions_cases, outputs={"straight": "(T, D)"}, level=2, minutes=15)
+def straight_positions(E_pos, order):
+    token = E_pos[:1]  # the class token's row
+    rows = E_pos[1:]  # the patches' rows
+    place = np.argsort(order)  # where each patch was shown
+    straight = rows[place]  # the rows of the straight image
+    return np.concatenate([token, straight])
+
+
+straight_positions.slips_in(
+    "straight",
+    ("the permutation is turned round", "Patch p was shown at place s with order[s] = p. Whose row did it meet?",
+     "rows[order]"),
+    ("the positions stay where they are", "Each patch must meet the vector that it met in training.", "rows"),
+    ("the positions are sorted backwards", "Follow one patch: at which place was it shown?", "rows[::-1]"),
+    ("the class token is counted as patch 0", "Which row of E_pos belongs to place 0?", "E_pos[place]"),
+)  # fmt: skip
+straight_positions.slips_in(
+    "result",
+    ("the class token's row is lost", "How many tokens are there?", "straight"),
+    ("the class token's row comes last", "Where does the class token stand?", "np.concatenate([straight, token])"),
+)

@@ -8,7 +8,7 @@ from ..slips.exercise import exercise
 from ..slips.steps import log_softmax, one_hot
 from ..slips.steps import softmax as _softmax
 
-__all__ = ["noisy_student_loss", "pseudo_targets"]
+__all__ = ["noisy_student_gradients", "noisy_student_loss", "pseudo_targets"]
 
 
 # ---- pseudo_targets(probabilities, threshold, per_class) -> positions, targets ---------------------------------------
@@ -41,7 +41,7 @@ def _by_class(p, kept, per_class, order=_surest, fill=np.resize):
     return np.concatenate([fill(order(p, mine), per_class) for mine in rows if len(mine)])
 
 
-@exercise(cases=_teacher_cases, outputs={"positions": "(m,)", "targets": "(m, K)"}, level=3, minutes=25)
+@exercise(cases=_teacher_cases, outputs={"positions": "(m,)", "targets": "(m, K)"}, level=2, minutes=25)
 def pseudo_targets(probabilities, threshold, per_class):
     p = probabilities
     sure = p.max(axis=1)  # how sure the teacher is
@@ -179,3 +179,47 @@ noisy_student_loss.slips_in(
     ("the labelled images are not counted", "A student still sees what the teacher has learned from.",
      "ratio * second"),
 )  # fmt: skip
+
+
+# ---- noisy_student_gradients(logits, labels, unlabelled_logits, teacher, ratio, smoothing) -> two gradients ----------
+
+
+@exercise(
+    cases=_loss_cases, outputs={"dlogits": "(B, K)", "dunlabelled_logits": "(U, K)"}, level=2, minutes=20
+)  # fmt: skip
+def noisy_student_gradients(logits, labels, unlabelled_logits, teacher, ratio, smoothing):
+    B, K = logits.shape
+    U = len(teacher)
+    hard = one_hot(labels, K)  # the labels' targets
+    smooth = (1 - smoothing) * hard + smoothing / K  # the smoothed targets
+    p = _softmax(logits)  # the student's answers to the labelled images
+    pu = _softmax(unlabelled_logits)  # its answers to the others
+    first = (p - smooth) / B  # the labelled images' gradient
+    second = ratio * (pu - teacher) / U  # the others' gradient
+    return first, second
+
+
+for _name, _why, _lines in (
+    ("the labels are not smoothed", "What is the last argument for?", {"smooth": "hard"}),
+    ("the smoothing goes to the other classes alone",
+     "Also a custom. Here every class gets an equal part of it, the right one too (notebook 07).",
+     {"smooth": "(1 - smoothing) * hard + smoothing / (K - 1) * (1 - hard)"}),
+    ("the ratio is not used", "How much does the second loss weigh?", {"second": "(pu - teacher) / U"}),
+    ("the losses are taken for sums over the images", "A loss should not grow with the batch.",
+     {"first": "p - smooth", "second": "ratio * (pu - teacher)"}),
+    ("both means run over the labelled images", "Each loss is a mean over its own images.",
+     {"second": "ratio * (pu - teacher) / B"}),
+    ("both means run over all images", "Each loss is a mean over its own images.",
+     {"first": "(p - smooth) / (B + U)", "second": "ratio * (pu - teacher) / (B + U)"}),
+    ("target minus probability", "With this sign an update would lead away from the target.",
+     {"first": "(smooth - p) / B", "second": "ratio * (teacher - pu) / U"}),
+    ("the teacher's answers are made hard", "The teacher said more than the name of a class.",
+     {"second": "ratio * (pu - one_hot(teacher.argmax(axis=1), K)) / U"}),
+    ("the teacher's probabilities go through softmax once more", "They sum to 1 already.",
+     {"second": "ratio * (pu - _softmax(teacher)) / U"}),
+    ("the scores themselves are compared with the targets", "What does the loss make of scores first?",
+     {"p": "logits", "pu": "unlabelled_logits"}),
+    ("the gradient with respect to the teacher",
+     "The teacher is fixed: whose scores are asked for?", {"second": "-ratio * np.log(pu) / U"}),
+):  # fmt: skip
+    noisy_student_gradients.slip(_name, _why, **_lines)

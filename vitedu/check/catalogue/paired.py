@@ -28,7 +28,7 @@ def paired_difference(first, second):
     return d.mean(axis=1), error
 
 
-@exercise(cases=_cases, outputs={"mean": "(R,)", "error": "(R,)"}, level=2, minutes=10)
+@exercise(cases=_cases, outputs={"mean": "(R,)", "error": "(R,)"}, level=1, minutes=10)
 def paired_lead(a, b):
     d = a - b  # the differences of the pairs
     n = d.shape[1]

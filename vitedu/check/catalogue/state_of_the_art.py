@@ -8,7 +8,10 @@ from vitedu_numpy.config import ViTConfig
 
 from ..slips.exercise import exercise
 
-__all__ = ["compute_at_accuracy", "difference_in_errors", "disagreements", "pareto_front", "training_compute"]
+__all__ = [
+    "batchnorm_backward", "compute_at_accuracy", "difference_in_errors", "disagreements", "epochs_behind",
+    "pareto_front", "training_compute",
+]  # fmt: skip
 
 
 # ---- difference_in_errors(first, second) -> ratio --------------------------------------------------------------------
@@ -20,7 +23,7 @@ def _run_cases(rng):
     return [tuple(rng.uniform(85, 90) + rng.uniform(0.03, 0.3) * rng.standard_normal(n) for n in two) for two in sizes]
 
 
-@exercise(cases=_run_cases, outputs={"ratio": "(a number)"}, level=2, minutes=15)
+@exercise(cases=_run_cases, outputs={"ratio": "(a number)"}, level=1, minutes=10)
 def difference_in_errors(first, second):
     n1 = len(first)
     n2 = len(second)
@@ -372,3 +375,110 @@ disagreements.slips_in(
     ("a row is called contradictory as a whole", "Which of its numbers is it?",
      "(distance > unit / 2).any(axis=1)"),
 )  # fmt: skip
+
+
+# ---- epochs_behind(config, images, core_days, peak, utilisation) -> epochs -------------------------------------------
+
+
+def _behind_cases(rng):
+    """As for a training's compute, with a utilisation in place of the epochs."""
+    return [
+        (config, images, core_days, peak, float(rng.uniform(0.2, 0.6)))
+        for config, _, images, core_days, peak in _training_cases(rng)
+    ]
+
+
+@exercise(cases=_behind_cases, outputs={"epochs": "(a number)"}, level=2, minutes=20)
+def epochs_behind(config, images, core_days, peak, utilisation):
+    c = config
+    D = c.width
+    T = c.num_tokens
+    repeats = c.depth
+    patches = c.num_patches * c.channels * c.patch_size**2 * D  # the patch embedding's MACs
+    linear = 4 * T * D**2 + 2 * T * D * c.mlp_dim  # the layers' MACs
+    products = 2 * T**2 * D  # the products' MACs
+    head = D * c.num_classes  # the head's MACs
+    macs = patches + repeats * (linear + products) + head  # all MACs
+    each = 6 * macs * images  # the FLOPs of an epoch
+    done = core_days * 86_400 * peak * 1e12 * utilisation  # the FLOPs that were done
+    return done / each  # the epochs
+
+
+for _name, _why, _lines in (
+    ("the machine is taken to work without a pause", "What part of its peak did it use?",
+     {"done": "core_days * 86_400 * peak * 1e12"}),
+    ("divided by the utilisation, not multiplied", "A machine that is idle half of the time does more, or less?",
+     {"done": "core_days * 86_400 * peak * 1e12 / utilisation"}),
+    ("the forward pass alone is counted", "Training also computes gradients: with respect to what, and at what cost?",
+     {"each": "2 * macs * images"}),
+    ("MACs are counted, not FLOPs", "How many operations are in one multiply-accumulate?",
+     {"each": "3 * macs * images"}),
+    ("backward is taken to cost as much as forward",
+     "Every product of the forward has two gradients: for its input and for its weight.",
+     {"each": "4 * macs * images"}),
+    ("a day has 24 hours of 60 seconds", "How many seconds has a day?",
+     {"done": "core_days * 1_440 * peak * 1e12 * utilisation"}),
+    ("the class token is forgotten", "How long is the sequence that enters a block?", {"T": "c.num_patches"}),
+    ("attention's two products are not counted", "Scores, and what is done with them.", {"products": "0"}),
+    ("the patch embedding is not counted", "What happens before the first block?", {"patches": "0"}),
+    ("the head is not counted", "What comes after the last block?", {"head": "0"}),
+    ("one block is counted", "How many blocks has the model?", {"repeats": "1"}),
+    ("images are given, not epochs", "How many images are in an epoch?", {"result": "done / (6 * macs)"}),
+):  # fmt: skip
+    epochs_behind.slip(_name, _why, **_lines)
+
+
+# ---- batchnorm_backward(dy, x, weight, eps) -> dx, dweight, dbias ----------------------------------------------------
+
+
+def _batchnorm_cases(rng):
+    """dy, x (B, C, H, W), weight (C,), eps that counts"""
+    return [
+        (rng.standard_normal(shape), 2 + 1.5 * rng.standard_normal(shape), rng.normal(1, 0.5, shape[1]), eps)
+        for shape, eps in [((3, 2, 2, 4), 0.3), ((2, 4, 3, 2), 0.1), ((4, 3, 1, 5), 0.5)]
+    ]
+
+
+_PIXELS = (0, 2, 3)
+
+
+@exercise(
+    cases=_batchnorm_cases, outputs={"dx": "(B, C, H, W)", "dweight": "(C,)", "dbias": "(C,)"}, level=3, minutes=35
+)  # fmt: skip
+def batchnorm_backward(dy, x, weight, eps):
+    mean = x.mean(axis=_PIXELS, keepdims=True)  # the means
+    root = np.sqrt(x.var(axis=_PIXELS, keepdims=True) + eps)  # the deviations
+    xhat = (x - mean) / root  # the normalised channels
+    dweight = (dy * xhat).sum(axis=_PIXELS)  # dweight
+    dbias = dy.sum(axis=_PIXELS)  # dbias
+    dxhat = dy * weight[:, None, None]  # the gradient of xhat
+    first = dxhat.mean(axis=_PIXELS, keepdims=True)  # what the mean takes
+    second = xhat * (dxhat * xhat).mean(axis=_PIXELS, keepdims=True)  # what the variance takes
+    dx = (dxhat - first - second) / root  # dx
+    return dx, dweight, dbias
+
+
+for _name, _why, _lines in (
+    ("mean and variance are taken for constants",
+     "That is the backward of inference. In training each of them is a function of x.",
+     {"first": "0.0", "second": "0.0"}),
+    ("the mean is taken for a constant", "What if all numbers of a channel grow by the same amount?", {"first": "0.0"}),
+    ("the variance is taken for a constant", "What if a channel is stretched?", {"second": "0.0"}),
+    ("each image is normalised by itself", "Whose pixels does the mean of a channel run over?",
+     {"first": "dxhat.mean(axis=(2, 3), keepdims=True)",
+      "second": "xhat * (dxhat * xhat).mean(axis=(2, 3), keepdims=True)"}),
+    ("the gradients run over the channels, as in layer norm", "Over which axes is a channel normalised?",
+     {"first": "dxhat.mean(axis=1, keepdims=True)", "second": "xhat * (dxhat * xhat).mean(axis=1, keepdims=True)"}),
+    ("the weight is forgotten on the way back", "What multiplies xhat in the forward?", {"dxhat": "dy"}),
+    ("divided by the variance, not by its root", "What divides x in the forward?",
+     {"dx": "(dxhat - first - second) / root**2"}),
+    ("not divided by the deviation", "What divides x in the forward?", {"dx": "dxhat - first - second"}),
+    ("dweight is made with x, not with xhat", "What does the weight multiply?",
+     {"dweight": "(dy * x).sum(axis=_PIXELS)"}),
+    ("the gradients of weight and bias are means, not sums",
+     "Each image and pixel used the same weight: do their gradients add up?",
+     {"dweight": "(dy * xhat).mean(axis=_PIXELS)", "dbias": "dy.mean(axis=_PIXELS)"}),
+    ("eps is left out", "A channel that is nearly constant: what would it be divided by?",
+     {"root": "x.std(axis=_PIXELS, keepdims=True)"}),
+):  # fmt: skip
+    batchnorm_backward.slip(_name, _why, **_lines)

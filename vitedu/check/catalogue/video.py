@@ -7,7 +7,10 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import softmax, swap
 
-__all__ = ["asked_pairs", "inflated_filters", "space_positions_backward", "time_attention", "tubelets"]
+__all__ = [
+    "asked_pairs", "axial_pairs", "inflated_filters", "inflated_filters_backward", "overlapping_tubelets",
+    "space_positions_backward", "time_attention", "tubelets",
+]  # fmt: skip
 
 SLICES = {"gf": "the slices", "N": "the places", "F": "the frames", "R": "the sequences"}
 
@@ -188,7 +191,7 @@ def _position_cases(rng):
     return [(rng.normal(0, 1, (B, gf * N, D)), N) for B, gf, N, D in sizes]
 
 
-@exercise(cases=_position_cases, outputs={"dE_pos": "(N, D)"}, axes=SLICES, level=2, minutes=10)
+@exercise(cases=_position_cases, outputs={"dE_pos": "(N, D)"}, axes=SLICES, level=1, minutes=10)
 def space_positions_backward(dx, num_patches):
     B, T, D = dx.shape
     N = num_patches
@@ -215,3 +218,121 @@ for _name, _why, _lines in (
     ("the videos are not added", "E_pos has no axis for videos.", {"result": "cut.sum(axis=1)"}),
 ):  # fmt: skip
     space_positions_backward.slip(_name, _why, **_lines)
+
+
+# ---- overlapping tubelets ------------------------------------------------------------------------------------------
+
+
+def _overlap_cases(rng):
+    """videos, Pf, the stride in frames, P: strides below, at and above the length"""
+    sizes = [((1, 5, 2, 4, 6), 2, 1, 2), ((2, 7, 3, 2, 8), 3, 2, 2), ((2, 6, 2, 6, 3), 2, 2, 3),
+             ((1, 8, 4, 4, 6), 2, 3, 2)]  # fmt: skip
+    return [(rng.normal(0, 1, shape), Pf, stride, P) for shape, Pf, stride, P in sizes]
+
+
+def _starting(videos, starts, Pf):
+    """(B, gf, Pf, C, H, W): Pf frames from each start on"""
+    return np.stack([videos[:, start : start + Pf] for start in starts], axis=1)
+
+
+@exercise(cases=_overlap_cases, outputs={"tubelets": "(B, gf N, Pf C P P)"}, level=2, minutes=25)
+def overlapping_tubelets(videos, tubelet_length, stride, patch_size):
+    B, F, C, H, W = videos.shape
+    Pf = tubelet_length
+    P = patch_size
+    gh = H // P
+    gw = W // P
+    starts = range(0, F - Pf + 1, stride)  # the first frames
+    windows = _starting(videos, starts, Pf)  # the frames of each slice
+    cut = windows.reshape(B, -1, Pf, C, gh, P, gw, P)  # the cut
+    moved = cut.transpose(0, 1, 4, 6, 2, 3, 5, 7)  # the moved axes
+    return moved.reshape(B, -1, Pf * C * P * P)  # the tubelets
+
+
+for _name, _why, _lines in (
+    ("the last window is left out", "Where may the last one begin, so that it just fits?",
+     {"starts": "range(0, F - Pf, stride)"}),
+    ("the windows do not overlap: the stride is the tubelet's length", "How far apart do two windows begin?",
+     {"starts": "range(0, F - Pf + 1, Pf)"}),
+    ("the stride is 1, whatever is asked for", "How far apart do two windows begin?",
+     {"starts": "range(0, F - Pf + 1)"}),
+    ("the frames inside a tubelet lie a stride apart", "Inside a tubelet the frames follow each other.",
+     {"windows": "np.stack([videos[:, np.minimum(s + stride * np.arange(Pf), F - 1)] for s in starts], axis=1)"}),
+    ("the tubelets are counted place by place, each through all slices, before the next place",
+     "After the first tubelet comes its neighbour to the right, at the same time.",
+     {"moved": "cut.transpose(0, 4, 6, 1, 2, 3, 5, 7)"}),
+    ("inside a tubelet the colours come before the frames", "The patches of a tubelet stand side by side.",
+     {"moved": "cut.transpose(0, 1, 4, 6, 3, 2, 5, 7)"}),
+    ("a reshape alone: the tubelets are stripes of rows",
+     "Neighbours in memory are neighbours in a row. Which pixels does your first tubelet hold?", {"moved": "cut"}),
+    ("the places are counted column by column", "Patches follow row by row, as in an image.",
+     {"moved": "cut.transpose(0, 1, 6, 4, 2, 3, 5, 7)"}),
+):  # fmt: skip
+    overlapping_tubelets.slip(_name, _why, **_lines)
+
+
+# ---- filters of an image's model, backward -------------------------------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [(rng.normal(0, 1, (D, Pf * n)), Pf) for D, n, Pf in ((3, 4, 2), (5, 2, 3), (2, 6, 5))],
+    outputs={"dE": "(D, C P P)"}, level=1, minutes=10,
+)  # fmt: skip
+def inflated_filters_backward(dfilters, tubelet_length):
+    D = len(dfilters)
+    Pf = tubelet_length
+    frames = dfilters.reshape(D, Pf, -1)  # the frames' parts
+    summed = frames.sum(axis=1)  # the sum over the frames
+    return summed / Pf  # the gradient
+
+
+for _name, _why, _lines in (
+    ("not divided: the filters are taken for plain copies", "By what was E divided on the way there?",
+     {"result": "summed"}),
+    ("divided twice", "The division is there once, on the way there.", {"result": "summed / Pf**2"}),
+    ("the first frame alone", "Every frame has used E.", {"summed": "frames[:, 0]"}),
+    ("the central frame alone", "That belongs to the other way to begin. Here every frame has used E.",
+     {"summed": "frames[:, Pf // 2]"}),
+    ("the numbers of a frame are taken to be spread: every Pf-th belongs to it",
+     "The first C P P columns belong to the first frame.", {"frames": "dfilters.reshape(D, -1, Pf).swapaxes(1, 2)"}),
+    ("one number for each frame", "E has a number for each pixel of a patch.", {"summed": "frames.sum(axis=2)"}),
+):  # fmt: skip
+    inflated_filters_backward.slip(_name, _why, **_lines)
+
+
+# ---- how many are asked along each axis ----------------------------------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [(8, 2, 12, 20, 4), (16, 2, 32, 24, 8), (6, 3, 10, 15, 5), (32, 2, 224, 160, 16)],
+    outputs={name: "(a number)" for name in ("joint", "factorised", "axial")}, axes=SLICES, level=2, minutes=15,
+)  # fmt: skip
+def axial_pairs(frames, tubelet_length, height, width, patch_size):
+    gf = frames // tubelet_length  # the slices
+    gh = height // patch_size  # the rows
+    gw = width // patch_size  # the columns
+    T = gf * gh * gw  # the tokens
+    joint = T * T  # joint
+    factorised = T * (gh * gw + gf)  # factorised
+    axial = T * (gf + gh + gw)  # axial
+    return joint, factorised, axial
+
+
+_EACH = "Each token asks those in its own row, then those in its own column, then those at its own place."
+for _name, _why, _lines in (
+    ("axial: only rows and columns are counted", _EACH, {"axial": "T * (gh + gw)"}),
+    ("axial: one sequence of each kind is counted", "How many rows are there, in all slices?",
+     {"axial": "gf**2 + gh**2 + gw**2"}),
+    ("axial: the three are multiplied", "One comes after the other. What happens to their costs?",
+     {"axial": "T * gf * gh * gw"}),
+    ("axial: a token that is asked three times is counted once",
+     "Three attentions, one after the other: each of them asks the token itself again.",
+     {"axial": "T * (gf + gh + gw - 2)"}),
+    ("every frame counts as a slice of its own",
+     "One token lasts for Pf frames. How many stand one after the other?", {"gf": "frames"}),
+    ("joint: the tokens are counted, not the pairs", "Each of them asks all of them.", {"joint": "T"}),
+    ("the frames are taken to be square", "Height and width are two numbers.", {"gw": "height // patch_size"}),
+    ("factorised: only attention in space is counted", "There are two attentions in a block.",
+     {"factorised": "T * gh * gw"}),
+):  # fmt: skip
+    axial_pairs.slip(_name, _why, **_lines)
