@@ -83,6 +83,7 @@ HARMLESS = [
      "the same cut of the same row of numbers in memory"),
     ("groupnorm_last", r"in each other's place in the reshape", "the same cut of the same row of numbers in memory"),
     ("standardize_backward", r"sign of the difference is turned", "a sign that is squared, or stands there twice"),
+    ("silenced_out", r"in each other's place in the reshape", "D = h Dh"),
     ("moved_waves", r"`D - 1` stands where", "the last even number below is the same"),
     ("logit_lens", r"eps", "the exercise gives no eps: nothing there is quiet enough for it to count"),
 ]  # fmt: skip

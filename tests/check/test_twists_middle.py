@@ -126,6 +126,14 @@ def by_logarithms(rates, weight_decay, new_rates):
     return math.log(np.prod(np.exp(weight_decay * rates))) / np.sum(new_rates)
 
 
+def out_by_loops(kernel, head):
+    h, Dh, D = kernel.shape
+    weight = np.zeros((D, D))
+    for d, a, e in np.ndindex(D, h, Dh):
+        weight[d, a * Dh + e] = 0 if a == head else kernel[a, e, d]
+    return weight
+
+
 RIGHT = [
     ("clipped_gradient", clipped_by_torch), ("dilated_conv2d", conv_by_torch),
     ("dilated_conv2d", conv_of_a_kernel_with_holes), ("standardize_backward", standardised_autograd),
@@ -135,7 +143,7 @@ RIGHT = [
     ("moved_waves", turned_in_the_complex_plane), ("token_cross_entropy_backward", tokens_of_a_loss_autograd),
     ("grouped_attention_macs", grouped_by_its_layers), ("kept_patches_macs", a_smaller_image),
     ("separable_macs", separable_by_two), ("explicit_activations", fused_and_what_it_saves),
-    ("carried_decay", by_logarithms),
+    ("carried_decay", by_logarithms), ("silenced_out", out_by_loops),
 ]  # fmt: skip
 
 
@@ -221,6 +229,12 @@ def by_the_highest_rate(rates, weight_decay, new_rates):
     return weight_decay / (max(new_rates) / max(rates))
 
 
+def rows_are_silenced(kernel, head):
+    weight = kernel.reshape(-1, kernel.shape[2]).T.copy()
+    weight[head * kernel.shape[1] : (head + 1) * kernel.shape[1]] = 0
+    return weight
+
+
 WRONG = [
     ("clipped_gradient", clipped_chunk_by_chunk, "each chunk is clipped before the mean"),
     ("dilated_conv2d", not_spread, "the dilation is not used"),
@@ -236,6 +250,7 @@ WRONG = [
     ("separable_macs", an_ordinary_one, "an ordinary convolution is counted"),
     ("explicit_activations", fused_still, "what GELU gives is not kept"),
     ("carried_decay", by_the_highest_rate, "only the highest rates are compared"),
+    ("silenced_out", rows_are_silenced, "rows of the weight are silenced"),
 ]
 
 

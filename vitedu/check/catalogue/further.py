@@ -14,9 +14,9 @@ PRINTED = (
     "asked_pairs", "attention_distance", "attention_macs", "block_activations", "conv2d", "conv2d_backward",
     "conv_macs", "cross_attention", "data_parallel_gradient", "decoupled_decay", "exaflops", "feature_tokens",
     "few_shots", "groupnorm", "hyper_rule", "inflated_filters", "logit_lens", "many_linear_step",
-    "noisy_student_loss", "paired_difference", "permuted_positions", "plus_minus_targets", "postact_unit",
-    "preact_unit", "ridge_dual", "ridge_primal", "rollout", "same_padding", "sinusoid", "standard_error",
-    "standardize", "token_cross_entropy", "training_compute", "tubelets", "vit_macs",
+    "noisy_student_loss", "official_qkv", "paired_difference", "permuted_positions", "plus_minus_targets",
+    "postact_unit", "preact_unit", "ridge_dual", "ridge_primal", "rollout", "same_padding", "sinusoid",
+    "standard_error", "standardize", "token_cross_entropy", "training_compute", "tubelets", "vit_macs",
 )  # fmt: skip
 
 
