@@ -104,7 +104,7 @@ class Lesson:
         if not minutes:
             return 0, 0
         reading = int(minutes[1])
-        more = re.search(r"(\d+) more for the exercises", self.before)
+        more = re.search(r"(\d+) minutes more for the exercises", self.before)
         if more:
             return reading, int(more[1])
         if "half as long again" in self.before:

@@ -128,7 +128,7 @@ def lesson(before: str) -> Lesson:
         ("Read notebooks 02 (linear, 2017), 03 and 04 first. 40 minutes, and as long again for the exercises.",
          ["02", "03", "04"], [], (40, 40)),
         ("Do 03 first. 50 minutes, and half as long again for the exercises.", ["03"], [], (50, 25)),
-        ("Do 03 first. 50 minutes, and 80 more for the exercises.", ["03"], [], (50, 80)),
+        ("Do 03 first. 50 minutes, and 80 minutes more for the exercises.", ["03"], [], (50, 80)),
         ("Do [02_a](02_a.ipynb) (standard errors, 10-shot accuracy) first. 75 minutes.", ["02"], [], (75, 0)),
     ],
 )  # fmt: skip

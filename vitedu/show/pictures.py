@@ -12,6 +12,7 @@ __all__ = ["LIMIT", "draw_sharply", "sharp"]
 LIMIT = 45_000  # bytes; a photograph takes more at twice the resolution, and is drawn at a lower one
 TIMES = (2, 1.5, 1.25, 1)  # pixels for each that the page has, along one side
 COLOURS = (24, 48, 96, 256)  # how many are tried: a line plot needs few, a heat map all
+LAST = 64  # where even the page's own pixels take too many bytes
 OFF = 8  # of 255: how far 99 of 100 pixels may be from the colour that was drawn
 
 
@@ -44,6 +45,9 @@ def sharp(figure, limit: int = LIMIT) -> tuple[bytes, dict]:
         in_few_colours(picture).save(file, "png", optimize=True)
         if file.tell() <= limit:
             break
+    else:
+        file = io.BytesIO()
+        picture.quantize(LAST).save(file, "png", optimize=True)
     return file.getvalue(), {"width": int(picture.width / times), "height": int(picture.height / times)}
 
 
