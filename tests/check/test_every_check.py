@@ -5,6 +5,8 @@ Right answers in other styles, and the mistakes made again in other words, stand
 
 from __future__ import annotations
 
+import copy
+import inspect
 import runpy
 from pathlib import Path
 
@@ -39,6 +41,41 @@ def test_every_mistake_of_the_catalogue_is_named(check, mistake):
     assert "; and " not in verdict.mistake  # not as two mistakes
     assert mistake.hint in verdict.message
     assert len(verdict.rungs) >= 3
+
+
+@each_check
+def test_an_argument_that_was_written_into_is_named(check):
+    """The numbers are right; what the caller gave is not what it was.  An exercise may allow it, by name."""
+    args = check.cases(np.random.default_rng(check.seed))[0]
+    names = list(inspect.signature(check.reference).parameters)
+    for i, name in enumerate(names[: len(args)]):
+        if not _arrays(args[i]):
+            continue
+
+        def my_answer(*args, i=i):
+            result = check.reference(*copy.deepcopy(args))
+            for array in _arrays(args[i]):
+                array.flat[:1] = 1 - array.flat[:1]
+            return result
+
+        verdict = check.verdict(my_answer)
+        if check.may_change is True or name in check.may_change:
+            assert verdict.ok
+        else:
+            assert not verdict.ok
+            assert verdict.mistake == f"`{name}` was changed"
+            assert f"but `{name}` was changed" in verdict.message
+
+
+def _arrays(argument) -> list:
+    parts = (
+        argument.values()
+        if isinstance(argument, dict)
+        else argument
+        if isinstance(argument, (list, tuple))
+        else [argument]
+    )
+    return [part for part in parts if isinstance(part, np.ndarray) and part.size and part.flags.writeable]
 
 
 @each_check

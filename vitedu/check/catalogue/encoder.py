@@ -206,6 +206,11 @@ position_embedding_backward.slip(
     result="(dz, dz.sum(axis=(0, 1)))",
 )
 position_embedding_backward.slip(
+    "dE_pos is summed over images and tokens, and every row has the same sum",
+    "Each token has a row of its own: E_pos has shape (T, D).",
+    result="(dz, dz.sum(axis=(0, 1)) + 0 * dz[0])",
+)
+position_embedding_backward.slip(
     "dE_pos comes from the first image alone", "Every image used E_pos.", result="(dz, dz[0])"
 )
 position_embedding_backward.slip(

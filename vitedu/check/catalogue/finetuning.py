@@ -192,11 +192,11 @@ hyper_rule.slips_in(
 # ---- affordable_size(image_size, patch_size, width, mlp_dim, times) --------------------------------------------------
 
 
-def _affordable(limit, linear, products, token):
+def _affordable(limit, linear, products, token, how=int):
     """The largest side s with linear T + products T^2 <= limit, T = s^2 + token."""
     root = math.sqrt(linear**2 + 4 * products * limit)
     T = (root - linear) / (2 * products) if products else limit / linear
-    return int(math.sqrt(max(T - token, 0)) + 1e-9)
+    return how(math.sqrt(max(T - token, 0)) + 1e-9)
 
 
 _SIZES = [
@@ -229,6 +229,8 @@ for _name, _why, _lines in (
      "Queries, keys, values and the output layer are products with weights.", {"linear": "2 * width * mlp_dim"}),
     ("one of the two products of tokens with tokens is not counted", "Scores, and what is done with them.",
      {"products": "width"}),
+    ("rounded to the nearest multiple of the patch size, not down", "Does a size rounded up still fit the budget?",
+     {"found": "_affordable(limit, linear, products, token, round)"}),
     ("the class token is forgotten: N tokens, not T", "How long is the sequence that enters a block?",
      {"token": "0"}),
 ):  # fmt: skip

@@ -173,6 +173,8 @@ noisy_student_loss.slips_in(
      "(first + ratio * second) / (1 + ratio)"),
     ("one mean over all images", "Two means, each over its own images, and then a sum.",
      "np.concatenate([labelled, unlabelled]).mean()"),
+    ("one mean over all images", "Two means, each over its own images, and then a sum.",
+     "(labelled.sum() + ratio * unlabelled.sum()) / (len(labelled) + len(unlabelled))"),
     ("the sign is wrong", "The logarithm of a probability is below zero; a loss is not.",
      "-(first + ratio * second)"),
     ("the images without labels are not counted", "That is the teacher's loss.", "first"),

@@ -403,6 +403,11 @@ lion_step.slip(
     direction="np.sign(beta2 * m + (1 - beta2) * g)",
 )
 lion_step.slip(
+    "the direction is made from the new m: m was written over too early",
+    "Two lines read m. Which of them reads the old one?",
+    direction="np.sign(beta1 * (beta2 * m + (1 - beta2) * g) + (1 - beta1) * g)",
+)
+lion_step.slip(
     "beta1 and beta2 are in each other's place",
     "Which of the two is for the direction, and which for what is remembered?",
     direction="np.sign(beta2 * m + (1 - beta2) * g)",

@@ -100,6 +100,11 @@ relative_scores.slip(
     row="t - s + T",
 )
 relative_scores.slip(
+    "every distance reads the row of its neighbour, and the largest the first row of R",
+    "Distance 1 - T must read row 0.",
+    row="(t - s + T) % (2 * T - 1)",
+)
+relative_scores.slip(
     "the vector of the distance meets the asked token's query, not the asking one's",
     "In scores[t, s], whose query is asked about the distance?",
     result="(q[:, :, None, :, :] * vectors).sum(axis=-1)",

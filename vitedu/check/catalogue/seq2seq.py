@@ -356,6 +356,8 @@ for _name, _why, _lines in (
     ("each step doubles the paths",
      "In one step a position hears from those it reads, not from all it knows of. What is multiplied by what?",
      {"steps": "_spread(reads, n - 1, True, True)"}),
+    ("what is never known has n steps, not -1", "n is a number of steps: could a longer path have it?",
+     {"result": "np.where(steps < 0, n, steps)"}),
     ("what is never known has 0 steps, not -1", "0 means known from the start.", {"result": "np.maximum(steps, 0)"}),
     ("it is the distance |i - j|, whatever `reads` says",
      "That is right for one of the three architectures at most.",

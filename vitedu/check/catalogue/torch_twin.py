@@ -243,6 +243,13 @@ def _ring(parts, rounds):
     return sum(np.roll(parts, r, axis=0) for r in range(rounds + 1))
 
 
+def _snowball(parts):
+    """Every worker passes on all that it holds, in every round."""
+    for _ in range(len(parts) - 1):
+        parts = parts + np.roll(parts, 1, axis=0)
+    return parts
+
+
 @exercise(
     cases=lambda rng: [(rng.standard_normal(shape),) for shape in [(2, 5), (3, 4), (5, 3), (4, 6)]],
     outputs={"reduced": "(workers, numbers)"}, axes={"workers": "the workers"},
@@ -278,6 +285,8 @@ all_reduce.slips_in(
      "_ring(parts, workers - 2)"),
     ("a part that was already replaced by the sum is added again", "Add everything up first, then hand it out.",
      "_overwritten(parts)"),
+    ("what travels is the sum so far, so that parts count several times",
+     "What has a worker received in a round, and what did it hold already?", "_snowball(parts)"),
 )  # fmt: skip
 
 

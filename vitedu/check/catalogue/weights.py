@@ -162,6 +162,11 @@ def _scaled_places(n, m):
     return np.maximum(1 - np.abs(x[:, None] - np.arange(n)), 0)
 
 
+def _nearest_places(n, m):
+    """The old place nearest to each new one; of two as near, the even one."""
+    return np.eye(n)[np.rint(np.linspace(0, n - 1, m)).astype(int)]
+
+
 @exercise(cases=_resize_cases, outputs={"E_new": "(1 + new gh new gw, D)"}, level=3, minutes=30)
 def resized_positions(E_pos, old_grid, new_grid):
     kept = E_pos[:1]  # the class token's row
@@ -173,6 +178,8 @@ def resized_positions(E_pos, old_grid, new_grid):
 for _name, _why, _lines in (
     ("each new place takes its nearest old one", "Between two old places lies a mean of both.",
      {"resized": "_by_matrices(patches, old_grid, new_grid, lambda n, m: np.round(interpolation_matrix(n, m)))"}),
+    ("each new place takes its nearest old one", "Between two old places lies a mean of both.",
+     {"resized": "_by_matrices(patches, old_grid, new_grid, _nearest_places)"}),
     ("the class token's row is lost",
      "The head reads the class token: it needs its position, and it is no patch.", {"result": "resized"}),
     ("the class token's row is interpolated with the patches",

@@ -18,6 +18,7 @@ __all__ = ["Explanation", "Tables", "explain"]
 
 SAME_LINE = 1.5  # two slips in one line: only likely ones
 EQUALLY_LIKELY = 0.05
+EXPECTED = 1.0  # slips of at most this weight are written down by hand, or as likely: they are tried, whatever the time
 TOGETHER = 3.4  # two slips of more weight than this are no explanation
 SINGLES, PAIRS = 0.7, 1.0  # seconds of this process's own time, so that a busy machine hides no mistake
 
@@ -106,7 +107,7 @@ def _best(look, singles, got, wrong, weak):
         if slip.sentence not in names and (by_hand or slip.edits[0][0] != near[0].edits[0][0]):
             names.add(slip.sentence)
             others.append(slip)
-    expected = near[0].weight <= 1.0 and len({slip.sentence for slip in singles}) == 1  # somebody has thought of it
+    expected = near[0].weight <= EXPECTED and len({slip.sentence for slip in singles}) == 1
     sure = not weak or (expected and len(wrong) < len(got))
     return Explanation((singles[0],), sure, tuple(others[:2]), besides)
 
@@ -117,7 +118,7 @@ def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
     crashed = any(isinstance(got[i], Exception) for i in wrong)
     found = []
     for slip in sorted(slips, key=lambda s: s.weight):
-        if time.process_time() > until:
+        if slip.weight > EXPECTED and time.process_time() > until:
             break
         if all(look.fits_special(slip, i) for i in wrong) and all(look.fits(slip, i) for i in look.finite):
             found.append(slip)
@@ -127,7 +128,7 @@ def _from_special_cases(tables, slips, got, wanted, wrong, tolerance, until):
         return None
     some_right = bool(look.finite)
     partly = any(not isinstance(got[i], Exception) and not is_weak(got[i], wanted[i], tolerance) for i in wrong)
-    expected = found[0].weight <= 1.0  # somebody has thought of it; a match of NaN with NaN alone says little
+    expected = found[0].weight <= EXPECTED  # somebody has thought of it; a match of NaN with NaN alone says little
     sure = some_right and not crashed and expected and (partly or len(found) == 1)
     near = [s for s in found[1:] if s.weight <= found[0].weight + 0.15 and s.sentence != found[0].sentence]
     return Explanation((found[0],), sure, () if sure else tuple(near[:2]))
@@ -168,7 +169,7 @@ class _Look:
         for slip in slips:
             made = self.on_decisive(slip)
             if isinstance(made, Exception) or not same(target, made, self.tolerance):
-                if time.process_time() > until:
+                if slip.weight > EXPECTED and time.process_time() > until:
                     break
                 continue
             if all(self.fits(slip, i) for i in self.finite if i != self.decisive):
