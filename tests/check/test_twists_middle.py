@@ -235,7 +235,7 @@ def rows_are_silenced(kernel, head):
     return weight
 
 
-WRONG = [
+AGAIN = [
     ("clipped_gradient", clipped_chunk_by_chunk, "each chunk is clipped before the mean"),
     ("dilated_conv2d", not_spread, "the dilation is not used"),
     ("standardize_backward", deviation_held_fixed, "the deviation is held fixed"),
@@ -254,7 +254,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("name", "answer", "words"), WRONG, ids=[answer.__name__ for _, answer, _ in WRONG])
+@pytest.mark.parametrize(("name", "answer", "words"), AGAIN, ids=[answer.__name__ for _, answer, _ in AGAIN])
 def test_named(name, answer, words):
     verdict = CHECKS[name].verdict(answer)
     assert not verdict.ok

@@ -461,11 +461,10 @@ for _name, _why, _lines in (
     ("what GELU gives is not kept", "Here it is not computed again. What does fc2 read?", {"hidden": "T * M"}),
     ("q, k and v are not kept", "The backward of q k^T reads both of its factors.", {"asked": "0"}),
     ("one of q, k and v is left out", "Each of the two products reads both of its factors.", {"asked": "2 * T * D"}),
-    ("the output layer's input is not counted", "A linear layer keeps its input.", {"out": "0"}),
+    ("the input of a linear layer is not counted", "A linear layer keeps its input. There are four in a block.",
+     {"out": "0"}),
     ("the norms keep their input alone", "Mean and deviation of each token are kept too.", {"norms": "2 * T * D"}),
     ("one norm is left out", "A block has two.", {"norms": "T * D + 2 * T"}),
-    ("the input of fc1 is not counted", "A linear layer keeps its input.", {"first": "0"}),
-    ("the input of the qkv layer is not counted", "A linear layer keeps its input.", {"qkv": "0"}),
     ("the sums keep their result too", "The gradient of a sum is 1: it reads nothing.",
      {"result": "norms + qkv + asked + weights + out + first + hidden + 2 * T * D"}),
 ):  # fmt: skip
