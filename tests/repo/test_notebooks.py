@@ -294,6 +294,13 @@ def test_a_modules_notebook_mentions_it(module):
 
 
 @each_notebook
+def test_it_reads_nothing_that_lies_beside_it(name):
+    """A copy runs wherever the package is installed: what a lesson reads comes with it (`recorded_table`)."""
+    for cell in code_cells(name):
+        assert not re.search(r"""["']\.\.["'/]|["'](docs|data)/""", cell.source), cell.id
+
+
+@each_notebook
 def test_modules_under_before_you_start_name_the_notebook_back(name):
     taught = taught_in()
     for module in sorted(module_paths(section(name, "Before you start"))):
