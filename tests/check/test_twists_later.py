@@ -293,17 +293,3 @@ AGAIN = [
 @pytest.mark.parametrize(("name", "answer", "words"), AGAIN, ids=lambda x: getattr(x, "__name__", x))
 def test_mistakes_in_other_words(name, answer, words, assert_named):
     assert_named(name, answer, words)
-
-
-@pytest.mark.parametrize("name", ["weighted_ridge", "batchnorm_backward", "paired_with_gaps", "relevance"])
-def test_arguments_stay_as_they_were(name, said):
-    """Only where an exercise says so may they be changed: `many_affine_step`, as an optimiser would."""
-    reference = CHECKS[name].reference
-
-    def doubled(*args):
-        results = reference(*[np.array(a) if isinstance(a, np.ndarray) else a for a in args])
-        args[0][...] = 0
-        return results
-
-    assert "`" in said(name, doubled)
-    assert "changed" in said(name, doubled)
