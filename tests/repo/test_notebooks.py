@@ -297,7 +297,7 @@ def test_a_modules_notebook_mentions_it(module):
 def test_it_reads_nothing_that_lies_beside_it(name):
     """A copy runs wherever the package is installed: what a lesson reads comes with it (`recorded_table`)."""
     for cell in code_cells(name):
-        assert not re.search(r"""["']\.\.["'/]|["'](docs|data)/""", cell.source), cell.id
+        assert not re.search(r"""Path\(["']\.\.["'/]|["']\.\./|["']docs/""", cell.source), cell.id
 
 
 @each_notebook
