@@ -31,8 +31,8 @@ ROOT = HERE.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[0-7]_*.ipynb"))
 LOCK = json.loads((HERE / "pyodide.json").read_text(encoding="utf-8"))
 
-# Of this package; no notebook above reads them.
-LEFT_OUT = re.compile(r"vitedu/weights/shipped/.*\.safetensors$")
+# Of this package; no notebook above reads it.
+LEFT_OUT = re.compile(r"vitedu/weights/shipped/bit_.*\.safetensors$")
 
 # Runs under Python 3.12: (folder of unpacked wheels, folders whose sources stay beside what was compiled)
 COMPILE = """
@@ -99,7 +99,7 @@ def copy_pyodide(source: Path, core: Path, wheels: Path) -> None:
 
 
 def own_wheel(folder: Path) -> Path:
-    """This package's wheel, without the weights that take half of it."""
+    """This package's wheel, without weights that no notebook of the site reads."""
     with tempfile.TemporaryDirectory() as made:
         subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", made], cwd=ROOT, check=True)
         (whole,) = Path(made).glob("*.whl")
@@ -174,7 +174,7 @@ def as_notebook(text: str) -> dict:
 
 
 def copy_contents(folder: Path) -> None:
-    """The notebooks as they are in the repository; a link to one that is not here becomes its text."""
+    """The notebooks of the repository; a link to one that is not here becomes its text."""
     names = {file.name for file in NOTEBOOKS}
     (folder / "notebooks").mkdir(parents=True)
     shutil.copy(ROOT / "NOTATION.md", folder)
@@ -184,7 +184,19 @@ def copy_contents(folder: Path) -> None:
         text = file.read_text(encoding="utf-8")
         # a link in JSON reads as it does in Markdown
         text = re.sub(r"\[([^][]*)\]\((\d\d_\w+\.ipynb)\)", lambda m: m[0] if m[2] in names else m[1], text)
-        (folder / "notebooks" / file.name).write_text(text, encoding="utf-8")
+        notebook = with_whole_outputs(json.loads(text))
+        (folder / "notebooks" / file.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+
+
+def with_whole_outputs(notebook: dict) -> dict:
+    """Each stored text as one string: JupyterLite puts commas between the lines of a list.  Changed in place."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            texts = output.get("data", {})
+            texts |= {kind: "".join(lines) for kind, lines in texts.items() if isinstance(lines, list)}
+            if isinstance(output.get("text"), list):
+                output["text"] = "".join(output["text"])
+    return notebook
 
 
 def title(file: Path) -> str:

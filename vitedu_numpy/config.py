@@ -436,8 +436,8 @@ class TrainConfig:
         require(self.loss in losses, "loss", self.loss, f"one of {losses}")
 
 
-# scikit-learn's 8x8 digits: 16 patches of 2x2 pixels.  The recipe that notebooks 07 and 08 train; steps, learning
-# rate and decay were chosen on a fifth of the training part.
+# scikit-learn's 8x8 digits: 16 patches of 2x2 pixels.  Notebooks 07 and 08 train by this recipe, 07 with patches of 4x4
+# and two blocks; steps, learning rate and decay were chosen on a fifth of the training part.
 DIGITS_VIT = ViTConfig(image_size=8, patch_size=2, width=48, depth=3, heads=4, mlp_dim=96, num_classes=10, channels=1)
 DIGITS_TRAINING = TrainConfig(
     steps=2000, batch_size=64, learning_rate=3e-3, warmup_steps=200, weight_decay=0.5, label_smoothing=0.1, shift=1

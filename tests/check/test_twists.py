@@ -1,4 +1,4 @@
-"""Checks of notebooks 01 to 07 that go a step beyond the page: overlapping patches, a learned scale, shared keys."""
+"""Checks of notebooks 01 to 07 that go a step beyond the page: overlapping patches, shared keys, weighted images."""
 
 from __future__ import annotations
 
@@ -63,6 +63,23 @@ def lion_in_its_paper(w, g, m, lr, beta1, beta2, weight_decay):
     return w - lr * weight_decay * w - lr * (1.0 * (c > 0) - 1.0 * (c < 0)), g + beta2 * (m - g)
 
 
+def weighted_by_autograd(logits, labels, weights):
+    """Each image's loss times its weight, by the sum of the weights."""
+    x = torch.tensor(logits, requires_grad=True)
+    each = F.cross_entropy(x, torch.from_numpy(labels), reduction="none")
+    (each @ torch.from_numpy(weights) / weights.sum()).backward()
+    return x.grad
+
+
+def weighted_by_loops(logits, labels, weights):
+    dlogits = np.zeros_like(logits)
+    for b, label in enumerate(labels):
+        e = np.exp(logits[b] - logits[b].max())
+        dlogits[b] = weights[b] * e / e.sum()
+        dlogits[b, label] -= weights[b]
+    return dlogits / sum(weights)
+
+
 RIGHT = [
     ("overlapping_patches", unfolded),
     ("overlapping_patches", windows_by_loops),
@@ -72,6 +89,8 @@ RIGHT = [
     ("rmsnorm_backward", rms_autograd),
     ("rmsnorm_backward", rms_projected),
     ("lion_step", lion_in_its_paper),
+    ("weighted_cross_entropy_backward", weighted_by_autograd),
+    ("weighted_cross_entropy_backward", weighted_by_loops),
 ]  # fmt: skip
 
 
@@ -117,6 +136,14 @@ AGAIN = [
     ),
     ("lion_step", lambda w, g, m, lr, b1, b2, wd: lion_in_its_paper(w, g, m, lr, b1, b2, 0), "weight decay is missing"),
     ("lion_step", lambda w, g, m, lr, b1, b2, wd: lion_in_its_paper(w, g, m, lr, b2, b1, wd), "in each other's place"),
+    (
+        "weighted_cross_entropy_backward",
+        lambda x, labels, w: weighted_by_loops(x, labels, w) * sum(w) / len(w),
+        "divided by the number of images, not by the sum of the weights",
+    ),
+    ("weighted_cross_entropy_backward", lambda x, y, w: weighted_by_loops(x, y, w) / len(w), "number of images, too"),
+    ("weighted_cross_entropy_backward", lambda x, y, w: weighted_by_loops(x, y, 1 + 0 * w), "weights are not used"),
+    ("weighted_cross_entropy_backward", lambda x, y, w: -weighted_by_loops(x, y, w), "sign is wrong"),
 ]  # fmt: skip
 
 

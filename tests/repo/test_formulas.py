@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NUMBERS = ["01", "02", "03", "04", *map(str, range(10, 23)), "08", "09"]  # the notebooks that are read
+NUMBERS = ["00", "01", "02", "03", "04", "07", *map(str, range(10, 23)), "08", "09"]  # the notebooks that are read
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?![\s$])([^$\n]*?[^\s$])\$(?!\d)", re.DOTALL)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

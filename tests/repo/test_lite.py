@@ -80,6 +80,12 @@ def test_the_notebooks_of_the_site(build, tmp_path):
         for cell in theirs.cells:
             for target in re.findall(r"\]\(([^)\s]+)\)", cell.source if cell.cell_type == "markdown" else ""):
                 assert re.match(r"[a-z]+:|#", target) or (tmp_path / "notebooks" / target).exists(), target
+        assert [c.get("outputs") for c in ours.cells] == [c.get("outputs") for c in theirs.cells]
+        cells = json.loads((tmp_path / "notebooks" / name).read_text(encoding="utf-8"))["cells"]
+        stored = [output for cell in cells for output in cell.get("outputs", [])]
+        assert not [
+            o for o in stored if isinstance(o.get("text"), list) or list in map(type, o.get("data", {}).values())
+        ]
 
 
 def test_the_minute_is_a_notebook_and_a_script(build, tmp_path):

@@ -15,7 +15,7 @@ from vitedu.show.missing import MARK, SENTENCE
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("0[0-7]_*.ipynb"))
-# Trains for most of a minute, as nbval does anyway; that no cell of it loads PyTorch is seen from its imports.
+# Trains for some seconds, as nbval does anyway; that no cell of it loads PyTorch is seen from its imports.
 LONG = "07_vit_numpy.ipynb"
 
 

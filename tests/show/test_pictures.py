@@ -79,6 +79,16 @@ def test_a_limit_is_a_number_of_bytes(limit):
         show.style(limit=limit)
 
 
+def test_small_photographs_drawn_large_stay_sharp(rng):
+    """Each pixel is a square; at half the resolution its edges fall between pixels, which takes more bytes."""
+    figure = Figure(figsize=(6, 4), dpi=80)
+    for ax in figure.subplots(2, 3).flat:
+        ax.imshow(rng.uniform(0, 1, (60, 60, 3)))
+    data, size = pictures.sharp(figure)
+    assert pictures.LIMIT < len(data) < len(pictures._png(figure, 1)[0])
+    assert Image.open(io.BytesIO(data)).width // 2 == size["width"]
+
+
 def test_a_notebook_shows_its_figures_so(figure, monkeypatch):
     shell = InteractiveShell()
     monkeypatch.setattr(pictures, "this_shell", lambda: shell)

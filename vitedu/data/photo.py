@@ -1,14 +1,20 @@
-"""Two real photographs, scikit-learn's, in this package: nothing to download.  Used in notebooks/01_patches.ipynb."""
+"""Real photographs in this package: nothing to download.  Used in notebooks/00_map.ipynb and 01_patches.ipynb.
+
+Two large ones, scikit-learn's, and twelve of 32 x 32 pixels; where they are from: vitedu/data/shipped/README.md.
+"""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
 
-__all__ = ["load_photo"]
+__all__ = ["SmallPhotos", "load_photo", "load_small_photos"]
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 @naming_extras()
@@ -29,3 +35,19 @@ def load_photo(name: str = "china", size: int = 384) -> np.ndarray:
     top, left = (H - size) // 2, (W - size) // 2
     crop = pixels[top : top + size, left : left + size].transpose(2, 0, 1)
     return (crop.astype(np.float32) / 127.5 - 1)[None]
+
+
+class SmallPhotos(NamedTuple):
+    """Twelve test images of CIFAR-10, the first of the copy that was at hand, and what is on them."""
+
+    images: np.ndarray  # (12, 3, 32, 32) float32 in [-1, 1]
+    labels: np.ndarray  # (12,) int64
+    names: tuple[str, ...]  # of the ten classes
+
+
+def load_small_photos() -> SmallPhotos:
+    """Twelve photographs that no model of this package has been trained on; NumPy is enough."""
+    with (files(__package__) / "shipped" / "cifar10.npz").open("rb") as file, np.load(file) as raw:
+        images = raw["images"].transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+        labels = raw["labels"].astype(np.int64)
+    return SmallPhotos(images, labels, CIFAR10)

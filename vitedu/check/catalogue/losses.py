@@ -7,7 +7,7 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient, log_softmax, one_hot, picked, softmax, weight_gradient
 
-__all__ = ["cross_entropy", "cross_entropy_backward", "gap_head_backward", "label_smoothing", "sigmoid_cross_entropy"]
+__all__ = ["cross_entropy", "gap_head_backward", "sigmoid_cross_entropy", "weighted_cross_entropy_backward"]
 
 CLASSES = {"K": "the classes"}
 
@@ -212,6 +212,65 @@ cross_entropy_backward.slip(
     result="p / B",
 )
 cross_entropy_backward.slip(
+    "p[:, labels] -= 1 changes whole columns, not one entry per image",
+    "Image 0 should meet label 0, image 1 label 1: two index arrays.",
+    t="1.0 * (one_hot(labels, K).sum(axis=0) > 0)",
+)
+
+
+# ---- the gradient, with a weight for each image ----------------------------------------------------------------------
+
+
+def _weighted_cases(rng):
+    return [(x, labels, rng.uniform(0.2, 3, len(x))) for x, labels in _logit_cases(rng)]
+
+
+@exercise(cases=_weighted_cases, outputs={"dlogits": "(B, K)"}, axes=CLASSES, level=2, minutes=20)
+def weighted_cross_entropy_backward(x, labels, weights):
+    B, K = x.shape
+    p = softmax(x)  # the probabilities
+    t = one_hot(labels, K)  # the targets
+    share = weights / weights.sum()  # the share of each image
+    return (p - t) * share[:, None]  # the gradient
+
+
+_WEIGHTED_MEAN = "If all weights are doubled, a weighted mean stays as it is. What becomes of your gradient?"
+weighted_cross_entropy_backward.slip(
+    "the weighted sum is divided by the number of images, not by the sum of the weights",
+    _WEIGHTED_MEAN,
+    share="weights / B",
+)
+weighted_cross_entropy_backward.slip("the sum of the weights is not divided by", _WEIGHTED_MEAN, share="weights")
+weighted_cross_entropy_backward.slip(
+    "the gradient is divided by the number of images, too",
+    "The weights of a mean sum to 1 once they are divided by their sum. What is left to divide?",
+    share="weights / weights.sum() / B",
+)
+weighted_cross_entropy_backward.slip(
+    "the weights are not used", "An image of weight 0 should have no gradient.", result="(p - t) / B"
+)
+weighted_cross_entropy_backward.slip(
+    "only the targets are weighted, not the probabilities",
+    "An image of weight 0 should have no gradient at all. What has yours?",
+    result="(p - t * weights[:, None]) / weights.sum()",
+)
+weighted_cross_entropy_backward.slip("the sign is wrong", _AGAINST, result="(t - p) * share[:, None]")
+weighted_cross_entropy_backward.slip(
+    "the softmax is missing: logits minus targets",
+    "Compare what the model said with what it should have said, both as probabilities.",
+    p="x",
+)
+weighted_cross_entropy_backward.slip(*_OVERFLOW, p=_UNSAFE)
+weighted_cross_entropy_backward.slip(
+    "the targets are missing: only the probabilities came back",
+    "If the model were perfect, the gradient would have to be 0.",
+    result="p * share[:, None]",
+)
+weighted_cross_entropy_backward.slip(
+    "the weights multiply the logits", "They belong to the losses of the images, after the softmax.",
+    p="softmax(x * weights[:, None])",
+)  # fmt: skip
+weighted_cross_entropy_backward.slip(
     "p[:, labels] -= 1 changes whole columns, not one entry per image",
     "Image 0 should meet label 0, image 1 label 1: two index arrays.",
     t="1.0 * (one_hot(labels, K).sum(axis=0) > 0)",

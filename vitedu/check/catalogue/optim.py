@@ -8,7 +8,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = ["adam_step", "clip", "learning_rate", "lion_step", "sgd_step"]
+__all__ = ["clip", "learning_rate", "lion_step"]
 
 
 # ---- optimisers ------------------------------------------------------------------------------------------------------
