@@ -83,6 +83,10 @@ HARMLESS = [
     ("inflated_filters_backward", r"there is 2 where 1", "reshape takes any negative number for the rest"),
     ("overlapping_tubelets", r"other's place in the reshape|there is 2 where 1|`stride` stands where `B`",
      "the same cut of the same row of numbers in memory"),
+    ("groupnorm_last", r"in each other's place in the reshape", "the same cut of the same row of numbers in memory"),
+    ("standardize_backward", r"sign of the difference is turned", "a sign that is squared, or stands there twice"),
+    ("silenced_out", r"in each other's place in the reshape", "D = h Dh"),
+    ("moved_waves", r"`D - 1` stands where", "the last even number below is the same"),
     ("logit_lens", r"eps", "the exercise gives no eps: nothing there is quiet enough for it to count"),
 ]  # fmt: skip
 
@@ -90,7 +94,7 @@ DIVIDED = (  # one more or less is lost in a whole division
     "split_heads", "multi_head_attention", "multi_head_attention_backward", "hybrid_tokens", "mean_color", "patchify",
     "unpatchify", "micro_batch_positions", "cross_attention", "sinusoid", "num_tokens", "asked_pairs", "groupnorm",
     "space_positions_backward", "tubelets", "official_key_kernel", "conv2d", "drop_squares", "grid_positions_backward",
-    "axial_pairs", "overlapping_tubelets",
+    "axial_pairs", "overlapping_tubelets", "groupnorm_last", "grouped_attention_macs",
 )  # fmt: skip
 
 exercises = [pytest.param(c, id=name) for name, c in CHECKS.items() if isinstance(c, Exercise)]

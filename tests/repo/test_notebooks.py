@@ -285,9 +285,19 @@ def test_every_module_of_the_mathematics_is_taught_somewhere():
 
 @pytest.mark.parametrize("module", sorted(taught_in()))
 def test_a_modules_notebook_mentions_it(module):
+    """Under "Before you start"; a notebook of fifty modules may do so where each is needed."""
     for name in taught_in()[module]:
         assert name in NAMES, f"{module} is taught in notebooks/{name}, which is not there"
-        assert module in module_paths(section(name, "Before you start")), f"notebooks/{name}: Before you start"
+        long = sum(name in lessons for lessons in taught_in().values()) > 40
+        text = "\n\n".join(prose(name)) if long else section(name, "Before you start")
+        assert module in module_paths(text), f"notebooks/{name}"
+
+
+@each_notebook
+def test_it_reads_nothing_that_lies_beside_it(name):
+    """A copy runs wherever the package is installed: what a lesson reads comes with it (`recorded_table`)."""
+    for cell in code_cells(name):
+        assert not re.search(r"""Path\(["']\.\.["'/]|["']\.\./|["']docs/""", cell.source), cell.id
 
 
 @each_notebook

@@ -8,7 +8,7 @@ from vitedu_numpy.layers.groupnorm import groupnorm as _np_groupnorm
 from ..slips.exercise import exercise
 from ..slips.steps import rectify, standardise
 
-__all__ = ["groupnorm", "preact_unit"]
+__all__ = ["groupnorm", "groupnorm_last", "preact_unit"]
 
 
 # ---- groupnorm(x, weight, bias, groups, eps) -> y --------------------------------------------------------------------
@@ -189,3 +189,45 @@ for _line, _which, _is in (("h", "first", "norm1(x)"), ("h2", "second", "norm2(y
     preact_unit.slip(
         f"the {_which} rectifier is missing", "How many norms are there, and how many rectifiers?", **{_line: _is}
     )
+
+
+# ---- groupnorm_last(x, weight, bias, groups, eps) -> y, the channels last --------------------------------------------
+
+
+def _last_cases(rng):
+    return [(args[0].transpose(0, 2, 3, 1).copy(), *args[1:]) for args in _groupnorm_cases(rng)]
+
+
+@exercise(cases=_last_cases, outputs={"y": "(B, H, W, C)"}, level=2, minutes=20)
+def groupnorm_last(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    grouped = x.reshape(B, H, W, groups, C // groups)  # the groups
+    xhat = standardise(grouped, (1, 2, 4), eps).reshape(B, H, W, C)  # the normalised maps
+    return xhat * weight + bias  # the scale and offset
+
+
+groupnorm_last.slip(
+    "the numbers are cut into groups as they lie in memory: a group is some rows of the map, with all channels",
+    "With the channels last, the numbers of one pixel lie side by side. Which numbers does your first group hold?",
+    xhat="standardise(x.reshape(B, groups, -1), 2, eps).reshape(B, H, W, C)",
+)
+for _axes, _name, _why in (
+    (4, "every pixel has a mean of its own, over the channels of its group", "A group is some channels with all their "
+     "pixels."),
+    ((0, 1, 2, 4), "mean and variance run over the batch too", _OTHERS),
+    ((1, 2), "this is instance norm: every channel has a mean and a variance of its own", "How many channels share one "
+     "mean?"),
+    ((1, 2, 3, 4), "this is layer norm: all channels of an image share one mean and one variance", "How many means "
+     "should there be for each image?"),
+):  # fmt: skip
+    groupnorm_last.slip(_name, _why, xhat=f"standardise(grouped, {_axes}, eps).reshape(B, H, W, C)")
+groupnorm_last.slip(
+    "the channels are dealt out to the groups one by one: channel c to group c modulo G",
+    "The first group is the first C / G channels.",
+    grouped="x.reshape(B, H, W, C // groups, groups).swapaxes(3, 4)",
+    xhat="standardise(grouped, (1, 2, 4), eps).swapaxes(3, 4).reshape(B, H, W, C)",
+)
+groupnorm_last.slip(
+    "weight and bias are not used", "Every channel still gets its learned scale and offset.", result="xhat"
+)
+groupnorm_last.slip("weight is not used", "Which parameter have you not touched?", result="xhat + bias")

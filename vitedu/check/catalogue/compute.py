@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from vitedu_numpy.config import ViTConfig
 
 from ..slips.exercise import exercise
 
-__all__ = ["attention_macs", "block_activations", "conv_macs", "exaflops", "unit_parameters", "vit_macs"]
+__all__ = [
+    "attention_macs", "block_activations", "conv_macs", "exaflops", "explicit_activations", "grouped_attention_macs",
+    "kept_patches_macs", "separable_macs", "unit_parameters", "vit_macs",
+]  # fmt: skip
 
 _COUNT = {"tolerance": 1e-9, "whole": True}  # counts are whole numbers: a difference of one is a mistake
 
@@ -292,3 +296,176 @@ for _name, _why, _lines in (
     ("the log of the sum is counted once for all heads", "Every head has a softmax of its own.", {"log": "1"}),
 ):  # fmt: skip
     block_activations.slip(_name, _why, **_lines)
+
+
+# ---- grouped_attention_macs(config, key_heads) -----------------------------------------------------------------------
+
+
+def _grouped_cases(rng):
+    """h a multiple of the heads of keys and values: as many, one, and in between"""
+    (one,), (two,), (three,) = _vit_cases(rng)
+    four = replace(one, width=24, heads=6)
+    return [(one, 1), (two, 5), (three, 1), (four, 2), (four, 3)]
+
+
+@exercise(cases=_grouped_cases, outputs={"macs": "(a whole number)"}, level=2, minutes=15, **_COUNT)
+def grouped_attention_macs(config, key_heads):
+    D = config.width
+    h = config.heads
+    Dh = D // h
+    T = config.num_tokens
+    q = T * D * D  # q
+    kv = 2 * T * D * key_heads * Dh  # k and v
+    scores = T * T * D  # the scores
+    fetched = T * T * D  # the weighted sum
+    out = T * D * D  # the output layer
+    return q + kv + scores + fetched + out  # the MACs
+
+
+for _name, _why, _lines in (
+    ("k and v are as wide as in ordinary attention", "How many numbers has a token's key, in all of its heads?",
+     {"kv": "2 * T * D * D"}),
+    ("only one of k and v is counted", "Both are shared, and both are made.", {"kv": "T * D * key_heads * Dh"}),
+    ("k and v are counted for one head", "There are several heads of keys.", {"kv": "2 * T * D * Dh"}),
+    ("scores and weighted sum are counted for the heads of keys alone",
+     "Every head of the questions has scores of its own, whoever made the keys.",
+     {"scores": "T * T * key_heads * Dh", "fetched": "T * T * key_heads * Dh"}),
+    ("q is narrowed too", "The questions are not shared.", {"q": "T * D * key_heads * Dh"}),
+    ("the output layer is narrowed too", "How many heads are put side by side in the end?",
+     {"out": "T * D * key_heads * Dh"}),
+    ("attention's output layer is not counted", _AGAIN, {"out": "0"}),
+    (_ONE_OF_TWO, _TWICE, {"scores": "0"}),
+    ("scores and weighted sum are not counted", "The linear layers are right.  What happens between them?",
+     {"scores": "0", "fetched": "0"}),
+    ("FLOPs are counted, not MACs", _MAC, {"result": "2 * (q + kv + scores + fetched + out)"}),
+    ("the class token is forgotten: N tokens, not T", _LONG.format("a block"), {"T": "config.num_patches"}),
+):  # fmt: skip
+    grouped_attention_macs.slip(_name, _why, **_lines)
+
+
+# ---- kept_patches_macs(config, kept) ---------------------------------------------------------------------------------
+
+
+def _kept_cases(rng):
+    return [(config, kept) for (config,), kept in zip(_vit_cases(rng), (4, 3, 7), strict=True)]
+
+
+@exercise(cases=_kept_cases, outputs={"macs": "(a whole number)"}, level=2, minutes=20, **_COUNT)
+def kept_patches_macs(config, kept):
+    c = config
+    D = c.width
+    M = c.mlp_dim
+    N = c.num_patches
+    class_token = c.num_tokens - N
+    T = kept + class_token  # the tokens that are left
+    patch = kept * c.channels * c.patch_size**2 * D  # the patch embedding
+    linear_layers = 4 * T * D * D + 2 * T * D * M  # the linear layers of a block
+    pairs = 2 * T * T * D  # scores and weighted sum of a block
+    head = D * c.num_classes  # the head
+    return patch + c.depth * (linear_layers + pairs) + head  # the MACs
+
+
+for _name, _why, _lines in (
+    ("all patches are embedded", "They were dropped before the embedding. Who reads them?",
+     {"patch": "N * c.channels * c.patch_size**2 * D"}),
+    ("the class token is forgotten", "It is no patch, and is never dropped.", {"T": "kept"}),
+    ("the class token counts everywhere, also where the model has none",
+     'With "gap" the head reads a mean.  Is there a class token then?', {"T": "kept + 1"}),
+    ("the blocks read all tokens", "What was dropped is in no block.", {"T": "c.num_tokens"}),
+    ("the whole cost is taken in proportion to the patches",
+     "One part of a block grows with the square of the number of tokens, and the head does not grow.",
+     {"result": "kept * (N * c.channels * c.patch_size**2 * D + c.depth * (4 * (N + class_token) * D * D + "
+                "2 * (N + class_token) * D * M + 2 * (N + class_token) ** 2 * D) + head) / N"}),
+    ("every token that is left still asks all tokens of the whole image",
+     "Who is there to be asked?", {"pairs": "2 * T * c.num_tokens * D"}),
+    ("the patch embedding is counted for the class token too", "The class token joins after the projection.",
+     {"patch": "T * c.channels * c.patch_size**2 * D"}),
+    ("the head is counted for every token", "How many vectors does the head read (Eq. 4)?",
+     {"head": "T * D * c.num_classes"}),
+    ("scores and weighted sum are not counted", "Two matrix products in every block have no weights.", {"pairs": "0"}),
+    (_ONE_OF_TWO, _TWICE, {"pairs": "T * T * D"}),
+    ("only one layer of the MLP is counted", "The MLP widens to M, and then?",
+     {"linear_layers": "4 * T * D * D + T * D * M"}),
+    ("FLOPs are counted, not MACs", _MAC, {"result": "2 * (patch + c.depth * (linear_layers + pairs) + head)"}),
+):  # fmt: skip
+    kept_patches_macs.slip(_name, _why, **_lines)
+
+
+# ---- separable_macs(height, width, inputs, outputs, kernel, stride) --------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [
+        (6, 9, 5, 7, 3, 1), (7, 12, 3, 4, 7, 2), (5, 8, 11, 2, 5, 1), (9, 7, 6, 10, 3, 2), (8, 10, 2, 3, 3, 3),
+    ],
+    outputs={"macs": "(a whole number)"}, level=1, minutes=10, **_COUNT,
+)  # fmt: skip
+def separable_macs(height, width, inputs, outputs, kernel, stride):
+    down = math.ceil(height / stride)  # the stops on the way down
+    across = math.ceil(width / stride)  # the stops across
+    looking = kernel**2 * inputs  # one window, each channel by itself
+    mixing = inputs * outputs  # the 1 x 1 convolution
+    return down * across * (looking + mixing)  # the MACs
+
+
+for _name, _why, _lines in (
+    ("an ordinary convolution is counted", "How many channels does one filter of the first step read?",
+     {"looking": "kernel**2 * inputs * outputs", "mixing": "0"}),
+    ("the first step is counted for every output channel", "The first step makes one map out of each map.",
+     {"looking": "kernel**2 * inputs * outputs"}),
+    ("the first step is counted for one channel", "Every channel has a filter of its own.", {"looking": "kernel**2"}),
+    ("the 1 x 1 convolution is not counted", "Who mixes the channels?", {"mixing": "0"}),
+    ("the 1 x 1 convolution is counted before the stride, on the whole image",
+     "The second step reads what the first one gives.",
+     {"result": "down * across * looking + height * width * mixing"}),
+    ("the stride is not used", "With stride 2 the window stops at every second pixel, down and across.",
+     {"down": "height", "across": "width"}),
+    ("the number of stops is rounded down", "A window that starts at the last pixel of an odd side still counts.",
+     {"down": "height // stride", "across": "width // stride"}),
+    ("the kernel's side is not squared", "A window has a height and a width.", {"looking": "kernel * inputs"}),
+    ("FLOPs are counted, not MACs", _MAC, {"result": "2 * down * across * (looking + mixing)"}),
+):  # fmt: skip
+    separable_macs.slip(_name, _why, **_lines)
+
+
+# ---- explicit_activations(tokens, width, heads, mlp_dim) -------------------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [(5, 12, 3, 17), (7, 20, 5, 33), (10, 14, 2, 9), (33, 8, 4, 30)],
+    outputs={"numbers": "(a whole number)"}, level=3, minutes=25, **_COUNT,
+)  # fmt: skip
+def explicit_activations(tokens, width, heads, mlp_dim):
+    T = tokens
+    D = width
+    h = heads
+    M = mlp_dim
+    norms = 2 * (T * D + 2 * T)  # the norms
+    qkv = T * D  # the input of the qkv layer
+    asked = 3 * T * D  # q, k and v
+    weights = h * T * T  # A
+    out = T * D  # the output layer's input
+    first = T * D  # the input of fc1
+    hidden = 2 * T * M  # the input of GELU, and of fc2
+    return norms + qkv + asked + weights + out + first + hidden  # the numbers
+
+
+for _name, _why, _lines in (
+    ("A is not kept", "What does the backward of A v read, and that of the softmax?", {"weights": "0"}),
+    ("the scores are kept beside A", "The backward of softmax reads its result alone (notebook 03).",
+     {"weights": "2 * h * T * T"}),
+    ("A is counted for one head", "Every head has weights of its own.", {"weights": "T * T"}),
+    ("A is counted with D for every pair", "A pair of tokens has one number in each head.", {"weights": "T * T * D"}),
+    ("the logarithms of the sums are kept too", "They replace A where A is not kept.",
+     {"weights": "h * T * T + h * T"}),
+    ("what GELU gives is not kept", "Here it is not computed again. What does fc2 read?", {"hidden": "T * M"}),
+    ("q, k and v are not kept", "The backward of q k^T reads both of its factors.", {"asked": "0"}),
+    ("one of q, k and v is left out", "Each of the two products reads both of its factors.", {"asked": "2 * T * D"}),
+    ("the input of a linear layer is not counted", "A linear layer keeps its input. There are four in a block.",
+     {"out": "0"}),
+    ("the norms keep their input alone", "Mean and deviation of each token are kept too.", {"norms": "2 * T * D"}),
+    ("one norm is left out", "A block has two.", {"norms": "T * D + 2 * T"}),
+    ("the sums keep their result too", "The gradient of a sum is 1: it reads nothing.",
+     {"result": "norms + qkv + asked + weights + out + first + hidden + 2 * T * D"}),
+):  # fmt: skip
+    explicit_activations.slip(_name, _why, **_lines)

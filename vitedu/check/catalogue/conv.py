@@ -7,7 +7,10 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import sliding_windows, standardise
 
-__all__ = ["conv2d", "conv2d_backward", "receptive_field", "standardize"]
+__all__ = [
+    "conv2d", "conv2d_backward", "depthwise_backward", "dilated_conv2d", "receptive_field", "standardize",
+    "standardize_backward",
+]  # fmt: skip
 
 # (B, C, H, W), (O, kh, kw), stride, padding: sides and kernels differ, so that a wrong axis cannot hide, and no case
 # ties the batch, the stride and the padding to each other.
@@ -404,4 +407,221 @@ receptive_field.slip(
     "(side - 1) stride + kernel starts at one pixel of the output, adding (kernel - 1) times a product of strides at "
     "the image. At which end did you start?",
     result="_walked_back(kernels, strides)",
+)
+
+
+# ---- dilated_conv2d(x, weight, stride, padding, dilation) -> y -------------------------------------------------------
+
+
+def _dilated_cases(rng):
+    sizes = [
+        ((1, 1, 7, 9), (1, 3, 3), 1, 0, 2),
+        ((2, 3, 9, 10), (4, 3, 2), 2, 1, 3),
+        ((3, 2, 7, 8), (5, 2, 3), 3, 2, 2),
+        ((2, 2, 6, 7), (3, 2, 3), 2, 3, 1),
+    ]
+    return [
+        (rng.standard_normal(x), rng.standard_normal((O, x[1], kh, kw)), stride, padding, dilation)
+        for x, (O, kh, kw), stride, padding, dilation in sizes
+    ]
+
+
+@exercise(cases=_dilated_cases, outputs={"y": "(B, O, Ho, Wo)"}, level=2, minutes=35)
+def dilated_conv2d(x, weight, stride, padding, dilation):
+    O, C, kh, kw = weight.shape
+    rows = dilation * (kh - 1) + 1  # the rows that the spread kernel spans
+    columns = dilation * (kw - 1) + 1  # the columns that the spread kernel spans
+    padded = _pad(x, (padding, padding), (padding, padding))  # the padded images
+    view = sliding_windows(padded, (rows, columns), stride, stride)  # the windows
+    read = view[..., ::dilation, ::dilation]  # the pixels that are read
+    return np.einsum("bcpqij,ocij->bopq", read, weight)  # the sums
+
+
+dilated_conv2d.slip(
+    "the pixels that are read stand side by side: the dilation is not used",
+    "How many pixels lie between two numbers of the kernel that are neighbours?",
+    read="view[..., :kh, :kw]",
+)
+dilated_conv2d.slip(
+    "the dilation is not used at all",
+    "How many pixels lie between two numbers of the kernel that are neighbours?",
+    rows="kh", columns="kw", read="view",
+)  # fmt: skip
+dilated_conv2d.slip(
+    "the spread kernel is taken to span dilation kh pixels",
+    "Between three numbers there are two gaps. How far is it from the first to the last?",
+    rows="dilation * kh", columns="dilation * kw",
+)  # fmt: skip
+dilated_conv2d.slip(
+    "the windows move on by the dilation, not by the stride",
+    "The dilation spreads the kernel; what moves the window?",
+    view="sliding_windows(padded, (rows, columns), dilation, dilation)",
+)
+dilated_conv2d.slip(
+    "the windows move on by stride times dilation",
+    "The dilation spreads the kernel; what moves the window?",
+    view="sliding_windows(padded, (rows, columns), stride * dilation, stride * dilation)",
+)
+dilated_conv2d.slip(
+    "the windows move on by one pixel: the stride is not used",
+    "The second window starts `stride` pixels after the first one.",
+    view="sliding_windows(padded, (rows, columns), 1, 1)",
+)
+dilated_conv2d.slip(
+    "only the rows are spread, not the columns",
+    "A kernel has two sides.",
+    columns="kw",
+    read="view[..., ::dilation, :]",
+)
+dilated_conv2d.slip(
+    "the padding is forgotten",
+    "How large is the image after `padding` rows and columns of zeros went around it?",
+    padded="x",
+)
+dilated_conv2d.slip(
+    "the padding is spread too", "`padding` counts rows of zeros, and they stand side by side.",
+    padded="_pad(x, (dilation * padding, dilation * padding), (dilation * padding, dilation * padding))",
+)  # fmt: skip
+dilated_conv2d.slip(
+    "the kernel is flipped, as in a mathematician's convolution",
+    "Which number of the window does the first number of the filter meet?",
+    result="np.einsum('bcpqij,ocij->bopq', read, weight[:, :, ::-1, ::-1])",
+)
+
+
+# ---- standardize_backward(dwhat, weight, eps) -> dweight -------------------------------------------------------------
+
+
+def _standardize_backward_cases(rng):
+    return [(rng.standard_normal(weight.shape), weight, eps) for weight, eps in _standardize_cases(rng)]
+
+
+def _mean(x):
+    """One for each filter, (O, 1, 1, 1)"""
+    return x.mean(axis=(1, 2, 3), keepdims=True)
+
+
+@exercise(
+    cases=_standardize_backward_cases, outputs={"dweight": "(O, C, kh, kw)"}, axes=FILTERS, level=2, minutes=30
+)  # fmt: skip
+def standardize_backward(dwhat, weight, eps):
+    deviation = np.sqrt(_mean((weight - _mean(weight)) ** 2) + eps)  # the deviation, with eps
+    what = (weight - _mean(weight)) / deviation  # the standardised filters
+    along_one = _mean(dwhat)  # the part along 1
+    along_filter = what * _mean(dwhat * what)  # the part along the filter
+    return (dwhat - along_one - along_filter) / deviation
+
+
+_DIRECTIONS = "Which two directions of a filter change nothing? No gradient may point there."
+standardize_backward.slips_in(
+    "result",
+    ("the deviation is held fixed: the part along the filter stays in",
+     "The deviation depends on the filter too. " + _DIRECTIONS, "(dwhat - along_one) / deviation"),
+    ("the mean is held fixed: the part along 1 stays in", "The mean depends on the filter too. " + _DIRECTIONS,
+     "(dwhat - along_filter) / deviation"),
+    ("mean and deviation are held fixed", _DIRECTIONS, "dwhat / deviation"),
+    ("the deviation is not divided by", "what = (weight - mean) / deviation: what is left of that on the way back?",
+     "dwhat - along_one - along_filter"),
+    ("multiplied by the deviation, not divided by it",
+     "A filter twice as large gives the same `what`. What becomes of its gradient?",
+     "(dwhat - along_one - along_filter) * deviation"),
+    ("a part is added that has to be taken away", _DIRECTIONS, "(dwhat - along_one + along_filter) / deviation"),
+)  # fmt: skip
+standardize_backward.slip(
+    "eps is added to the deviation, not to the variance",
+    "In which of the two codes does eps stand under the root?",
+    deviation="np.sqrt(_mean((weight - _mean(weight)) ** 2)) + eps",
+)
+standardize_backward.slip(
+    "the filter itself stands where the standardised one belongs",
+    "The second direction is that of the centred filter, measured in deviations.",
+    along_filter="weight * _mean(dwhat * weight)",
+)
+standardize_backward.slips_in(
+    "along_one",
+    ("a sum stands where the mean over a filter belongs", "With how many numbers did the mean of a filter divide?",
+     "dwhat.sum(axis=(1, 2, 3), keepdims=True)"),
+    ("one mean serves the whole tensor", "Each filter has a mean of its own.", "dwhat.mean()"),
+)  # fmt: skip
+
+
+# ---- depthwise_backward(dy, x, weight, stride, padding) -> dx, dweight -----------------------------------------------
+
+
+def _depthwise_backward_cases(rng):
+    cases = []
+    for shape, (_, kh, kw), stride, padding in _SIZES[1:]:
+        x, weight = rng.standard_normal(shape), rng.standard_normal((shape[1], kh, kw))
+        padded = _pad(x, (padding, padding), (padding, padding))
+        y = np.einsum("bcpqij,cij->bcpq", sliding_windows(padded, (kh, kw), stride, stride), weight)
+        cases.append((rng.standard_normal(y.shape), x, weight, stride, padding))
+    return cases
+
+
+@exercise(
+    cases=_depthwise_backward_cases,
+    outputs={"dx": "(B, C, H, W)", "dweight": "(C, kh, kw)"}, level=3, minutes=50,
+)  # fmt: skip
+def depthwise_backward(dy, x, weight, stride, padding):
+    B, C, H, W = x.shape
+    C, kh, kw = weight.shape
+    padded = _pad(x, (padding, padding), (padding, padding))  # the padded images
+    view = sliding_windows(padded, (kh, kw), stride, stride)  # the windows
+    dweight = np.einsum("bcpq,bcpqij->cij", dy, view)  # dweight
+    sent = np.einsum("bcpq,cij->bcpqij", dy, weight)  # what each window sends back
+    dpadded = _spread(sent, padded.shape, stride)  # the gradient of the padded images
+    dx = dpadded[:, :, padding : padding + H, padding : padding + W]  # dx
+    return dx, dweight
+
+
+depthwise_backward.slip(
+    "in dx, each window overwrites what the windows before it had sent",
+    "Windows overlap.  What happens to gradients where a value is used twice?",
+    dpadded="_spread(sent, padded.shape, stride, False)",
+)
+depthwise_backward.slip(
+    "in dx, each place of the kernel overwrites what the places before it had sent",
+    "Windows overlap.  What happens to gradients where a value is used twice?",
+    dpadded="_by_place(sent, padded.shape, stride)",
+)
+depthwise_backward.slip(
+    "dx still has the border of the padding",
+    "The zeros around the image are no pixels of x.  Which part of the result belongs to x?",
+    dx="dpadded",
+)
+depthwise_backward.slip(
+    "dx is cut out at the top left corner, not inside the border",
+    "Where in the padded image does pixel (0, 0) of x stand?",
+    dx="dpadded[:, :, :H, :W]",
+)
+depthwise_backward.slip(
+    "in dx, the kernels are flipped once too often",
+    "dy[p, q] reached its window through weight[i, j].  It goes back through the same one.",
+    sent="np.einsum('bcpq,cij->bcpqij', dy, weight[:, ::-1, ::-1])",
+)
+depthwise_backward.slip(
+    "in dx, all channels get what the sum of the channels sends back",
+    "Channel c of y has read channel c of x alone.",
+    sent="np.einsum('bopq,oij->bpqij', dy, weight)[:, None] + 0 * view",
+)
+depthwise_backward.slip(
+    "in dx, the stride is forgotten: all windows are one pixel apart",
+    "Where did the window of dy[p, q] start?",
+    dpadded="_spread(sent, padded.shape, 1)",
+)
+for _words, _by in (("images", "B"), ("places of the window", "math.prod(dy.shape[2:])")):
+    depthwise_backward.slip(
+        f"dweight is the mean over the {_words}, not the sum",
+        _ADDS.format("weight"),
+        dweight=f"np.einsum('bcpq,bcpqij->cij', dy, view) / {_by}",
+    )
+depthwise_backward.slip(
+    "dweight comes from the last image alone",
+    "Every image used the kernels: is the gradient added up, or written over?",
+    dweight="np.einsum('bcpq,bcpqij->cij', dy[-1:], view[-1:])",
+)
+depthwise_backward.slip(
+    "dweight has one kernel for all channels",
+    "Each channel has a kernel of its own.",
+    dweight="0 * weight + np.einsum('bcpq,bcpqij->ij', dy, view)",
 )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..slips.exercise import exercise
 from ..slips.steps import linear, rectify
 from .bit import COVERS, UNIT_SIZES, conv_layer, norm_layer
 
-__all__ = ["feature_tokens", "hybrid_tokens", "postact_unit", "same_padding", "seen_pixels"]
+__all__ = [
+    "feature_tokens", "feature_tokens_backward", "hybrid_tokens", "postact_unit", "same_padding",
+    "same_padding_dilated", "seen_pixels",
+]  # fmt: skip
 
 _EXACT = 1e-9  # counts of pixels and tokens: a difference of one is a mistake
 
@@ -365,4 +370,107 @@ postact_unit.slip(
     "x is rectified before the first convolution, as in a pre-activation unit",
     "Here norm and rectifier stand *after* each convolution.  What does the first one read?",
     h1="rectify(norm1(conv1(rectify(x))))",
+)
+
+
+# ---- same_padding_dilated(size, kernel, stride, dilation) -> before, after -------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [
+        (8, 3, 2, 2), (7, 3, 2, 1), (20, 4, 1, 3), (21, 3, 4, 5), (10, 1, 2, 3), (9, 2, 3, 4), (31, 5, 2, 2),
+        (12, 2, 7, 3),
+    ],
+    outputs={"before": "(a whole number)", "after": "(a whole number)"},
+    tolerance=_EXACT, whole=True, level=1, minutes=10,
+)  # fmt: skip
+def same_padding_dilated(size, kernel, stride, dilation):
+    span = dilation * (kernel - 1) + 1  # the pixels from the first to the last that is read
+    outputs = math.ceil(size / stride)  # the number of outputs
+    total = max((outputs - 1) * stride + span - size, 0)  # the total
+    before = total // 2  # what comes before
+    after = total - before  # what comes after
+    return before, after
+
+
+same_padding_dilated.slip(
+    "the span is dilation times kernel", "Between three numbers there are two gaps.", span="dilation * kernel"
+)
+same_padding_dilated.slip(
+    "the dilation is not used", "How far is it from the first pixel that is read to the last?", span="kernel"
+)
+same_padding_dilated.slip(
+    "the last number of the kernel is not counted", "Does a kernel of one pixel span no pixel at all?",
+    span="dilation * (kernel - 1)",
+)  # fmt: skip
+same_padding_dilated.slip(
+    "the windows move on by stride times dilation", "The dilation spreads the kernel; what moves the window?",
+    outputs="math.ceil(size / (stride * dilation))",
+    total="max((outputs - 1) * stride * dilation + span - size, 0)",
+)  # fmt: skip
+same_padding_dilated.slip(
+    "the extra pixel comes first", "Where the total is odd, which side gets more?", before="total - total // 2"
+)
+same_padding_dilated.slip(
+    "the number of outputs is rounded down",
+    "The last window starts inside the image, even if it does not fit.  So how many windows are there?",
+    outputs="size // stride",
+)
+same_padding_dilated.slip(
+    "the total may become negative",
+    "A window of one pixel at stride 2 leaves pixels out.  Can there be less than no padding?",
+    total="(outputs - 1) * stride + span - size",
+)
+
+
+# ---- feature_tokens_backward(dtokens, features, weight) -> dfeatures, dweight, dbias ---------------------------------
+
+
+def _feature_backward_cases(rng):
+    return [
+        (rng.standard_normal((B, H * W, D)), rng.standard_normal((B, C, H, W)), rng.standard_normal((D, C)))
+        for B, C, H, W, D in ((1, 2, 3, 4, 3), (2, 5, 4, 2, 5), (3, 4, 1, 6, 7))
+    ]
+
+
+@exercise(
+    cases=_feature_backward_cases,
+    outputs={"dfeatures": "(B, C, H, W)", "dweight": "(D, C)", "dbias": "(D,)"}, level=2, minutes=25,
+)  # fmt: skip
+def feature_tokens_backward(dtokens, features, weight):
+    B, C, H, W = features.shape
+    pixels = features.transpose(0, 2, 3, 1).reshape(B, H * W, C)  # the pixels
+    dpixels = dtokens @ weight  # the gradient of the pixels
+    dfeatures = dpixels.reshape(B, H, W, C).transpose(0, 3, 1, 2)  # dfeatures
+    dweight = np.einsum("bnd,bnc->dc", dtokens, pixels)  # dweight
+    dbias = dtokens.sum(axis=(0, 1))  # dbias
+    return dfeatures, dweight, dbias
+
+
+feature_tokens_backward.slip(
+    "dfeatures is reshaped without moving the channels back",
+    "The C numbers of one pixel came from C maps. Where do they belong?",
+    dfeatures="dpixels.reshape(B, C, H, W)",
+)
+feature_tokens_backward.slip(
+    "dfeatures runs down the columns of the map",
+    "Token 1 is the neighbour of token 0: to its right, or below?",
+    dfeatures="dpixels.reshape(B, W, H, C).transpose(0, 3, 2, 1)",
+)
+feature_tokens_backward.slip(
+    "in dweight the pixels are a reshape of the features alone",
+    "Forward moved the channels to the end. What did each token read?",
+    pixels="features.reshape(B, H * W, C)",
+)
+for _words, _by in (("images", "B"), ("tokens", "(H * W)")):
+    feature_tokens_backward.slip(
+        f"dweight and dbias are means over the {_words}", "All of them used the same weights. What do uses do?",
+        dweight=f"np.einsum('bnd,bnc->dc', dtokens, pixels) / {_by}", dbias=f"dtokens.sum(axis=(0, 1)) / {_by}",
+    )  # fmt: skip
+feature_tokens_backward.slip(
+    "dweight is transposed", "A gradient has the shape of its parameter.",
+    dweight="np.einsum('bnd,bnc->cd', dtokens, pixels)",
+)  # fmt: skip
+feature_tokens_backward.slip(
+    "dbias is kept apart for each image", "All images used the same bias.", dbias="dtokens.sum(axis=1)"
 )

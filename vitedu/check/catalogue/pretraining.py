@@ -6,7 +6,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = ["decoupled_decay", "micro_batch_positions", "update_gradient"]
+__all__ = ["carried_decay", "decoupled_decay", "micro_batch_positions", "update_gradient"]
 
 
 # ---- which images a process takes ------------------------------------------------------------------------------------
@@ -190,3 +190,37 @@ for _name, _why, _lines in (
      {"new_weight": "weight + step - decay", "new_bias": "bias + lr * dbias / root_bias"}),
 ):  # fmt: skip
     decoupled_decay.slip(_name, _why, **_lines)
+
+
+# ---- a decay for another schedule ------------------------------------------------------------------------------------
+
+
+@exercise(
+    cases=lambda rng: [
+        (rng.uniform(1e-4, 2e-3, n), decay, rng.uniform(1e-4, 4e-3, m))
+        for n, decay, m in ((40, 0.3, 25), (12, 0.03, 50), (60, 0.1, 60))
+    ],
+    outputs={"new_decay": "(a number)"}, level=2, minutes=15,
+)  # fmt: skip
+def carried_decay(rates, weight_decay, new_rates):
+    shrunk = weight_decay * rates.sum()  # the exponent of the old run
+    return shrunk / new_rates.sum()  # the new decay
+
+
+for _name, _why, _lines in (
+    ("the decay is kept as it is", "By what factor does a weight shrink in each of the two runs?",
+     {"result": "weight_decay"}),
+    ("only the numbers of steps are compared", "A step of a small rate shrinks less than one of a large rate.",
+     {"result": "weight_decay * len(rates) / len(new_rates)"}),
+    ("only the highest rates are compared: the memory in steps is kept, not what is left at the end",
+     "What is left at the end is a product over all steps.",
+     {"result": "weight_decay * rates.max() / new_rates.max()"}),
+    ("the mean rates are compared, not the sums: the number of steps is left out",
+     "What is left at the end is a product over all steps. How many are there?",
+     {"result": "weight_decay * rates.mean() / new_rates.mean()"}),
+    ("the ratio is upside down", "Twice the steps at the same rate: is the decay to grow or to fall?",
+     {"result": "weight_decay * new_rates.sum() / rates.sum()"}),
+    ("the exponents are made equal for the last step only", "Every step shrinks the weight.",
+     {"result": "weight_decay * rates[-1] / new_rates[-1]"}),
+):  # fmt: skip
+    carried_decay.slip(_name, _why, **_lines)

@@ -7,7 +7,10 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import log_softmax, merge_heads, softmax, split_heads, swap
 
-__all__ = ["cross_attention", "decoder_mask", "embed_backward", "path_lengths", "sinusoid", "token_cross_entropy"]
+__all__ = [
+    "cross_attention", "decoder_mask", "embed_backward", "moved_waves", "path_lengths", "sinusoid",
+    "token_cross_entropy", "token_cross_entropy_backward",
+]  # fmt: skip
 
 
 # ---- sinusoid --------------------------------------------------------------------------------------------------------
@@ -364,3 +367,90 @@ for _name, _why, _lines in (
      {"result": "np.where((steps == steps.max()) & (steps > 1), -1, steps)"}),
 ):  # fmt: skip
     path_lengths.slip(_name, _why, **_lines)
+
+
+# ---- moved_waves -----------------------------------------------------------------------------------------------------
+
+
+def _wave_cases(rng):
+    """Rows of PE from somewhere in the middle, and how far to go on; also back."""
+    cases = []
+    for first, length, width, distance in ((3, 4, 6, 2), (10, 5, 8, -3), (40, 3, 4, 7)):
+        angle = (first + np.arange(length)[:, None]) * 10000.0 ** (-np.arange(0, width, 2) / width)
+        cases.append((np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, width), distance))
+    return cases
+
+
+@exercise(cases=_wave_cases, outputs={"moved": "(n, D)"}, axes={"n": "the rows"}, level=2, minutes=25)
+def moved_waves(PE, distance):
+    n, D = PE.shape
+    turn = distance * 10000.0 ** (-np.arange(0, D, 2) / D)  # the angles
+    sine = PE[:, 0::2]  # the sines
+    cosine = PE[:, 1::2]  # the cosines
+    new_sine = np.cos(turn) * sine + np.sin(turn) * cosine  # the moved sines
+    new_cosine = np.cos(turn) * cosine - np.sin(turn) * sine  # the moved cosines
+    return np.stack([new_sine, new_cosine], axis=-1).reshape(n, D)
+
+
+for _name, _why, _lines in (
+    ("the waves are turned the wrong way: they go back", "At t = 0 the sine is 0. Is it to grow or to fall?",
+     {"turn": "-distance * 10000.0 ** (-np.arange(0, D, 2) / D)"}),
+    ("all pairs are turned by the same angle", "Each pair has a frequency of its own.",
+     {"turn": "distance + 0.0 * np.arange(0, D, 2)"}),
+    ("the exponent is i / D, not 2i / D", "Which power of 10000 should the last frequency come close to?",
+     {"turn": "distance * 10000.0 ** (-np.arange(D // 2) / D)"}),
+    ("the sines are moved, and the cosines are made of the moved sines",
+     "Both come from the row as it was.", {"new_cosine": "np.cos(turn) * cosine - np.sin(turn) * new_sine"}),
+    ("both pairs of the turn have the same sign", "Turning keeps the length of a pair: sin^2 + cos^2 = 1.",
+     {"new_cosine": "np.cos(turn) * cosine + np.sin(turn) * sine"}),
+    ("all sines stand first, then all cosines", "Features 2i and 2i + 1 are a pair.",
+     {"result": "np.concatenate([new_sine, new_cosine], axis=-1)"}),
+    ("the row is read as all sines, then all cosines", "Features 2i and 2i + 1 are a pair.",
+     {"sine": "PE[:, : D // 2]", "cosine": "PE[:, D // 2 :]"}),
+    ("nothing is turned but by one place", "`distance` says how many places.",
+     {"turn": "10000.0 ** (-np.arange(0, D, 2) / D)"}),
+):  # fmt: skip
+    moved_waves.slip(_name, _why, **_lines)
+
+
+# ---- token_cross_entropy_backward ------------------------------------------------------------------------------------
+
+
+@exercise(
+    cases=_loss_cases, outputs={"dlogits": "(B, T, V)"}, axes={"T": "the places of a sequence", "V": "the vocabulary"},
+    level=2, minutes=20,
+)  # fmt: skip
+def token_cross_entropy_backward(logits, targets, pad):
+    B, T, V = logits.shape
+    p = softmax(logits)  # the probabilities
+    wanted = np.eye(V)[targets]  # the targets as rows of zeros with a 1
+    counts = targets != pad  # the places that count
+    difference = (p - wanted) * counts[..., None]  # probabilities minus targets
+    return difference / counts.sum()  # dlogits
+
+
+for _name, _why, _lines in (
+    ("it is divided by all B T places", "The loss is a mean. Over how many places?",
+     {"result": "difference / (B * T)"}),
+    ("nothing is divided", "The loss is a mean. Over how many places?", {"result": "difference"}),
+    ("it is divided by the number of sequences", "The loss is a mean over symbols, not over sequences.",
+     {"result": "difference / B"}),
+    ("every sequence has the same weight, not every symbol", "The loss is one mean over all symbols that count.",
+     {"result": "difference / counts.sum(axis=1)[:, None, None] / B"}),
+    ("padding gets a gradient too", "Those places have no part in the loss. What is its derivative there?",
+     {"difference": "p - wanted"}),
+    ("the column of `pad` is set to 0, not the places of padding",
+     "At a place that counts, all V symbols compete, `pad` too.",
+     {"difference": "(p - wanted) * (np.arange(V) != pad)"}),
+    ("the sign is wrong", "A larger logit of the right symbol makes the loss smaller.",
+     {"difference": "(wanted - p) * counts[..., None]"}),
+    ("the targets are not taken away", "What is dLoss / dlogit of a softmax with cross-entropy?",
+     {"difference": "p * counts[..., None]"}),
+    ("only the entry of the right symbol gets a gradient",
+     "The logits of the wrong symbols stand in the denominator of the softmax.",
+     {"difference": "(p - wanted) * wanted * counts[..., None]"}),
+    ("the logits are not turned into probabilities", "Which function stands between logits and loss?", {"p": "logits"}),
+    ("only padding counts", "The condition is the wrong way round.", {"counts": "targets == pad"}),
+    ("`pad` is taken to be 0", "Which symbol fills short sequences up is an argument.", {"counts": "targets != 0"}),
+):  # fmt: skip
+    token_cross_entropy_backward.slip(_name, _why, **_lines)

@@ -12,7 +12,8 @@ from ..slips.exercise import exercise
 from ..slips.steps import rectify, weight_gradient
 
 __all__ = [
-    "accumulate", "all_reduce", "chain_backward", "data_parallel_gradient", "decay_groups", "reused_weight_backward",
+    "accumulate", "all_reduce", "chain_backward", "clipped_gradient", "data_parallel_gradient", "decay_groups",
+    "reused_weight_backward",
 ]  # fmt: skip
 
 
@@ -252,7 +253,7 @@ def _snowball(parts):
 @exercise(
     cases=lambda rng: [(rng.standard_normal(shape),) for shape in [(2, 5), (3, 4), (5, 3), (4, 6)]],
     outputs={"reduced": "(workers, numbers)"}, axes={"workers": "the workers"},
-    level=2, minutes=15,
+    level=3, minutes=25,
 )  # fmt: skip
 def all_reduce(parts):
     workers = len(parts)
@@ -340,3 +341,58 @@ accumulate.slips_in(
 )  # fmt: skip
 accumulate.slip("the factor 2 of the square is missing", "d (a^2) = 2 a da.", each="error[:, None] * x")
 accumulate.slip("the sign is wrong", "d (x w - t) / dw is + x.", error="t - x @ w")
+
+
+# ---- chunks, then clipping -------------------------------------------------------------------------------------------
+
+
+def _clip_cases(rng):
+    """Gradients that are longer than `clip_norm`, in one case shorter; chunks of unequal sizes."""
+    sizes, norms = [(4, 4, 3), (5, 2), (3, 3, 3, 1)], (0.7, 9.0, 1.3)
+    return [
+        (rng.standard_normal((len(s), 2, 3 + i)) + 1, np.array(s), norm)
+        for i, (s, norm) in enumerate(zip(sizes, norms, strict=True))
+    ]
+
+
+def _length(g, axis=None):
+    return np.sqrt((g**2).sum(axis=axis, keepdims=axis is not None))
+
+
+@exercise(cases=_clip_cases, outputs={"gradient": "(O, I)"}, level=2, minutes=15)
+def clipped_gradient(chunk_gradients, chunk_sizes, clip_norm):
+    shares = chunk_sizes / chunk_sizes.sum()  # the shares
+    mean = np.einsum("n,noi->oi", shares, chunk_gradients)  # the gradient of the batch
+    length = np.sqrt((mean**2).sum())  # its length
+    return mean * min(1, clip_norm / length)
+
+
+clipped_gradient.slips_in(
+    "mean",
+    ("each chunk is clipped before the mean is taken",
+     "A long gradient of one chunk may be cancelled by another's. What is to be no longer than clip_norm: the parts, "
+     "or the update?",
+     "np.einsum('n,noi->oi', shares, chunk_gradients * np.minimum(1, clip_norm / _length(chunk_gradients, (1, 2))))"),
+    ("the gradients of the chunks are added up, not averaged", "Is the loss a sum over chunks, or a mean over images?",
+     "chunk_gradients.sum(axis=0)"),
+)  # fmt: skip
+clipped_gradient.slip(
+    "the chunks' means are averaged as if all chunks had the same size",
+    "An image in a small chunk would count for more than one in a large chunk.",
+    shares="np.ones(len(chunk_sizes)) / len(chunk_sizes)",
+)
+clipped_gradient.slips_in(
+    "length",
+    ("each row is clipped by its own length", "All rows belong to one gradient. How many lengths has it?",
+     "_length(mean, 1)"),
+    ("the largest entry is taken for the length", "The length is the root of a sum of squares.", "abs(mean).max()"),
+    ("the root is missing in the length", "The sum of the squares is the square of the length.", "(mean**2).sum()"),
+)  # fmt: skip
+clipped_gradient.slips_in(
+    "result",
+    ("a short gradient is stretched to clip_norm", "Clipping never makes anything longer.",
+     "mean * clip_norm / length"),
+    ("entries are cut off at clip_norm, one by one", "Clipping keeps the direction.",
+     "np.clip(mean, -clip_norm, clip_norm)"),
+    ("nothing is clipped", "How long is your result, and how long may it be?", "mean"),
+)  # fmt: skip

@@ -9,7 +9,7 @@ from vitedu_numpy.weights.resize import resize_positions as _resized
 
 from ..slips.exercise import exercise
 
-__all__ = ["official_key_kernel", "official_patches", "official_qkv", "resized_positions"]
+__all__ = ["official_key_kernel", "official_patches", "official_qkv", "resized_positions", "silenced_out"]
 
 # (h, Dh): D = h Dh; heads and their numbers differ, so that exchanging them cannot hide.
 _HEADS = [(2, 3), (5, 2), (3, 4)]
@@ -206,3 +206,40 @@ for _name, _why, _lines in (
      {"resized": "_by_matrices(patches, old_grid[::-1], new_grid[::-1], interpolation_matrix)"}),
 ):  # fmt: skip
     resized_positions.slip(_name, _why, **_lines)
+
+
+# ---- silenced_out(kernel, head) -> weight ----------------------------------------------------------------------------
+
+
+def _out_cases(rng):
+    return [(rng.standard_normal((h, Dh, h * Dh)), head) for (h, Dh), head in zip(_HEADS, (1, 3, 0), strict=True)]
+
+
+@exercise(
+    cases=_out_cases,
+    outputs={"weight": "(D, D)"}, level=2, minutes=15,
+)  # fmt: skip
+def silenced_out(kernel, head):
+    h, Dh, D = kernel.shape
+    heard = np.arange(h) != head  # the heads that are heard
+    left = kernel * heard[:, None, None]  # the kernel without the head
+    return left.reshape(h * Dh, D).T  # the weight
+
+
+for _name, _why, _lines in (
+    ("the matrix is not transposed: kernels are (in, out)",
+     "Which axis of the kernel is an output, and which axis of `out.weight`?", {"result": "left.reshape(h * Dh, D)"}),
+    ("rows of the weight are silenced, not columns", "A row is an output. Which numbers does a head hand in?",
+     {"left": "kernel * (np.arange(D) // Dh != head)"}),
+    ("the heads are taken to alternate: every h-th column is silenced", "The first Dh inputs belong to head 0.",
+     {"result": "kernel.reshape(h * Dh, D).T * (np.arange(D) % h != head)"}),
+    ("heads and the numbers of a head are exchanged", "The first Dh inputs belong to head 0.",
+     {"result": "left.swapaxes(0, 1).reshape(h * Dh, D).T"}),
+    ("no head is silenced", "What does head number `head` still add to every token?", {"left": "kernel"}),
+    ("only that head is heard", "The others go on.", {"heard": "np.arange(h) == head"}),
+    ("another head is silenced: they are counted from 1", "Heads are counted from 0.",
+     {"heard": "np.arange(1, h + 1) != head"}),
+    ("one number of the head is silenced, not all of them", "A head hands in Dh numbers.",
+     {"left": "kernel * ((np.arange(h * Dh) != head * Dh).reshape(h, Dh, 1))"}),
+):  # fmt: skip
+    silenced_out.slip(_name, _why, **_lines)
