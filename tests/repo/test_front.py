@@ -37,14 +37,18 @@ def test_the_picture_shows_what_the_check_says():
 
 def test_every_notebook_stands_there_with_its_minutes():
     rows = dict(re.findall(r"\]\(notebooks/(\w+\.ipynb)\) \| (\d+) \|", README))
-    found = {}
+    found, asked = {}, []
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         (start,) = [text for c in cells if (text := "".join(c["source"])).startswith("## Before you start")]
         found[path.name] = re.search(r"(\d+) minutes", start).group(1)
+        here = exercises(read_notebook(path))
+        assert f"{sum(one.minutes for one in here)} minutes more for the exercises" in start
+        assert 3 <= len(here) <= 8  # as the README says
+        asked += here
     assert rows == found
-    assert f"{round(sum(map(int, found.values())) / 60)} hours to read, and {len(CHECKS)} exercises" in README
-    assert f": {round(sum(one.minutes for one in CHECKS.values()) / 60)} hours more" in README
+    assert f"{round(sum(map(int, found.values())) / 60)} hours to read, and {len(asked)} exercises" in README
+    assert f": {round(sum(one.minutes for one in asked) / 60)} hours more" in README
 
 
 def test_the_commands_without_make_are_those_of_the_makefile():

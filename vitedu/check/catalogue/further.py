@@ -1,4 +1,4 @@
-"""Exercises that their notebook does not ask, since the answer stands printed there: for an exam, or to warm up with."""
+"""Exercises that their notebook does not ask, since it prints the answer: for an exam, or to warm up with."""
 
 from __future__ import annotations
 
