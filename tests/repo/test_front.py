@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import vitedu
-from vitedu.check import CHECKS
+from vitedu.course.assignment import exercises, read_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
