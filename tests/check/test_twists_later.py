@@ -274,7 +274,31 @@ def thrice(dY, X):
     return 1.5 * dY - 1.5 * X @ X.T @ dY
 
 
+def rows_and_columns(frames, Pf, height, width, P):
+    joint, factorised, _ = pairs_counted(frames, Pf, height, width, P)
+    gf, gh, gw = frames // Pf, height // P, width // P
+    return joint, factorised, gf * gh * gw * gh + gf * gh * gw * gw
+
+
+def summed_over_the_batch(W, bias, x, y, lr):
+    return affine_in_place(W, bias, x, y, lr * x.shape[1])
+
+
+def the_way_back(A, gh, gw, P):
+    return -1 * offset_by_loops(A, gh, gw, P)
+
+
 AGAIN = [
+    ("axial_pairs", rows_and_columns, "only rows and columns"),
+    (
+        "shots_and_held_out",
+        lambda y, k, m, seed: (shots.choose_shots(y, k, seed), shots.choose_shots(y, m, seed)),
+        "among",
+    ),
+    ("epochs_behind", lambda c, n, days, peak, u: counted_by_the_package(c, n, days, peak, 1.0), "without a pause"),
+    ("noisy_student_gradients", lambda z, y, u, t, r, s: student_autograd(z, y, u, t, r, 0.0), "not smoothed"),
+    ("attention_offset", the_way_back, "from who is asked"),
+    ("many_affine_step", summed_over_the_batch, "summed, not averaged"),
     ("batchnorm_backward", inference_mode, "constants"),
     ("relevance", rolled_out, "halved"),
     ("logit_parts", lens_like, "its own deviation"),
