@@ -338,11 +338,11 @@ def test_a_table_and_feedback_for_a_course(tmp_path):
     (work / "ann.py").write_text(f"import numpy as np\nfrom vitedu import check\n{ONE_TOTAL}")
     (work / "ben" / "other.py").write_text("from vitedu import check\ndef my_softmax(x):\n    return x")
     printed = list(grade(work, tmp_path / "marks.csv", jobs=2, seed=3))
-    assert printed[0].startswith("3 students, 6 exercises, 55 points")
+    assert printed[0].startswith("3 students, 6 exercises, 60 points")
     with open(tmp_path / "marks.csv", newline="", encoding="utf-8") as stream:
         lines = list(csv.DictReader(stream))
     assert [line["student"] for line in lines] == ["ann", "ben", "cyd"]
-    assert [line["of"] for line in lines] == ["55"] * 3
+    assert [line["of"] for line in lines] == ["60"] * 3
     assert lines[2]["notes"] == "no notebook and no .py file"
     assert {p.name for p in (tmp_path / "marks-feedback").iterdir()} == {"ann.md", "ben.md", "cyd.md"}
     again = list(grade(work, tmp_path / "again.csv", jobs=1, seed=3))
@@ -367,7 +367,7 @@ def test_the_command(tmp_path, capsys, level):
     asked = ["course", "grade", str(tmp_path / "work"), "--out", str(tmp_path / "marks.csv")]
     assert main([*asked, "--lessons", "3", "--seed", "3"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "1 student, 6 exercises, 55 points; hidden cases: seed 3"
+    assert said[0] == "1 student, 6 exercises, 60 points; hidden cases: seed 3"
     assert said[-1] == f"marks: {tmp_path / 'marks.csv'}; feedback: {tmp_path / 'marks-feedback'}"
     assert main([*asked, "--own", "perhaps"]) == 2
     assert main(["course", "grade", str(tmp_path / "nowhere"), "--out", "marks.csv"]) == 1

@@ -99,7 +99,7 @@ def test_a_submission_is_marked(autograder):
 def test_there_is_a_result_when_the_marker_itself(python, autograder):
     found, seconds = autograder(python)
     assert found["score"] == 0
-    assert found["tests"][0]["max_score"] == 55
+    assert found["tests"][0]["max_score"] == 60
     assert seconds < 30
 
 

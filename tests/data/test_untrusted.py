@@ -176,8 +176,9 @@ def test_one_image_that_stands_for_all_rows(tmp_path, streaming, compression, mo
 def test_the_same_from_the_hub(tmp_path, monkeypatch):
     """Not streamed: the shards are fetched and looked at, and only then does `datasets` write out what they hold."""
     import fsspec
-    from datasets import load_dataset_builder
+    from datasets import config, load_dataset_builder
 
+    monkeypatch.setattr(config, "HF_HUB_OFFLINE", False)  # which others here switch on; memory:// is no network
     opening = importlib.import_module("vitedu.data.open")
     far = fsspec.filesystem("memory")
     builder = lambda name, config=None: load_dataset_builder(  # noqa: E731
