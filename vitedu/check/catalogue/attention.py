@@ -395,6 +395,11 @@ attention_with_copies.slip(
     raised="scores + copies",
 )
 attention_with_copies.slip(
+    "the logarithm is added before the division by the root of Dh, and divided too",
+    "Two copies should get twice the weight: by how much must the score be larger when it enters softmax?",
+    raised="scores + np.log(copies) / np.sqrt(Dh)",
+)
+attention_with_copies.slip(
     "the logarithm is taken away, not added", "Do more copies get more weight, or less?",
     raised="scores - np.log(copies)",
 )  # fmt: skip

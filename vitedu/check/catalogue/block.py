@@ -281,6 +281,11 @@ parallel_block_backward.slip(
 )
 parallel_block_backward.slip("the norm is left out", "What lies between the branches and z?", result="dz_out + dread")
 parallel_block_backward.slip(
+    "the residual's gradient goes through the norm too",
+    "What lies between z and the sum, on the residual's way?",
+    result="norm_backward(dz_out + dread)",
+)
+parallel_block_backward.slip(
     "the norm comes first, as in forward",
     "Which does the gradient meet first on its way back?",
     from_attention="attention_backward(norm_backward(dz_out))",

@@ -415,6 +415,8 @@ for _name, _why, _lines in (
      {"looking": "kernel**2 * inputs * outputs"}),
     ("the first step is counted for one channel", "Every channel has a filter of its own.", {"looking": "kernel**2"}),
     ("the 1 x 1 convolution is not counted", "Who mixes the channels?", {"mixing": "0"}),
+    ("the first step is counted before the stride, on the whole image", "Which of the two steps moves by the stride?",
+     {"result": "height * width * looking + down * across * mixing"}),
     ("the 1 x 1 convolution is counted before the stride, on the whole image",
      "The second step reads what the first one gives.",
      {"result": "down * across * looking + height * width * mixing"}),

@@ -443,6 +443,16 @@ dilated_conv2d.slip(
     read="view[..., :kh, :kw]",
 )
 dilated_conv2d.slip(
+    "the rows that are read lie side by side: the dilation is used across only",
+    "The kernel is spread in both directions.",
+    read="view[..., :kh, ::dilation]",
+)
+dilated_conv2d.slip(
+    "the columns that are read lie side by side: the dilation is used down only",
+    "The kernel is spread in both directions.",
+    read="view[..., ::dilation, :kw]",
+)
+dilated_conv2d.slip(
     "the dilation is not used at all",
     "How many pixels lie between two numbers of the kernel that are neighbours?",
     rows="kh", columns="kw", read="view",
@@ -526,6 +536,8 @@ standardize_backward.slips_in(
      "A filter twice as large gives the same `what`. What becomes of its gradient?",
      "(dwhat - along_one - along_filter) * deviation"),
     ("a part is added that has to be taken away", _DIRECTIONS, "(dwhat - along_one + along_filter) / deviation"),
+    ("both parts are sums over the filter, not means", "How long is a direction whose numbers are all 1?",
+     "(dwhat - weight[0].size * (along_one + along_filter)) / deviation"),
 )  # fmt: skip
 standardize_backward.slip(
     "eps is added to the deviation, not to the variance",

@@ -91,7 +91,7 @@ class Exercise(Check):
         if not any(slip.smaller for slip in found.slips):
             rungs.append(self._smallest(cases, wrong))
         by_hand = all(slip.edits[0][1] is None for slip in found.slips)
-        sure = found.sure and (by_hand or not self.whole)  # the same count is reached in many ways
+        sure = found.sure and (not self.whole or (by_hand and not several))  # a count is reached in many ways
         return Named(
             tuple(slip.sentence for slip in chosen), tuple(slip.hint for slip in chosen), several, sure,
             found.besides, tuple(rungs),
