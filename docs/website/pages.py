@@ -122,7 +122,7 @@ class Site:
             return None
         if self.only is not None:
             return "index.md"  # a small site has no other files
-        self.files[path] = f"files/{path}.md"
+        self.files[path] = f"files/{path.replace('.ipynb', '_ipynb')}.md"  # .ipynb.md: two endings that Sphinx cuts off
         return self.files[path]
 
     def link(self, here: str, target: str) -> str:
