@@ -42,6 +42,7 @@ def test_data_parallelism_gives_every_chunk_one_worker():
 def test_an_update_numbers_its_positions():
     ax = show.draw_update(step=3, batch_size=12, processes=2, micro_batches=3)
     assert [text for text in said(ax) if text.isdigit()] == [str(k) for k in range(36, 48)]
+    assert [text for text in said(ax) if text.startswith("micro-batch")] == [f"micro-batch {i}" for i in (0, 1, 2)] * 2
     hatched = [bool(patch.get_hatch()) for patch in ax.patches if type(patch).__name__ == "Rectangle"]
     assert hatched == [False, False, True, True, False, False] * 2  # every other micro-batch
 

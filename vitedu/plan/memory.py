@@ -33,7 +33,8 @@ def memory_parts(recipe, parameters, counted, how, world, accumulate=False) -> t
     DDP keeps all of it on every GPU (and gradients as views of the buffers that it sends).  FSDP2 keeps one part in
     `world`; besides, it holds in full what stands outside of the blocks, and two blocks, the one at work and the next
     one, with their gradients; and accumulate=True, over several micro-batches, needs all gradients in full as well,
-    since only the last one sends.  Autocast's copies of the weights live until the backward pass in either.
+    since only the last one sends.  Autocast's copies of the weights live until the backward pass in either,
+    since autograd holds them; with recomputation they go when the forward pass ends, and are counted all the same.
     """
     shard = math.ceil(parameters / (world if how == "fsdp" else 1))
     fixed = {

@@ -64,7 +64,9 @@ def draw_update(step=2, batch_size=24, processes=2, micro_batches=3, ax=None):
     for rank in range(processes):
         middle = share * (rank + 0.5)
         for micro in range(micro_batches):
-            ax.annotate("", (middle, 3.05), (share * rank + piece * (micro + 0.5), 3.95), arrowprops=_ARROW)
+            centre = share * rank + piece * (micro + 0.5)
+            ax.text(centre, 5.3, f"micro-batch {micro}", ha="center", va="center", fontsize=8)
+            ax.annotate("", (middle, 3.05), (centre, 3.95), arrowprops=_ARROW)
         text = f"process {rank}: micro-batch after\nmicro-batch; gradients add up"
         ax.text(middle, 2.55, text, ha="center", va="center", bbox=_BOX | {"ec": COLOURS[rank]})
         ax.annotate("", (3.8 + rank, 1.35), (middle, 2.0), arrowprops=_ARROW)
@@ -74,8 +76,8 @@ def draw_update(step=2, batch_size=24, processes=2, micro_batches=3, ax=None):
         if i:
             ax.annotate("", (2 + 5.3 * i, 0.75), (0.75 + 5.3 * i, 0.75), arrowprops=_ARROW)
     first = batch_size * step
-    ax.text(batch_size / 2, 5.4, f"step {step}: positions {first} to {first + batch_size - 1} of the row", ha="center")
-    ax.set(xlim=(-0.5, batch_size + 0.5), ylim=(0, 5.8))
+    ax.text(batch_size / 2, 5.8, f"step {step}: positions {first} to {first + batch_size - 1} of the row", ha="center")
+    ax.set(xlim=(-0.5, batch_size + 0.5), ylim=(0, 6.2))
     return ax
 
 
