@@ -32,6 +32,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[0-7]_*.ipynb"))
 LOCK = json.loads((HERE / "pyodide.json").read_text(encoding="utf-8"))
 
 # Of this package; no notebook above reads it.
+LINK = re.compile(r"\[([^][]*)\]\((\d\d_\w+\.ipynb|\.\./[^()#\s]+)(#[^()\s]*)?\)")
 LEFT_OUT = re.compile(r"vitedu/weights/shipped/bit_.*\.safetensors$")
 
 # Runs under Python 3.12: (folder of unpacked wheels, folders whose sources stay beside what was compiled)
@@ -175,7 +176,7 @@ def as_notebook(text: str) -> dict:
 
 def copy_contents(folder: Path) -> None:
     """The notebooks of the repository; a link to one that is not here becomes its text."""
-    names = {file.name for file in NOTEBOOKS}
+    names = {"../NOTATION.md", *(file.name for file in NOTEBOOKS)}
     (folder / "notebooks").mkdir(parents=True)
     shutil.copy(ROOT / "NOTATION.md", folder)
     minute = as_notebook((HERE / "minute.py").read_text(encoding="utf-8"))
@@ -183,7 +184,7 @@ def copy_contents(folder: Path) -> None:
     for file in NOTEBOOKS:
         text = file.read_text(encoding="utf-8")
         # a link in JSON reads as it does in Markdown
-        text = re.sub(r"\[([^][]*)\]\((\d\d_\w+\.ipynb)\)", lambda m: m[0] if m[2] in names else m[1], text)
+        text = re.sub(LINK, lambda m: m[0] if m[2] in names else m[1], text)
         notebook = with_whole_outputs(json.loads(text))
         (folder / "notebooks" / file.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
 
