@@ -31,8 +31,8 @@ ROOT = HERE.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[0-7]_*.ipynb"))
 LOCK = json.loads((HERE / "pyodide.json").read_text(encoding="utf-8"))
 
+LINK = re.compile(r"\[([^][]*)\]\((\d\d_\w+\.ipynb|\.\./[^()#\s]+)(#[^()\s]*)?\)")  # to a notebook, or another folder
 # Of this package; no notebook above reads it.
-LINK = re.compile(r"\[([^][]*)\]\((\d\d_\w+\.ipynb|\.\./[^()#\s]+)(#[^()\s]*)?\)")
 LEFT_OUT = re.compile(r"vitedu/weights/shipped/bit_.*\.safetensors$")
 
 # Runs under Python 3.12: (folder of unpacked wheels, folders whose sources stay beside what was compiled)

@@ -46,16 +46,12 @@ def test_an_argument_that_was_written_into_is_named(check):
             assert not verdict.ok
             assert verdict.mistake == f"`{name}` was changed"
             assert f"but `{name}` was changed" in verdict.message
+            assert len(verdict.rungs) == 3
 
 
 def _arrays(argument) -> list:
-    parts = (
-        argument.values()
-        if isinstance(argument, dict)
-        else argument
-        if isinstance(argument, (list, tuple))
-        else [argument]
-    )
+    parts = list(argument.values()) if isinstance(argument, dict) else argument
+    parts = parts if isinstance(parts, (list, tuple)) else [parts]
     return [part for part in parts if isinstance(part, np.ndarray) and part.size and part.flags.writeable]
 
 
@@ -105,26 +101,6 @@ def test_a_forgotten_return_is_named(check, unknown):
     message = unknown(check.name, lambda *args: None)
     assert "is a `return` missing?" in message
     assert all(output in message for output in check.outputs)
-
-
-@each_check
-def test_a_right_answer_that_changes_an_argument_is_not_yet_right(check):
-    """Unless the exercise allows it: an optimiser may write into its weights."""
-    changed = []
-
-    def my_answer(*args):
-        results = check.reference(*args)
-        results = [np.array(r) for r in results] if isinstance(results, (tuple, list)) else np.array(results)
-        for i, arg in enumerate(args):
-            if isinstance(arg, np.ndarray) and arg.dtype.kind == "f":
-                arg += 1
-                changed.append(i)
-        return results
-
-    verdict = check.verdict(my_answer)
-    allowed = check.may_change is True or bool(check.may_change)
-    assert verdict.ok == (not changed) or allowed
-    assert verdict.ok or ("changed" in verdict.mistake and len(verdict.rungs) == 3)
 
 
 def test_every_check_has_right_answers_in_another_style_and_mistakes_in_other_words():

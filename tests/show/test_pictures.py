@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import matplotlib
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -81,12 +82,14 @@ def test_a_limit_is_a_number_of_bytes(limit):
 
 def test_small_photographs_drawn_large_stay_sharp(rng):
     """Each pixel is a square; at half the resolution its edges fall between pixels, which takes more bytes."""
-    figure = Figure(figsize=(6, 4), dpi=80)
-    for ax in figure.subplots(2, 3).flat:
-        ax.imshow(rng.uniform(0, 1, (60, 60, 3)))
-    data, size = pictures.sharp(figure)
-    assert pictures.LIMIT < len(data) < len(pictures._png(figure, 1)[0])
-    assert Image.open(io.BytesIO(data)).width > size["width"]
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # `show.style` of another test would draw other axes
+        figure = Figure(figsize=(6, 4), dpi=80)
+        for ax in figure.subplots(2, 3).flat:
+            ax.imshow(rng.uniform(0, 1, (60, 60, 3)))
+        data, size = pictures.sharp(figure)
+        assert pictures.LIMIT < len(data) < len(pictures._png(figure, 1)[0])
+    assert Image.open(io.BytesIO(data)).width // 2 == size["width"]
 
 
 def test_a_notebook_shows_its_figures_so(figure, monkeypatch):

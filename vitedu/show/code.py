@@ -11,6 +11,7 @@ from html import escape
 from importlib.resources import files
 
 from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import is_integer, require
 
 from .pictures import LIMIT, draw_sharply
 
@@ -264,8 +265,7 @@ def style(format: str = "png", limit: int = LIMIT) -> None:
     options = {"png": {}, "svg": {"metadata": {"Date": None}}, "jpeg": {"pil_kwargs": {"quality": 80}}}
     if format not in options:
         raise ValueError(f"format={format!r} is not allowed; format must be 'png', 'svg' or 'jpeg'")
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-        raise ValueError(f"limit={limit!r} is not allowed; limit must be a number of bytes, 0 or more")
+    require(is_integer(limit, 0), "limit", limit, "a number of bytes, 0 or more")
     if format == "png":
         draw_sharply(limit)
     else:

@@ -7,9 +7,7 @@ import numpy as np
 from ..slips.exercise import exercise
 from ..slips.steps import standardise
 
-__all__ = [
-    "block_backward", "parallel_block", "parallel_block_backward", "post_norm_block_backward",
-]  # fmt: skip
+__all__ = ["block_backward", "parallel_block", "parallel_block_backward", "post_norm_block_backward"]
 
 
 # ---- the block -----------------------------------------------------------------------------------------------------

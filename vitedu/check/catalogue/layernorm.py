@@ -6,9 +6,7 @@ from ..slips.exercise import exercise
 from ..slips.steps import bias_gradient
 from ..slips.steps import standardise as standardised
 
-__all__ = [
-    "fold_norm", "layernorm", "layernorm_backward", "rmsnorm_backward",
-]  # fmt: skip
+__all__ = ["fold_norm", "layernorm", "layernorm_backward", "rmsnorm_backward"]
 
 
 def _tokens(rng, *shape):

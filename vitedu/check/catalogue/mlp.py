@@ -12,9 +12,7 @@ from ..slips.steps import bell, normal_cdf, sigmoid
 from ..slips.steps import gelu as gelu_of
 from ..slips.steps import linear as linear_of
 
-__all__ = [
-    "dropout", "gated_backward", "gelu", "gelu_backward", "mlp",
-]  # fmt: skip
+__all__ = ["dropout", "gated_backward", "gelu", "gelu_backward", "mlp"]
 
 
 # ---- GELU ----------------------------------------------------------------------------------------------------------

@@ -8,9 +8,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = [
-    "adam_step", "clip", "learning_rate", "lion_step", "sgd_step",
-]  # fmt: skip
+__all__ = ["adam_step", "clip", "learning_rate", "lion_step", "sgd_step"]
 
 
 # ---- optimisers ------------------------------------------------------------------------------------------------------

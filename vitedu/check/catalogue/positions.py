@@ -6,9 +6,7 @@ import numpy as np
 
 from ..slips.exercise import exercise
 
-__all__ = [
-    "grid_positions", "grid_positions_backward", "relative_bias", "relative_scores",
-]  # fmt: skip
+__all__ = ["grid_positions", "grid_positions_backward", "relative_bias", "relative_scores"]
 
 
 # ---- [E_x, E_y] ----------------------------------------------------------------------------------------------------

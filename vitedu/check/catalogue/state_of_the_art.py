@@ -284,28 +284,34 @@ def training_compute(config, epochs, images, core_days, peak):
     return exaflops, flops / possible
 
 
+def _counted(line, seen):
+    """Slips in the FLOPs of a training; `line` counts them: 6 * macs * `seen`."""
+    return (
+        ("the forward pass alone is counted",
+         "Training also computes gradients: with respect to what, and at what cost?", {line: f"2 * macs * {seen}"}),
+        ("MACs are counted, not FLOPs", "How many operations are in one multiply-accumulate?",
+         {line: f"3 * macs * {seen}"}),
+        ("backward is taken to cost as much as forward",
+         "Every product of the forward has two gradients: for its input and for its weight.",
+         {line: f"4 * macs * {seen}"}),
+        ("MACs of the forward alone, neither doubled nor tripled",
+         "Two factors are missing: from MACs to FLOPs, and from forward to training.", {line: f"macs * {seen}"}),
+        ("the class token is forgotten: N tokens, not T", "How long is the sequence that enters a block?",
+         {"T": "c.num_patches"}),
+        ("one block is counted", "Which field of the configuration says how often it is repeated?", {"repeats": "1"}),
+        ("the products of tokens with tokens are not counted", "Two matrix products in every block have no weights.",
+         {"products": "0"}),
+        ("the patch embedding is not counted", "Pixels become D numbers per patch. By which layer?", {"patches": "0"}),
+        ("the head is not counted", "Which layer turns D numbers into K class scores?", {"head": "0"}),
+        ("only the blocks are counted", "What comes before the first block, and after the last?",
+         {"patches": "0", "head": "0"}),
+    )  # fmt: skip
+
+
 _LONG = "How many seconds has a day?"
 for _name, _why, _lines in (
-    ("the forward pass alone is counted", "Training also computes gradients: with respect to what, and at what cost?",
-     {"flops": "2 * macs * epochs * images"}),
-    ("MACs are counted, not FLOPs", "How many operations are in one multiply-accumulate?",
-     {"flops": "3 * macs * epochs * images"}),
-    ("backward is taken to cost as much as forward",
-     "Every product of the forward has two gradients: for its input and for its weight.",
-     {"flops": "4 * macs * epochs * images"}),
-    ("MACs of the forward alone, neither doubled nor tripled",
-     "Two factors are missing: from MACs to FLOPs, and from forward to training.",
-     {"flops": "macs * epochs * images"}),
+    *_counted("flops", "epochs * images"),
     ("the epochs are forgotten", "How often does the model see each image?", {"flops": "6 * macs * images"}),
-    ("the class token is forgotten: N tokens, not T", "How long is the sequence that enters a block?",
-     {"T": "c.num_patches"}),
-    ("one block is counted", "Which field of the configuration says how often it is repeated?", {"repeats": "1"}),
-    ("the products of tokens with tokens are not counted", "Two matrix products in every block have no weights.",
-     {"products": "0"}),
-    ("the patch embedding is not counted", "Pixels become D numbers per patch. By which layer?", {"patches": "0"}),
-    ("the head is not counted", "Which layer turns D numbers into K class scores?", {"head": "0"}),
-    ("only the blocks are counted", "What comes before the first block, and after the last?",
-     {"patches": "0", "head": "0"}),
     ("the days are not turned into seconds", "The peak is said per second.", {"seconds": "core_days"}),
     ("a day is taken for an hour", _LONG, {"seconds": "core_days * 3600"}),
     ("a day is taken for its minutes", _LONG, {"seconds": "core_days * 24 * 60"}),
@@ -405,24 +411,12 @@ def epochs_behind(config, images, core_days, peak, utilisation):
 
 
 for _name, _why, _lines in (
+    *_counted("each", "images"),
     ("the machine is taken to work without a pause", "What part of its peak did it use?",
      {"done": "core_days * 86_400 * peak * 1e12"}),
     ("divided by the utilisation, not multiplied", "A machine that is idle half of the time does more, or less?",
      {"done": "core_days * 86_400 * peak * 1e12 / utilisation"}),
-    ("the forward pass alone is counted", "Training also computes gradients: with respect to what, and at what cost?",
-     {"each": "2 * macs * images"}),
-    ("MACs are counted, not FLOPs", "How many operations are in one multiply-accumulate?",
-     {"each": "3 * macs * images"}),
-    ("backward is taken to cost as much as forward",
-     "Every product of the forward has two gradients: for its input and for its weight.",
-     {"each": "4 * macs * images"}),
-    ("a day has 24 hours of 60 seconds", "How many seconds has a day?",
-     {"done": "core_days * 1_440 * peak * 1e12 * utilisation"}),
-    ("the class token is forgotten", "How long is the sequence that enters a block?", {"T": "c.num_patches"}),
-    ("attention's two products are not counted", "Scores, and what is done with them.", {"products": "0"}),
-    ("the patch embedding is not counted", "What happens before the first block?", {"patches": "0"}),
-    ("the head is not counted", "What comes after the last block?", {"head": "0"}),
-    ("one block is counted", "How many blocks has the model?", {"repeats": "1"}),
+    ("a day has 24 hours of 60 seconds", _LONG, {"done": "core_days * 1_440 * peak * 1e12 * utilisation"}),
     ("images are given, not epochs", "How many images are in an epoch?", {"result": "done / (6 * macs)"}),
 ):  # fmt: skip
     epochs_behind.slip(_name, _why, **_lines)
