@@ -36,7 +36,7 @@ def test_right_answers_in_unusual_forms_are_taken_at_once(name):
 
 @pytest.mark.parametrize(("name", "pairs"), [("third", 0.8), ("fourth", 0.8), ("fifth", 0.6)])
 def test_nine_of_ten_mistakes_have_a_name_within_two_seconds(name, pairs, monkeypatch):
-    """Of the files that were run last (`python tests/check/students.py first` does another); a little less than counted.
+    """Of the files that were run last (`python tests/check/students.py first` does another); pairs: less than counted.
 
     A third of the time for pairs is enough for those that are found, and spares that of those that are not.
     """

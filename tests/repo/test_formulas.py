@@ -12,13 +12,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from count_pages import CODE, FENCED, FORMULA, formulas
 
 ROOT = Path(__file__).resolve().parents[2]
-NUMBERS = [*(f"{n:02d}" for n in range(8)), *map(str, range(10, 23)), "08", "09"]  # the notebooks that are read
-
-FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$\w])\$(?![\s$])([^$\n]*?[^\s$])\$(?!\d)", re.DOTALL)
-FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-CODE = re.compile(r"`([^`\n]+)`")
+NUMBERS = [f"{n:02d}" for n in range(23)]
 UPRIGHT = re.compile(r"\\(?:mathrm|text|operatorname|tag|label|mathbb|begin|end)\*?\{[^{}]*\}")
 BOLD = re.compile(r"\\(mathbf|mathcal)\{(\w)\}|\\(mathbf|mathcal) (\w)")
 GREEK = (
@@ -32,10 +29,6 @@ each_notebook = pytest.mark.parametrize("number", NUMBERS)
 def prose(number: str) -> list[str]:
     (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
     return [FENCED.sub("", c.source) for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
-
-
-def formulas(text: str) -> list[str]:
-    return [shown or inline for shown, inline in FORMULA.findall(CODE.sub("", text))]
 
 
 def letters(formula: str) -> set[str]:

@@ -45,7 +45,7 @@ def opencv():
 
 def check_draws(rng) -> None:
     """Raise TypeError unless random numbers can be drawn from rng."""
-    if not (hasattr(rng, "random") and hasattr(rng, "integers")):
+    if type(rng) is not np.random.Generator and not (hasattr(rng, "random") and hasattr(rng, "integers")):
         raise TypeError(f"rng is a {type(rng).__name__}; expected a numpy.random.Generator")
 
 
