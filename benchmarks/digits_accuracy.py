@@ -2,8 +2,8 @@
 
     python benchmarks/digits_accuracy.py [--seeds 3] [--patch-size 4 --depth 2] [--steps 1000]
 
-Trains DIGITS_VIT, or that with other patches and another depth, with DIGITS_TRAINING, or fewer of its steps, on four fifths
-of scikit-learn's digits and tests on the held-out fifth.
+Trains DIGITS_VIT, or that with other patches and another depth, with DIGITS_TRAINING, or fewer of its steps, on four
+fifths of scikit-learn's digits and tests on the held-out fifth.
 """
 
 from __future__ import annotations

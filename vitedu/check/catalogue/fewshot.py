@@ -1,4 +1,4 @@
-"""Exercises of notebooks/16_fewshot.ipynb: whitening, targets, shots, two forms of ridge, errors, leaving one out."""
+"""Exercises of notebooks/16_fewshot.ipynb: whitening, shots, forms of ridge, errors, leaving one out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercises of notebooks/21_inside.ipynb: attention distance, rollout, similarity of positions, the logit lens."""
+"""Exercises of notebooks/21_inside.ipynb: ways of attention, rollout, relevance, positions, parts of the logits."""
 
 from __future__ import annotations
 

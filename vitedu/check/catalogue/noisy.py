@@ -1,4 +1,4 @@
-"""Exercises of notebooks/17_state_of_the_art.ipynb: what a teacher's answers become, and the loss of its student."""
+"""Exercises of notebooks/17_state_of_the_art.ipynb: what becomes of a teacher's answers; its student's loss."""
 
 from __future__ import annotations
 
