@@ -100,16 +100,9 @@ class Lesson:
     @property
     def minutes(self) -> tuple[int, int]:
         """(to read and run, for the exercises) as the notebook says."""
-        minutes = re.search(r"(\d+) minutes", self.before)
-        if not minutes:
-            return 0, 0
-        reading = int(minutes[1])
+        reading = re.search(r"(\d+) minutes", self.before)
         more = re.search(r"(\d+) minutes more for the exercises", self.before)
-        if more:
-            return reading, int(more[1])
-        if "half as long again" in self.before:
-            return reading, round(reading / 2)
-        return reading, reading if "as long again" in self.before else 0
+        return int(reading[1]) if reading else 0, int(more[1]) if more else 0
 
     # ---- places ------------------------------------------------------------------------------------------------
 
