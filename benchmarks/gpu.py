@@ -257,14 +257,15 @@ def summary(out: Path) -> str:
         if not result:
             continue
         facts = facts or result.get("about", {})
-        lines += [f"### {part}", "", part_table(part, result).strip(), ""]
+        lines += [f"## {part}", "", part_table(part, result).strip(), ""]
         if result.get("error"):
             lines += [f"It did not end well: {result['error'].strip().splitlines()[-1]}", ""]
     with_what = {name: facts.get(name) for name in ("device", "driver", "torch", "cuda", "date", "commit")}
     head = ", ".join(f"{name} {value}" for name, value in with_what.items() if value)
     if facts.get("small"):
         head += "; in small: these numbers only show that everything runs"
-    return "\n".join([head, "", *lines])
+    title = f"# {facts.get('device', 'No result')}, {str(facts.get('date', ''))[:10]}"
+    return "\n".join([title, "", head, "", *lines])
 
 
 def part_table(part: str, result: dict) -> str:

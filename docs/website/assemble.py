@@ -79,8 +79,11 @@ def write(folder: Path, texts: dict[str, str], copies: dict[str, Path]) -> None:
 
 
 def add_lite(lite: Path, pages: Path) -> None:
-    """The course in the browser as a folder of the built site; its first page leads back."""
-    target = pages / "lite"
+    """The course in the browser as a folder of the built site; its first page leads back.
+
+    Not as lite/, where the page of lite/README.md stands.
+    """
+    target = pages / "browser"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(lite, target)
     first = target / "index.html"

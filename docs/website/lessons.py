@@ -205,7 +205,7 @@ def header(site: Site, lesson: Lesson) -> str:
         parts += [f"{words} {', '.join(linked)}"] if linked else []
     parts.append(f"{{download}}`download the notebook </downloads/{lesson.file.name}>`")
     if site.lite and (site.lite / "files" / "notebooks" / lesson.file.name).is_file():
-        address = f"../lite/notebooks/index.html?path=notebooks/{lesson.file.name}"
+        address = f"../browser/notebooks/index.html?path=notebooks/{lesson.file.name}"
         parts.append(f'<a href="{address}">run it in the browser</a>')
     return "```{container} lesson-facts\n" + " · ".join(parts) + "\n```"
 

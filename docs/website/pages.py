@@ -64,8 +64,8 @@ def outside_code(text: str, change, change_span) -> str:
 class Site:
     """root: the repository; only: numbers of notebooks ("03"): these, and the code that they teach, instead of all.
 
-    lite: the folder that `make lite` built, or None; it becomes the folder lite/ of the site, and notebooks that it has
-    link to it.
+    lite: the folder that `make lite` built, or None; it becomes the folder browser/ of the site, and notebooks that it
+    has link to it.
     """
 
     def __init__(self, root: Path = ROOT, only: list[str] | None = None, lite: Path | None = None):

@@ -105,7 +105,7 @@ def test_a_part_that_fails_costs_only_itself(kit, tmp_path):
     assert "failed: right, fast, engine, feed, many" in done.stdout
     text = (tmp_path / "out" / "summary.md").read_text()
     assert text.strip() in done.stdout
-    assert "### cifar10\n\nrows: 5\n" in text
+    assert "## cifar10\n\nrows: 5\n" in text
     assert "stopped after 20 s" in text
 
 
@@ -151,7 +151,7 @@ def test_stopped_from_outside(how, kit, tmp_path):
         process.kill()
     found = results(tmp_path / "out")
     assert len(found["right"]["rows"]) == len(found["fast"]["rows"]) == 4
-    assert "### right" in (tmp_path / "out" / "summary.md").read_text()
+    assert "## right" in (tmp_path / "out" / "summary.md").read_text()
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), 0)
 

@@ -81,7 +81,9 @@ def links(file: Path) -> Links:
 
 def pages(html: Path) -> list[Path]:
     """All but the templates that the theme leaves in `_static`, and JupyterLite's."""
-    return sorted(file for file in html.rglob("*.html") if not {"_static", "lite"} & set(file.relative_to(html).parts))
+    return sorted(
+        file for file in html.rglob("*.html") if not {"_static", "browser"} & set(file.relative_to(html).parts)
+    )
 
 
 def test_every_link_leads_somewhere(html):
@@ -184,6 +186,15 @@ def test_a_page_fits_and_is_accessible(open_page, name, width, scheme):
     found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
     serious = [v for v in found if v["impact"] in ("serious", "critical")]
     assert [f"{v['id']}: {node['target']} {node['html'][:200]}" for v in serious for node in v["nodes"]] == []
+
+
+def test_lines_of_code_fit_a_laptop(open_page):
+    """They have up to 120 letters; a few blocks with the longest lines may scroll, no more."""
+    page = open_page("notebooks/05_block", 1280)
+    blocks = page.locator(".bd-article div.cell_input pre")
+    cut = blocks.evaluate_all("all => all.map(p => p.scrollWidth > p.clientWidth)")
+    assert len(cut) > 40
+    assert sum(cut) <= len(cut) / 10
 
 
 def test_formulas_are_typeset(open_page):

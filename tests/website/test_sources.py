@@ -187,14 +187,16 @@ def test_the_site_and_the_course_in_the_browser_link_to_each_other(read, tmp_pat
     (lite / "files" / "notebooks" / "03_attention.ipynb").touch()
     (one,) = [one for one in read if one.number == "03"]
     (other,) = [one for one in read if one.number == "08"]
-    address = "../lite/notebooks/index.html?path=notebooks/03_attention.ipynb"
+    address = "../browser/notebooks/index.html?path=notebooks/03_attention.ipynb"
     assert f'<a href="{address}">' in lessons.header(Site(lite=lite), one)
-    assert "lite" not in lessons.header(Site(lite=lite), other)
-    assert "lite" not in lessons.header(Site(), one)
-    pages.mkdir()
+    assert "in the browser" not in lessons.header(Site(lite=lite), other)
+    assert "in the browser" not in lessons.header(Site(), one)
+    (pages / "lite").mkdir(parents=True)
+    (pages / "lite" / "README.html").touch()  # the page of lite/README.md
     for _ in range(2):  # a site is built again over an old one
         add_lite(lite, pages)
-    assert '<a href="../index.html">' in (pages / "lite" / "index.html").read_text(encoding="utf-8")
+    assert '<a href="../index.html">' in (pages / "browser" / "index.html").read_text(encoding="utf-8")
+    assert (pages / "lite" / "README.html").is_file()
 
 
 # ---- indexes ---------------------------------------------------------------------------------------------------------
