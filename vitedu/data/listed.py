@@ -23,9 +23,9 @@ from .classes import name_in_form
 from .columns import LABELS, inside
 from .folder import SPLITS, ImageFiles, said_split, split_folders
 from .retry import Retry
-from .scan import LeftOut, entries, is_folder, is_hidden, is_image
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
-__all__ = ["ListedFiles", "tables_beside"]
+__all__ = ["ListedFiles", "other_tables", "tables_beside"]
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +73,13 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
     if label is not None and not found and unused:
         raise ValueError(f"label_column={label!r} is not allowed: {unused[0]}")
     return found, unused
+
+
+def other_tables(folder: str) -> list[str]:
+    """A line for each table beside the images whose columns do not tell that it lists them."""
+    tables = [e.path for e in entries(folder) if e.name.lower().endswith(KINDS) and not is_folder(e)]
+    text = "{} was not taken for a list of images; its columns are {} (image_column= and label_column= name two)"
+    return [text.format(file, ", ".join(columns)) for file in tables if len(columns := _head(file)) > 1]
 
 
 class ListedFiles(ImageFiles):
@@ -317,6 +324,28 @@ def _text(label, column, where) -> str:
     return name_in_form(str(label).strip())
 
 
+def _nearly(file, folder) -> str:
+    """Of a listed file that is not there: an image of nearly that name, and how they differ, for the message."""
+    if re.match(r"[a-z]{2,}:/", file):
+        return ", an address; fetch the images, and list their files"
+    name, stem = (_alike(os.path.basename(file)), _alike(os.path.splitext(os.path.basename(file))[0]))
+    root = os.path.realpath(folder)
+    for _, where, names in walk([root], os.path.dirname(root), LeftOut()):
+        where = os.path.relpath(where, os.path.basename(root))
+        for there in names:
+            if is_image(there) and (_alike(there) == name or _alike(os.path.splitext(there)[0]) in (name, stem)):
+                found = os.path.normpath(os.path.join(where, there))
+                if _alike(found) == _alike(file):
+                    how = "case" if name_in_form(found) != name_in_form(file) else "Unicode form"
+                    return f"; there is {found!r}, which differs in {how} alone"
+                return f"; there is {found!r}: list images as seen from the table or from {folder}, with their endings"
+    return ""
+
+
+def _alike(name) -> str:
+    return name_in_form(name).casefold()
+
+
 def _require_files(folder, files, tables) -> int:
     """How many images beside the listed ones are not listed; every folder is looked into once.
 
@@ -340,6 +369,6 @@ def _require_files(folder, files, tables) -> int:
     if missing:
         raise ValueError(
             f"{tables[0][0]} lists {len(files)} images, of which {len(missing)} are no files in {folder}; the first is "
-            f"{missing[0]!r}"
+            f"{missing[0]!r}{_nearly(missing[0], folder)}"
         )
     return others

@@ -16,6 +16,7 @@ import zlib
 import numpy as np
 
 from vitedu_numpy.limits import check_limit, limit
+from vitedu_numpy.weights.files import what_it_is
 
 from .folder import ImageFiles, said_split, same_split, splits_among
 from .listed import KINDS, tables_beside
@@ -109,9 +110,8 @@ class ZippedImages(ImageFiles):
             with zipfile.ZipFile(self.file) as archive:
                 found = archive.infolist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise ValueError(
-                f"{self.file} is damaged or cut short, no whole zip file: {error}.  Fetch it again"
-            ) from error
+            reason = f"{error}{what_it_is(self.file, 'zip') or '.  Fetch it again'}"
+            raise ValueError(f"{self.file} is damaged or cut short, no whole zip file: {reason}") from error
         check_limit("VITEDU_MAX_MEMBERS", len(found), f"{self.file} has {len(found):,} members")
         self._refuse_tables(found)
         size, total, members = os.path.getsize(self.file), 0, []
