@@ -16,11 +16,21 @@ from collections import Counter
 import numpy as np
 
 __all__ = [
-    "Renumbered", "by_numbers_of", "name_in_form", "names_alike", "new_numbers", "one_form", "places_of_numbers",
-    "renumbered",
+    "Renumbered", "by_numbers_of", "is_gap", "is_list_of_numbers", "name_in_form", "names_alike", "new_numbers",
+    "one_form", "places_of_numbers", "renumbered",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
+
+
+def is_gap(text) -> bool:
+    """What programs write where a label is missing."""
+    return text.strip().lower() in ("", "nan", "<na>")
+
+
+def is_list_of_numbers(text) -> bool:
+    """[0], "0 1", "0,1": an image has several labels, or a list was written as a text.  20-29 is a name."""
+    return bool(re.fullmatch(r"\s*(\[[\d\s,.]*\]|\d+(\s*[,;\s]\s*\d+)+)\s*", text))
 
 
 def name_in_form(name) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .classes import name_in_form
+from .classes import is_gap, is_list_of_numbers, name_in_form
 from .sample import Sample
 from .scan import ENDINGS
 
@@ -205,7 +205,7 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
         encoded = values.dictionary_encode()
         numbers = {text: number for number, text in enumerate(names)}
         texts = [*map(name_in_form, encoded.dictionary.to_pylist())]  # one name may come in two forms
-        if empty := [i for i, text in enumerate(texts) if text.strip().lower() in ("", "nan")]:
+        if empty := [i for i, text in enumerate(texts) if is_gap(text) or is_list_of_numbers(text)]:
             first = row(pc.equal(encoded.indices, empty[0]))
             raise ValueError(
                 f"{name}: row {first} has {columns.label} {texts[empty[0]]!r}; expected the name of a class"

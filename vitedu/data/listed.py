@@ -19,7 +19,7 @@ import re
 
 from vitedu_numpy.limits import limit
 
-from .classes import name_in_form
+from .classes import is_gap, is_list_of_numbers, name_in_form
 from .columns import LABELS, inside
 from .folder import SPLITS, ImageFiles, said_split, split_folders
 from .retry import Retry
@@ -56,6 +56,8 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
         path = image if image in columns else next((said[c] for c in PATHS if c in said), None)
         label_column = next((said[c] for c in NAMES if c in said), None) if label is None else label
         if path and label_column in columns:
+            if twice := [column for column in (path, label_column) if columns.count(column) > 1]:
+                raise ValueError(f"{file} has the column {twice[0]!r} twice; which is meant cannot be told")
             found.append((file, path, label_column))
             continue
         listed = [cell for cell in columns if is_image(cell.strip())]
@@ -78,8 +80,18 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
 def other_tables(folder: str) -> list[str]:
     """A line for each table beside the images whose columns do not tell that it lists them."""
     tables = [e.path for e in entries(folder) if e.name.lower().endswith(KINDS) and not is_folder(e)]
-    text = "{} was not taken for a list of images; its columns are {} (image_column= and label_column= name two)"
-    return [text.format(file, ", ".join(columns)) for file in tables if len(columns := _head(file)) > 1]
+    text, found = "{} was not taken for a list of images: {}", []
+    for file in tables:
+        columns = _head(file)
+        if len(columns) > 1:
+            why = f"its columns are {', '.join(columns)} (image_column= and label_column= name two)"
+            found.append(text.format(file, why))
+        elif not columns and not file.lower().endswith(".parquet"):
+            try:
+                next(iter(_rows(file)), None)
+            except ValueError as error:
+                found.append(text.format(file, error))
+    return found
 
 
 class ListedFiles(ImageFiles):
@@ -319,7 +331,7 @@ def _file(path, table, folder, where) -> str:
 
 def _text(label, column, where) -> str:
     is_text = isinstance(label, str | int | float) and not isinstance(label, bool)
-    if not is_text or str(label).strip().lower() in ("", "nan"):
+    if not is_text or is_gap(str(label)) or is_list_of_numbers(str(label)):
         raise ValueError(f"{where} has {column}={label!r}; expected a class number or name")
     return name_in_form(str(label).strip())
 

@@ -23,7 +23,7 @@ class Arrays:
     def __init__(self, images, labels, name: str = "array", class_names=None, broken=None):
         images, labels = np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"images is {images.dtype} {images.shape}; expected uint8 (n, H, W, C)")
+            raise ValueError(f"images is {images.dtype} {images.shape}; expected uint8 (n, H, W, C), from 0 to 255")
         if labels.shape != (len(images),):
             raise ValueError(f"labels has shape {labels.shape}; expected ({len(images)},)")
         if images.shape[3] not in (1, 3):

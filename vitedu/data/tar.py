@@ -27,7 +27,7 @@ from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
 from vitedu_numpy.weights.files import replacing, what_it_is
 
-from .classes import name_in_form
+from .classes import is_gap, is_list_of_numbers, name_in_form
 from .columns import IMAGES
 from .parquet import is_remote
 from .retry import Retry
@@ -285,7 +285,8 @@ def _label(data: bytes, key: str | None, where: str):
         return int(found)
     if isinstance(found, float) and found.is_integer() and found < 2**31:
         return int(found)
-    is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 200
+    is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 200 and not is_gap(found)
+    is_name = is_name and not is_list_of_numbers(found)
     if is_name and not re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", found):  # 1.0 is no name
         return name_in_form(found)
     if type(found) is int and abs(found) < 2**62:

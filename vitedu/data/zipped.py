@@ -115,7 +115,9 @@ class ZippedImages(ImageFiles):
         check_limit("VITEDU_MAX_MEMBERS", len(found), f"{self.file} has {len(found):,} members")
         self._refuse_tables(found)
         size, total, members = os.path.getsize(self.file), 0, []
-        for member in found:
+        last = {member.filename: member for member in found}  # what is added once more replaces, as when unpacking
+        self.left_out.add("members that a later one of their name replaces", len(found) - len(last))
+        for member in last.values():
             path = tuple(part for part in _text(member).replace("\\", "/").split("/") if part not in ("", ".", ".."))
             if not path or _text(member).endswith("/"):
                 continue

@@ -35,6 +35,7 @@ from ..weights.huggingface import (
     huggingface_config,
     huggingface_layout,
     huggingface_settings,
+    without_unused_pooler,
 )
 from ..weights.resize import resize_state
 from ..weights.safe import (
@@ -139,10 +140,15 @@ def _open_safetensors(path, paths, settings, preprocessor, num_classes, image_si
     else:
         found, arrays = sorted(arrays)[:3], file_names(arrays)
         if not {"vit.embeddings.cls_token", "bit.embedder.convolution.weight"} & arrays.keys():
-            more = "; names with / are those of the authors, whose files are .npz" if "/" in found[0] else ""
+            more = (
+                "; names with / are those of the authors, whose files are .npz"
+                if found[0].startswith("Transformer/")
+                else ""
+            )
             raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {found}{more}")
         if not settings and own is None:
             raise ValueError(f"{path}: its settings stand in a config.json; give the folder of both")
+        arrays = without_unused_pooler(arrays, settings, path) if own is None else arrays
         config = huggingface_config(arrays, settings or huggingface_settings(own), path, own, num_classes)
         state = from_huggingface(with_head(arrays, huggingface_layout(config), path), config, path)
         pixels = _mean_and_std(preprocessor, "image_mean", "image_std", path)

@@ -27,7 +27,7 @@ from .safe import write_safetensors
 
 __all__ = [
     "file_names", "from_huggingface", "huggingface_config", "huggingface_layout", "huggingface_settings",
-    "save_huggingface", "to_huggingface",
+    "save_huggingface", "to_huggingface", "without_unused_pooler",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -142,6 +142,21 @@ def file_names(arrays) -> dict:
             key = ("bit." if key.startswith(("embedder.", "encoder.stages.", "norm.")) else "vit.") + key
         found[key] = value
     return found
+
+
+def without_unused_pooler(arrays, settings, source) -> dict:
+    """The arrays, by their names in files, without a pooler that `ViTForImageClassification` would not read.
+
+    Its classifier reads the class token; a pooler gets into its file where the model was begun from a `ViTModel`.
+    """
+    pooler = [key for key in arrays if key.startswith("vit.pooler.")]
+    if not pooler or "classifier.weight" not in arrays:
+        return arrays
+    if "ViTForImageClassification" in (settings.get("architectures") or ()):
+        _log.warning("%s: its pooler was left out: a ViTForImageClassification has none", source)
+        return {key: array for key, array in arrays.items() if key not in pooler}
+    _log.warning("%s: its classifier was taken to read the pooler; drop_pre_logits=True leaves both out", source)
+    return arrays
 
 
 # ---- settings ------------------------------------------------------------------------------------------------------

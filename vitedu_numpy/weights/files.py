@@ -60,6 +60,7 @@ _BEGINNINGS = (
     (rb"\xff\xd8\xff|\x89PNG|GIF8", "a picture"),
     (rb".{4}ftyp(hei|hev|mif1|msf1)", "a picture in HEIC, as telephones make them: save it as JPEG"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a picture in JPEG XL: save it as JPEG"),
+    (rb"/9j/|iVBORw0KGgo", "a picture as text, in base64: decode it"),
     (rb"%PDF", "a PDF"),
     (rb"\x80[\x02-\x05]", PICKLE),
     (rb".{4}\0{4}\{\s*\"", _SAFETENSORS),
