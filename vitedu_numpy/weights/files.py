@@ -36,14 +36,15 @@ __all__ = [
 
 
 # What a repository holds in place of a large file until that is fetched.
-_POINTER, _POINTS = b"version https://git-lfs", "a pointer of Git LFS, not the file: `git lfs pull` fetches it"
+_POINTER = b"version https://git-lfs"
+_POINTS = "it is a pointer of Git LFS, not the file: `git lfs pull` fetches it"
 PICKLE = "a pickle, which can run anything while it is read"
 _SAFETENSORS = "a safetensors file"
 # Where trainers keep the weights in a checkpoint: the first that is there is taken.
 _WITHIN = ("state_dict", "model", "model_ema", "state_dict_ema", "teacher")
 # The first bytes of what is often found under another's name, and what to do about it.
 _BEGINNINGS = (
-    (rb"version https://git-lfs", _POINTS),
+    (_POINTER, _POINTS.removeprefix("it is ")),
     (rb"\x1f\x8b", "packed by gzip: unpack it"),
     (rb"BZh\d", "packed by bzip2: unpack it"),
     (rb"\xfd7zXZ\0", "packed by xz: unpack it"),
@@ -98,7 +99,7 @@ def refuse_pointer(path) -> None:
     """Raise ValueError that says so where a file is a pointer of Git LFS."""
     with open(path, "rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
-            raise ValueError(f"{os.fspath(path)} cannot be read: it is {_POINTS}")
+            raise ValueError(f"{os.fspath(path)} cannot be read: {_POINTS}")
 
 
 @checked
@@ -183,8 +184,9 @@ def pickle_refused(path) -> str:
     new = os.path.splitext(path)[0] + ".safetensors"
     new = new if new != path else f"{path}.new.safetensors"
     return (
-        f'{path} is {PICKLE}; expected .npz or .safetensors.  To convert it: python -c "import argparse, torch, '
-        f"safetensors.torch as st; torch.serialization.add_safe_globals([argparse.Namespace]); "
+        f"{path} is a pickle, which can run anything while it is read; expected .npz or .safetensors.  To convert it: "
+        f'python -c "import argparse, torch, safetensors.torch as st; '
+        f"torch.serialization.add_safe_globals([argparse.Namespace]); "
         f"s = torch.load({path!r}, map_location='cpu', weights_only=True); "
         f"s = next((s[k] for k in {_WITHIN} if isinstance(s.get(k), dict)), s); "
         f"st.save_file({{k: v.clone().contiguous() for k, v in s.items() if hasattr(v, 'clone')}}, {new!r})\""
