@@ -6,6 +6,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import shlex
 
 import numpy as np
@@ -262,3 +263,45 @@ def test_names_in_a_container_of_others(tmp_path):
     save_file({"Transformer/encoder_norm/bias": np.ones(2, np.float32)}, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"names with / are those of the authors, whose files are \.npz"):
         from_pretrained(tmp_path / "x.safetensors")
+
+
+# ---- where weights are looked for ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "meant"), [("ViT-B/16", "ViT-B_16"), ("R50+ViT-B/16", "R50+ViT-B_16")])
+def test_a_name_as_the_paper_has_it(name, meant):
+    """It has the form of owner/name, and would be asked for on the hub."""
+    with pytest.raises(FileNotFoundError, match=re.escape(f"did you mean {meant!r}?")):
+        from_pretrained(name)
+
+
+def test_a_path_that_is_nearly_one(tmp_path, monkeypatch):
+    """No shell has expanded ~ between quotation marks; a space came along from a web page."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_safetensors(random_model(), tmp_path / "x.safetensors")
+    for given in ("~/x.safetensors", f"{tmp_path}/x.safetensors "):
+        with pytest.raises(FileNotFoundError, match=rf"did you mean '{tmp_path}/x\.safetensors'"):
+            from_pretrained(given)
+
+
+@pytest.mark.parametrize("below", ["checkpoint-500", "snapshots/ab12"])
+def test_weights_one_folder_further_down(below, tmp_path):
+    """The folder of a trainer, or of the hub's cache."""
+    save_huggingface(random_model(), tmp_path / below)
+    with pytest.raises(FileNotFoundError, match=rf"; there is one in {tmp_path}/{below}: give that folder"):
+        from_pretrained(tmp_path)
+
+
+def test_a_folder_with_weights_of_another_library(tmp_path):
+    (tmp_path / "flax_model.msgpack").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"; it holds flax_model\.msgpack, which is not read"):
+        from_pretrained(tmp_path)
+
+
+def test_a_link_that_leads_nowhere(tmp_path):
+    """What a hub's cache leaves where its blobs were deleted."""
+    os.symlink(tmp_path / "blobs" / "x", tmp_path / "model.safetensors")
+    with pytest.raises(
+        FileNotFoundError, match=r"model\.safetensors is a link that leads nowhere, to .*blobs/x; fetch"
+    ):
+        from_pretrained(tmp_path)

@@ -398,6 +398,11 @@ def _locate(path_or_id) -> str:
         hub = re.fullmatch(r"https?://(?:www\.)?huggingface\.co/([\w.-]+/[\w.-]+)(/.*)?", name)
         other = f"write {hub[1]!r}" if hub else "fetch it, and give the path of the file"
         raise FileNotFoundError(f"path_or_id={name!r} is an address, and none is opened; {other}")
+    if os.path.exists(other := os.path.expanduser(name.strip())):
+        raise FileNotFoundError(f"path_or_id={name!r} is no file or folder here; did you mean {other!r}?")
+    if released_url(other := name.replace("/", "_")) is not None:  # ViT-B/16, as the paper has it
+        raise FileNotFoundError(f"path_or_id={name!r} is no file or folder here; did you mean {other!r}?")
+    name = name.removeprefix("hf-hub:").removeprefix("hf_hub:")  # as timm writes names of the hub
     is_path = name.endswith((".npz", ".safetensors", *PICKLES)) or name.startswith((".", "/", "~"))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not is_path:
         return _fetch_from_hub(name)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,7 @@ __all__ = [
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
+OTHERS = (".msgpack", ".h5", ".onnx", ".gguf")  # of other libraries
 _CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
@@ -81,14 +83,22 @@ def weights_in(folder) -> list[str]:
         return [whole]
     if os.path.exists(index):
         return [os.path.join(folder, part) for part in parts_of(index)]
-    others = sorted(name for name in os.listdir(folder) if name.endswith((".safetensors", ".npz", *PICKLES)))
+    if os.path.islink(whole):
+        raise FileNotFoundError(f"{whole} is a link that leads nowhere, to {os.readlink(whole)}; fetch the file anew")
+    others = sorted(name for name in os.listdir(folder) if name.endswith((".safetensors", ".npz", *PICKLES, *OTHERS)))
     if others == ["adapter_model.safetensors"]:
         raise FileNotFoundError(
             f"{folder} holds no {WEIGHTS}, but an adapter (LoRA), which is none; save the model after merging the two "
             f"(merge_and_unload in peft)"
         )
     advice = f"; it holds {', '.join(others[:3])}" if others else ""
-    if len(others) == 1 and not others[0].endswith(PICKLES):
+    below = sorted(str(found.parent) for depth in ("*", "*/*") for found in Path(folder).glob(f"{depth}/{WEIGHTS}"))
+    if below:  # of a trainer that writes checkpoint-500, of a hub's cache
+        more = f" (and in {len(below) - 1} more)" if len(below) > 1 else ""
+        advice += f"; there is one in {below[0]}{more}: give that folder"
+    elif len(others) == 1 and others[0].endswith(OTHERS):
+        advice += ", which is not read"
+    elif len(others) == 1 and not others[0].endswith(PICKLES):
         advice += ": give the path of that file"
     elif others and others[0].endswith(PICKLES):
         advice += f".  {pickle_refused(os.path.join(folder, others[0]))}"
