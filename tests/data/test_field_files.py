@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 import unicodedata
 import warnings
@@ -99,6 +100,21 @@ def test_arrays_as_other_programs_have_them(images, labels, names, text):
     """Channels first, labels from 1 as MATLAB has them, or cut by a cast: each would be other classes or none."""
     with pytest.raises(ValueError, match=text):
         Arrays(images, labels, class_names=names)
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path):
+    """What `unzip` makes of an archive from an old Windows.  A run would end when its weights are written, with names
+    that cannot be: at its very last step.
+    """
+    place = os.path.join(os.fsencode(tmp_path), b"train", b"caf\xe9")
+    try:
+        os.makedirs(place)
+    except OSError:
+        pytest.skip("this file system takes such names for none")
+    with open(os.path.join(place, b"1.png"), "wb") as file:
+        file.write(picture())
+    with pytest.raises(ValueError, match=r"data=.*: the class name 'caf\\udce9' is not written in UTF-8.*; rename it"):
+        opened(tmp_path)
 
 
 # ---- lists of images -------------------------------------------------------------------------------------------------
@@ -246,7 +262,7 @@ def test_labels_as_windows_writes_them(tmp_path, streaming):
     [
         ([("0.txt", b"cat")], {}, r"neither 0\.cls nor 'label' in 0\.json\.  Beside it: txt \(label_column= names one"),
         ([("0.json", b'{"class": 3}')], {}, r"Beside it: json \(.* or a key in one, such as json\.class\)"),
-        ([], {}, "It stands alone: where folders are the classes, unpack the file and give the folder"),
+        ([], {}, "Nothing else there has its name; where folders are the classes, unpack the file and give the"),
     ],
 )
 def test_an_image_whose_label_is_elsewhere(members, asked, text, tmp_path):

@@ -34,15 +34,23 @@ def is_list_of_numbers(text) -> bool:
 
 
 def name_in_form(name) -> str:
-    """One name in the form NFC."""
-    return unicodedata.normalize("NFC", str(name))
+    """One name in the form NFC.  Raises ValueError for one that no file of texts could hold, such as b"caf\\xe9"."""
+    text = unicodedata.normalize("NFC", str(name))
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(
+            f"the class name {text!r} is not written in UTF-8, and could not be kept with a model; rename it"
+        )
+    return text
 
 
 def one_form(names, what: str = "") -> list[str] | None:
-    """The names in the form NFC; None stays None.  Raises ValueError where two of them are the same then."""
+    """The names in the form NFC; None stays None.  Raises ValueError where two are the same then, or one is no text."""
     if names is None:
         return None
-    found = [name_in_form(name) for name in names]
+    try:
+        found = [name_in_form(name) for name in names]
+    except ValueError as error:
+        raise ValueError(f"{what}{error}") from None
     if len({*found}) < len(found):
         twice = sorted(name for name, count in Counter(found).items() if count > 1)
         raise ValueError(f"{what}class names must differ; {_some(twice)} stands there more than once")

@@ -212,7 +212,9 @@ def _take(f, member, fields, samples, left_out, file, size_of_file) -> None:
     stem, _, part = base.partition(".")
     parts = samples.setdefault(os.path.join(folder, stem), {})
     if part.lower() in parts:
-        raise ValueError(f"{file} holds the member {member.name!r} twice")
+        first = parts[part.lower()][0]
+        before = "" if first == member.name else f", first as {first!r}"
+        raise ValueError(f"{file} holds the member {member.name!r} twice{before}")
     last, label = part.lower().rpartition(".")[2], None
     if last in fields.labels:  # now, since going back in a far file is slow
         where = f"{file}: member {member.name!r}"
@@ -258,7 +260,7 @@ def _instead(fields, image) -> str:
     """What a sample without a label has in its place, for the message."""
     others = sorted(field for field in fields if field != image)
     if not others:
-        return ".  It stands alone: where folders are the classes, unpack the file and give the folder"
+        return ".  Nothing else there has its name; where folders are the classes, unpack the file and give the folder"
     return f".  Beside it: {', '.join(others[:5])} (label_column= names one, or a key in one, such as json.class)"
 
 
