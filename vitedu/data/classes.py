@@ -16,23 +16,41 @@ from collections import Counter
 import numpy as np
 
 __all__ = [
-    "Renumbered", "by_numbers_of", "name_in_form", "names_alike", "new_numbers", "one_form", "places_of_numbers",
-    "renumbered",
+    "Renumbered", "by_numbers_of", "is_gap", "is_list_of_numbers", "name_in_form", "names_alike", "new_numbers",
+    "one_form", "places_of_numbers", "renumbered",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
 
+def is_gap(text) -> bool:
+    """What programs write where a label is missing."""
+    return text.strip().lower() in ("", "nan", "<na>")
+
+
+def is_list_of_numbers(text) -> bool:
+    """[0], "0 1", "0,1": an image has several labels, or a list was written as a text.  20-29 is a name."""
+    return bool(re.fullmatch(r"\s*(\[[\d\s,.]*\]|\d+(\s*[,;\s]\s*\d+)+)\s*", text))
+
+
 def name_in_form(name) -> str:
-    """One name in the form NFC."""
-    return unicodedata.normalize("NFC", str(name))
+    """One name in the form NFC.  Raises ValueError for one that no file of texts could hold, such as b"caf\\xe9"."""
+    text = unicodedata.normalize("NFC", str(name))
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(
+            f"the class name {text!r} is not written in UTF-8, and could not be kept with a model; rename it"
+        )
+    return text
 
 
 def one_form(names, what: str = "") -> list[str] | None:
-    """The names in the form NFC; None stays None.  Raises ValueError where two of them are the same then."""
+    """The names in the form NFC; None stays None.  Raises ValueError where two are the same then, or one is no text."""
     if names is None:
         return None
-    found = [name_in_form(name) for name in names]
+    try:
+        found = [name_in_form(name) for name in names]
+    except ValueError as error:
+        raise ValueError(f"{what}{error}") from None
     if len({*found}) < len(found):
         twice = sorted(name for name, count in Counter(found).items() if count > 1)
         raise ValueError(f"{what}class names must differ; {_some(twice)} stands there more than once")

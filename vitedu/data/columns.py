@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .classes import name_in_form
+from .classes import is_gap, is_list_of_numbers, name_in_form
 from .sample import Sample
 from .scan import ENDINGS
 
@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 # In the order in which they are taken where a table has several.
 IMAGES = ("image", "img", *(ending.removeprefix(".") for ending in ENDINGS))
 LABELS = ("label", "labels", "fine_label", "cls", "class", "target", "json.label")
+BYTES, TEXTS = ("binary", "large_binary", "binary_view"), ("string", "large_string", "string_view")
 
 
 class Columns(NamedTuple):
@@ -104,6 +105,12 @@ def _name(names, place) -> str:
     return repr(names[place]) if place < len(names) else "nothing"
 
 
+_EXPECTED = {
+    "image": "the bytes of image files, or names of files below a folder that is given (no arrays, no texts in base64)",
+    "label": "one whole number or one text for each image (no lists, no bytes)",
+}
+
+
 def _choose(kind, wanted, possible, known, sure, features, name):
     if wanted is not None:
         found = [wanted] if wanted in possible else []
@@ -112,6 +119,13 @@ def _choose(kind, wanted, possible, known, sure, features, name):
     if len(found) == 1 and (kind == "image" or wanted or found[0] in (*known, *sure)):
         return found[0]
     columns = ", ".join(f"{column} ({_kind(feature)})" for column, feature in features.items())
+    unfit = wanted or next((c for c in known if c in features and c not in possible), None)
+    if unfit is not None and _feature(features, unfit) is not None and unfit not in possible:
+        asked = f"{kind}_column={wanted!r} is not allowed: " if wanted else ""
+        raise ValueError(
+            f"{asked}data={name!r} has the column {unfit!r}, which is of type {_kind(_feature(features, unfit))}; "
+            f"expected {_EXPECTED[kind]}; its columns are {columns}"
+        )
     raise ValueError(
         f"data={name!r} has no column that is clearly the {kind}{f' (asked for: {wanted!r})' if wanted else ''}; its "
         f"columns are {columns}.  Name it with {kind}_column=... (--data.{kind}-column on the command line)"
@@ -133,13 +147,14 @@ def _feature(features, path: str):
 
 
 def _kind(feature) -> str:
-    return getattr(feature, "dtype", None) or type(feature).__name__
+    kind = type(feature).__name__
+    return kind if kind.startswith("Array") else getattr(feature, "dtype", None) or kind
 
 
 def _is_image(feature) -> bool:
     if isinstance(feature, dict):  # an image column whose description was lost
-        return getattr(feature.get("bytes"), "dtype", "") in ("binary", "large_binary")
-    return type(feature).__name__ == "Image" or getattr(feature, "dtype", "") in ("binary", "large_binary")
+        return getattr(feature.get("bytes"), "dtype", "") in BYTES
+    return type(feature).__name__ == "Image" or getattr(feature, "dtype", "") in BYTES
 
 
 def _is_label(feature) -> bool:
@@ -151,7 +166,7 @@ def _is_number(feature) -> bool:
 
 
 def _is_text(feature) -> bool:
-    return getattr(feature, "dtype", "") in ("string", "large_string")
+    return getattr(feature, "dtype", "") in TEXTS
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
@@ -190,7 +205,7 @@ def number_labels(values, columns: Columns, name: str) -> np.ndarray:
         encoded = values.dictionary_encode()
         numbers = {text: number for number, text in enumerate(names)}
         texts = [*map(name_in_form, encoded.dictionary.to_pylist())]  # one name may come in two forms
-        if empty := [i for i, text in enumerate(texts) if text.strip().lower() in ("", "nan")]:
+        if empty := [i for i, text in enumerate(texts) if is_gap(text) or is_list_of_numbers(text)]:
             first = row(pc.equal(encoded.indices, empty[0]))
             raise ValueError(
                 f"{name}: row {first} has {columns.label} {texts[empty[0]]!r}; expected the name of a class"
@@ -274,7 +289,10 @@ def inside(path: str, folder: str | None, name: str) -> str:
     root = os.path.realpath(folder)
     found = os.path.realpath(os.path.join(root, path))
     if found != root and not found.startswith(os.path.join(root, "")):
-        raise ValueError(f"{name} names the file {path!r}, which is not inside the data set's folder {folder}; refused")
+        raise ValueError(
+            f"{name} names the file {path!r}, which is not inside the data set's folder {folder}; refused: "
+            f"files are named as seen from there"
+        )
     return found
 
 

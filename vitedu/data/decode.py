@@ -32,7 +32,7 @@ import numpy as np
 
 from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit, limit
-from vitedu_numpy.weights.files import POINTER, POINTS_ELSEWHERE
+from vitedu_numpy.weights.files import what_begins_so
 
 from .sample import UnreadableImage
 
@@ -70,8 +70,6 @@ def open_image(data, channels: int = 3):
         raise TypeError(f"data is {kind}; expected the bytes of an image file, or uint8 (H, W, C)")
     if data is None or len(data) == 0:
         raise UnreadableImage("there are no bytes")
-    if data[: len(POINTER)] == POINTER:
-        raise UnreadableImage(POINTS_ELSEWHERE)
     if not isinstance(data, bytes):
         data = _as_bytes(data)
     header = _jpeg_header(data)
@@ -231,7 +229,9 @@ class _Pillow:
         if isinstance(error, Exception) and not isinstance(error, UnreadableImage):
             reason = f"{error}" or kind.__name__
             if kind.__name__ == "UnidentifiedImageError":
+                found = what_begins_so(bytes(self.data[:300]))
                 reason = f"no image in a format that is read ({', '.join(_formats())})"
+                reason += "" if found in (None, "a picture") else f"; it is {found}"
             elif kind.__name__ == "DecompressionBombError":  # its advice would lead nowhere
                 reason = f"{reason}; more than VITEDU_MAX_PIXELS={limit('VITEDU_MAX_PIXELS'):,} is not read"
             raise UnreadableImage(reason) from error

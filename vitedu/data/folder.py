@@ -200,8 +200,9 @@ def judge_folders(source, where, split, names, unused=()) -> None:
         which = f"one class folder alone, {found[0]!r}, which is no class's name"
         which = which if len(found) == 1 else f"the folders {', '.join(map(repr, found))}, which are no classes' names"
         raise ValueError(
-            f"data={where!r}, split {split!r}, has {which}; expected a folder for each class, or a table with columns "
-            f"such as path and label beside the images ({unused[0] if unused else f'left out: {source.left_out}'})"
+            f"data={where!r}, split {split!r}, has {which}; expected a folder for each class, or a table (.csv, .tsv, "
+            f".jsonl, .parquet) with columns such as path and label beside the images "
+            f"({unused[0] if unused else f'left out: {source.left_out}'})"
         )
     for text in unused:
         _log.warning("%s; labels are the names of folders", text)

@@ -19,13 +19,13 @@ import re
 
 from vitedu_numpy.limits import limit
 
-from .classes import name_in_form
+from .classes import is_gap, is_list_of_numbers, name_in_form
 from .columns import LABELS, inside
 from .folder import SPLITS, ImageFiles, said_split, split_folders
 from .retry import Retry
-from .scan import LeftOut, entries, is_folder, is_hidden, is_image
+from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
-__all__ = ["ListedFiles", "tables_beside"]
+__all__ = ["ListedFiles", "other_tables", "tables_beside"]
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
         path = image if image in columns else next((said[c] for c in PATHS if c in said), None)
         label_column = next((said[c] for c in NAMES if c in said), None) if label is None else label
         if path and label_column in columns:
+            if twice := [column for column in (path, label_column) if columns.count(column) > 1]:
+                raise ValueError(f"{file} has the column {twice[0]!r} twice; which is meant cannot be told")
             found.append((file, path, label_column))
             continue
         listed = [cell for cell in columns if is_image(cell.strip())]
@@ -73,6 +75,23 @@ def tables_beside(folder: str, image: str | None = None, label: str | None = Non
     if label is not None and not found and unused:
         raise ValueError(f"label_column={label!r} is not allowed: {unused[0]}")
     return found, unused
+
+
+def other_tables(folder: str) -> list[str]:
+    """A line for each table beside the images whose columns do not tell that it lists them."""
+    tables = [e.path for e in entries(folder) if e.name.lower().endswith(KINDS) and not is_folder(e)]
+    text, found = "{} was not taken for a list of images: {}", []
+    for file in tables:
+        columns = _head(file)
+        if len(columns) > 1:
+            why = f"its columns are {', '.join(columns)} (image_column= and label_column= name two)"
+            found.append(text.format(file, why))
+        elif not columns and not file.lower().endswith(".parquet"):
+            try:
+                next(iter(_rows(file)), None)
+            except ValueError as error:
+                found.append(text.format(file, error))
+    return found
 
 
 class ListedFiles(ImageFiles):
@@ -312,9 +331,31 @@ def _file(path, table, folder, where) -> str:
 
 def _text(label, column, where) -> str:
     is_text = isinstance(label, str | int | float) and not isinstance(label, bool)
-    if not is_text or str(label).strip().lower() in ("", "nan"):
+    if not is_text or is_gap(str(label)) or is_list_of_numbers(str(label)):
         raise ValueError(f"{where} has {column}={label!r}; expected a class number or name")
     return name_in_form(str(label).strip())
+
+
+def _nearly(file, folder) -> str:
+    """Of a listed file that is not there: an image of nearly that name, and how they differ, for the message."""
+    if re.match(r"[a-z]{2,}:/", file):
+        return ", an address; fetch the images, and list their files"
+    name, stem = (_alike(os.path.basename(file)), _alike(os.path.splitext(os.path.basename(file))[0]))
+    root = os.path.realpath(folder)
+    for _, where, names in walk([root], os.path.dirname(root), LeftOut()):
+        where = os.path.relpath(where, os.path.basename(root))
+        for there in names:
+            if is_image(there) and (_alike(there) == name or _alike(os.path.splitext(there)[0]) in (name, stem)):
+                found = os.path.normpath(os.path.join(where, there))
+                if _alike(found) == _alike(file):
+                    how = "case" if name_in_form(found) != name_in_form(file) else "Unicode form"
+                    return f"; there is {found!r}, which differs in {how} alone"
+                return f"; there is {found!r}: list images as seen from the table or from {folder}, with their endings"
+    return ""
+
+
+def _alike(name) -> str:
+    return name_in_form(name).casefold()
 
 
 def _require_files(folder, files, tables) -> int:
@@ -340,6 +381,6 @@ def _require_files(folder, files, tables) -> int:
     if missing:
         raise ValueError(
             f"{tables[0][0]} lists {len(files)} images, of which {len(missing)} are no files in {folder}; the first is "
-            f"{missing[0]!r}"
+            f"{missing[0]!r}{_nearly(missing[0], folder)}"
         )
     return others

@@ -23,9 +23,21 @@ class Arrays:
     def __init__(self, images, labels, name: str = "array", class_names=None, broken=None):
         images, labels = np.asarray(images), np.asarray(labels)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise ValueError(f"images is {images.dtype} {images.shape}; expected uint8 (n, H, W, C)")
+            raise ValueError(f"images is {images.dtype} {images.shape}; expected uint8 (n, H, W, C), from 0 to 255")
         if labels.shape != (len(images),):
             raise ValueError(f"labels has shape {labels.shape}; expected ({len(images)},)")
+        if images.shape[3] not in (1, 3):
+            first = "; (n, C, H, W) becomes that by .transpose(0, 2, 3, 1)" if images.shape[1] in (1, 3) else ""
+            raise ValueError(f"images has shape {images.shape}; expected (n, H, W, C) with 1 or 3 channels C{first}")
+        if labels.dtype.kind not in "biu" and not (labels.dtype.kind == "f" and (labels == np.round(labels)).all()):
+            raise ValueError(
+                f"labels is of {labels.dtype}, such as {labels[:1]}; expected whole numbers, classes from 0 on"
+            )
+        if class_names is not None and len(labels) and not labels.max() < len(class_names):
+            raise ValueError(
+                f"labels go up to {labels.max()}, and there are {len(class_names)} class names, for 0 ... "
+                f"{len(class_names) - 1}; where labels count from 1, take 1 off"
+            )
         self.images, self.labels, self.name, self.class_names = images, labels.astype(np.int64), name, class_names
         self.broken = broken or {}
 

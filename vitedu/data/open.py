@@ -43,6 +43,10 @@ SPLIT_KEY = 20_201_022
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "tar", ".tgz": "tar"}
 PACKED = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
 
+_KINDS_READ = (
+    "what is read: parquet, arrow, tar, zip and image files; arrays (.npz, .mat, .h5, pickles) can be made a Dataset "
+    "of the `datasets` library, with the features Image() and ClassLabel(), and its save_to_disk"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -165,13 +169,27 @@ def _locate(dataset, split, streaming, image, label, retry, names=None):
     if dataset.lower().endswith(".zip") and os.path.isfile(dataset):
         return _open_zip({"": dataset}, dataset, split, image, label, retry, names)
     if os.path.exists(dataset):
-        packed = f", unpacked: {os.path.splitext(dataset)[1]} is not read" if dataset.lower().endswith(PACKED) else ""
-        raise ValueError(f"data={dataset!r} is a file; data must be the folder that holds it{packed}")
+        end, listing = os.path.splitext(dataset)[1], dataset.lower().endswith((".csv", ".tsv", ".jsonl", ".ndjson"))
+        if dataset.lower().endswith(PACKED) and kind_of(dataset) is None:
+            raise ValueError(
+                f"data={dataset!r} is a file; data must be the folder that holds it, unpacked: {end} is not read"
+            )
+        if kind_of(dataset) is None and not listing:
+            raise ValueError(
+                f"data={dataset!r} is a file of a kind that is not read ({end or 'no ending'}); {_KINDS_READ}"
+            )
+        raise ValueError(f"data={dataset!r} is a file; data must be the folder that holds it")
+    if "://" in dataset or dataset.startswith("datasets/"):
+        hub = re.fullmatch(r"(?:https?://(?:www\.)?huggingface\.co/)?datasets/([\w.-]+/[\w.-]+)(/.*)?", dataset)
+        other = f"write {hub[1]!r}" if hub else "fetch it, and give the folder"
+        raise ValueError(f"data={dataset!r} is an address, and none is opened; {other}")
     owner, slash, name = dataset.partition("/")
     if slash and owner and name and "/" not in name and not dataset.startswith((".", "~")):
         name, _, config = dataset.partition(":")
         return _open_hub(HubName(name, config or None), *arguments)
     hint = did_you_mean(dataset, ["digits", *HUB])
+    if os.path.isdir(other := os.path.expanduser(dataset.strip())):
+        hint = f"did you mean {other!r}?  "
     raise ValueError(
         f"data={dataset!r} is not allowed: {hint}there is no such folder (in {os.getcwd()}), and data must be a "
         f"folder, a hub name of the form 'owner/name', or one of {', '.join(['digits', *HUB])}"
@@ -234,7 +252,7 @@ def _open_folder(folder, split, streaming, image, label, retry, names, config=No
             return _open_images(folder, split, retry, names, counts, unused)
     if kind is None:
         packed = any(what.endswith(f"({end})") for what in left_out.counts for end in PACKED)
-        advice = "; unpack what is packed" if packed else ""
+        advice = "; unpack what is packed" if packed else f"; {_KINDS_READ}" if left_out.counts else ""
         found = f": left out: {left_out}{advice}" if left_out.counts else ""
         raise ValueError(f"data={folder!r} holds no parquet, arrow, tar, zip or image files{found}")
     from datasets import load_dataset_builder  # so late: image files need no `datasets`
@@ -309,6 +327,7 @@ def _open_zip(zips, what, split, image, label, retry, names):
 def _open_images(folder, split, retry, names, counts, unused):
     """Class folders of images.  Refuses what looks like something else."""
     from .folder import SPLITS, ImageFiles, judge_folders, same_split, split_folders
+    from .listed import other_tables
 
     if {"parquet", "arrow"} & counts.keys():
         raise ValueError(
@@ -332,7 +351,7 @@ def _open_images(folder, split, retry, names, counts, unused):
     try:
         source = ImageFiles(folders[split], retry)
     except ValueError as error:
-        if unused:
+        if unused := unused or other_tables(folder):
             raise ValueError(f"{error}.  {unused[0]}") from None
         if not others or "has no image files" not in str(error):
             raise
@@ -394,7 +413,7 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
     from .arrow import arrow_schema
     from .columns import columns_of
     from .fetched import fetch_tars, fetched_tables
-    from .parquet import check_repeats, is_remote, parquet_schemas
+    from .parquet import check_repeats, is_remote, parquet_schemas, rows_in
 
     if (
         files
@@ -407,6 +426,8 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
     here = [f for f in files if not is_remote(f)]
     schemas = parquet_schemas(f for f in here if f.endswith(".parquet"))  # first: its messages have the file's name
     check_repeats(f for f in here if f.endswith(".parquet"))
+    if here and len(here) == len(files) == len(schemas) and not any(map(rows_in, here)):
+        raise ValueError(f"data={name!r}, split {split!r} holds no images: its {len(here)} parquet files have no rows")
     schemas += [(f, arrow_schema(f)) for f in here if f.endswith(".arrow")]
     if len(here) < len(files):
         retry(lambda: check_repeats(fetched_tables(builder, files)), name)
@@ -416,10 +437,26 @@ def _mapped(builder, files, name, split, image, label, retry, folder):
     except (OSError, KeyboardInterrupt):
         raise
     except Exception as error:
-        reason = error.__cause__ or error
+        if different := _other_columns(schemas):
+            raise ValueError(f"data={name!r}, split {split!r} could not be read: {different}") from error
+        reason = " ".join(str(error.__cause__ or error).split())
         raise ValueError(f"data={name!r}, split {split!r} could not be read: {reason}") from error
     columns = columns_of(dataset.features, name, schemas, image, label)
     return Table(dataset, columns, f"{name}, {split}", folder or _fetched_to(files))
+
+
+def _other_columns(schemas) -> str:
+    """Which file has other columns than the first, or of another type; "" where all have the same."""
+    (first, known), *others = [*schemas] or [("", None)]
+    for file, schema in others:
+        if {*schema.names} != {*known.names}:
+            one, other = ", ".join(known.names), ", ".join(schema.names)
+            return f"{file} has the columns {other}, {first} has {one}; write all with the same columns, or stream them"
+        for name in known.names:
+            if schema.field(name).type != known.field(name).type:
+                one, other = known.field(name).type, schema.field(name).type
+                return f"{file} has {name!r} of type {other}, {first} of type {one}; write all with one type"
+    return ""
 
 
 def _fetched_to(files) -> str | None:

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from vitedu_numpy.limits import check_limit, limit
-from vitedu_numpy.weights.files import refuse_pointer
+from vitedu_numpy.weights.files import refuse_pointer, what_it_is
 
 from .columns import Rows, columns_of, label_column, names_in, schema_features
 from .retry import Retry
 
-__all__ = ["ParquetShards", "check_repeats", "first_row", "parquet_schemas", "read_columns"]
+__all__ = ["ParquetShards", "check_repeats", "first_row", "parquet_schemas", "read_columns", "rows_in"]
 
 
 def is_remote(file: str) -> bool:
@@ -188,6 +188,11 @@ def read_columns(file, columns):
         return _said_clearly(file, lambda: pq.ParquetFile(f).read(columns, use_threads=False))
 
 
+def rows_in(file) -> int:
+    """How many rows a file has.  Errors as above."""
+    return _read_footer(file).num_rows
+
+
 def first_row(file) -> dict:
     """The first row of a file, {} where it has none.  Errors as above."""
     import pyarrow.parquet as pq
@@ -231,8 +236,12 @@ def _said_clearly(file, read):
 
 
 def damaged(file, kind, error) -> ValueError:
+    found = ""
     if not is_remote(file):
         refuse_pointer(file)
+        found = what_it_is(file, kind)
     size = "" if is_remote(file) else f" ({os.path.getsize(file):,} bytes)"
-    reason = str(error).strip().split("\n")[0]
-    return ValueError(f"{file}{size} is damaged or cut short, no whole {kind} file: {reason}.  Fetch it again")
+    reason = str(error).strip().split("\n")[0].rstrip(".")
+    return ValueError(
+        f"{file}{size} is damaged or cut short, no whole {kind} file: {reason}{found or '.  Fetch it again'}"
+    )

@@ -25,9 +25,9 @@ import numpy as np
 
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
-from vitedu_numpy.weights.files import replacing
+from vitedu_numpy.weights.files import replacing, what_it_is
 
-from .classes import name_in_form
+from .classes import is_gap, is_list_of_numbers, name_in_form
 from .columns import IMAGES
 from .parquet import is_remote
 from .retry import Retry
@@ -72,6 +72,9 @@ class TarShards:
             label, file = min(labels)
             raise ValueError(f"{file} has the label {label}, which is no class; others have one")
         self.numbers = {name: number for number, name in enumerate(self.class_names or ())}
+        if not parts and left_out.counts:
+            packed = "; unpack those, and give the folder" if "files (.tar)" in left_out.counts else ""
+            raise ValueError(f"{_common(self.files)} holds no images; left out: {left_out}{packed}")
         left_out.say(_common(self.files))
         parts = np.array(parts, np.int64).reshape(-1, 3)
         self.parts, self.lengths = parts[:, :2], parts[:, 2]  # file, first image in it; number of images
@@ -173,8 +176,9 @@ def index_tar(file: str, image: str | None = None, label: str | None = None):
             if f.read(BLOCK) != bytes(BLOCK):  # a whole tar file ends with blocks of zeros
                 raise tarfile.ReadError(f"it ends after byte {tar.offset:,}, without an end mark")
         except (tarfile.TarError, OverflowError, EOFError, UnicodeError) as error:
+            found = "" if is_remote(file) else what_it_is(file, "tar")
             raise ValueError(
-                f"{file} is no plain tar file, or cut short: {error}.  Unpack or fetch it again"
+                f"{file} is no plain tar file, or cut short: {error}{found or '.  Unpack or fetch it again'}"
             ) from error
         found = sorted(_labelled(samples, fields, left_out, file), key=lambda row: row[0])
     kinds = {type(label) for *_, label in found}
@@ -208,7 +212,9 @@ def _take(f, member, fields, samples, left_out, file, size_of_file) -> None:
     stem, _, part = base.partition(".")
     parts = samples.setdefault(os.path.join(folder, stem), {})
     if part.lower() in parts:
-        raise ValueError(f"{file} holds the member {member.name!r} twice")
+        first = parts[part.lower()][0]
+        before = "" if first == member.name else f", first as {first!r}"
+        raise ValueError(f"{file} holds the member {member.name!r} twice{before}")
     last, label = part.lower().rpartition(".")[2], None
     if last in fields.labels:  # now, since going back in a far file is slow
         where = f"{file}: member {member.name!r}"
@@ -241,13 +247,21 @@ def _labelled(samples, of, left_out, file):
             if not labels:
                 places = [f"{of.key!r} in {name}.json" if kind == "json" else f"{name}.{kind}" for kind in of.labels]
                 missing = f"neither {places[0]} nor {places[1]}" if len(places) > 1 else f"no {places[0]}"
-                raise ValueError(f"{file}: the image {member!r} has no label, {missing}")
+                raise ValueError(f"{file}: the image {member!r} has no label, {missing}{_instead(fields, images[0])}")
             if isinstance(labels[0], ValueError):
                 raise labels[0]
             left_out.add(
                 "second labels of a sample, which are others", sum(_differ(labels[0], label) for label in labels)
             )
             yield offset, size, labels[0]
+
+
+def _instead(fields, image) -> str:
+    """What a sample without a label has in its place, for the message."""
+    others = sorted(field for field in fields if field != image)
+    if not others:
+        return ".  Nothing else there has its name; where folders are the classes, unpack the file and give the folder"
+    return f".  Beside it: {', '.join(others[:5])} (label_column= names one, or a key in one, such as json.class)"
 
 
 def _differ(label, other) -> bool:
@@ -261,7 +275,7 @@ def _label(data: bytes, key: str | None, where: str):
     What is neither becomes a ValueError, which is raised where the label is needed.
     """
     try:
-        found = text = data.decode("utf-8").strip()
+        found = text = data.decode("utf-8-sig").strip()
         if key is not None:
             found = json.loads(text)
             if isinstance(found, dict) and key not in found:
@@ -273,7 +287,8 @@ def _label(data: bytes, key: str | None, where: str):
         return int(found)
     if isinstance(found, float) and found.is_integer() and found < 2**31:
         return int(found)
-    is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 200
+    is_name = isinstance(found, str) and found.isprintable() and 0 < len(found) <= 200 and not is_gap(found)
+    is_name = is_name and not is_list_of_numbers(found)
     if is_name and not re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", found):  # 1.0 is no name
         return name_in_form(found)
     if type(found) is int and abs(found) < 2**62:

@@ -16,6 +16,7 @@ import zlib
 import numpy as np
 
 from vitedu_numpy.limits import check_limit, limit
+from vitedu_numpy.weights.files import what_it_is
 
 from .folder import ImageFiles, said_split, same_split, splits_among
 from .listed import KINDS, tables_beside
@@ -109,13 +110,14 @@ class ZippedImages(ImageFiles):
             with zipfile.ZipFile(self.file) as archive:
                 found = archive.infolist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise ValueError(
-                f"{self.file} is damaged or cut short, no whole zip file: {error}.  Fetch it again"
-            ) from error
+            reason = f"{error}{what_it_is(self.file, 'zip') or '.  Fetch it again'}"
+            raise ValueError(f"{self.file} is damaged or cut short, no whole zip file: {reason}") from error
         check_limit("VITEDU_MAX_MEMBERS", len(found), f"{self.file} has {len(found):,} members")
         self._refuse_tables(found)
         size, total, members = os.path.getsize(self.file), 0, []
-        for member in found:
+        last = {member.filename: member for member in found}  # what is added once more replaces, as when unpacking
+        self.left_out.add("members that a later one of their name replaces", len(found) - len(last))
+        for member in last.values():
             path = tuple(part for part in _text(member).replace("\\", "/").split("/") if part not in ("", ".", ".."))
             if not path or _text(member).endswith("/"):
                 continue

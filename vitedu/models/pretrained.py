@@ -22,7 +22,7 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.validate import did_you_mean, require
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.contents import check_image
-from vitedu_numpy.weights.files import pickle_refused, read_texts
+from vitedu_numpy.weights.files import is_safetensors, pickle_refused, read_texts
 from vitedu_numpy.weights.grids import METHODS
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 from vitedu_numpy.weights.wrappers import unwrapped
@@ -35,12 +35,14 @@ from ..weights.huggingface import (
     huggingface_config,
     huggingface_layout,
     huggingface_settings,
+    without_unused_pooler,
 )
 from ..weights.resize import resize_state
 from ..weights.safe import (
     INDEX,
     PICKLES,
     WEIGHTS,
+    check_index,
     parts_of,
     read_json,
     read_metadata,
@@ -102,7 +104,7 @@ def from_pretrained(
         paths = weights_in(folder)
         where = paths[0] if len(paths) == 1 else os.path.join(folder, INDEX)
         state, config, usual = _open_safetensors(where, paths, settings, preprocessor, *told)
-    elif path.lower().endswith(PICKLES):
+    elif path.lower().endswith(PICKLES) and not is_safetensors(path):
         raise ValueError(pickle_refused(path))
     elif path.endswith(".npz") or zipfile.is_zipfile(path):
         state, config = open_npz(path, num_classes, image_size, changes.get("position_embedding"))
@@ -122,6 +124,8 @@ def _open_safetensors(path, paths, settings, preprocessor, num_classes, image_si
     path: what to call it in messages; paths: its parts.
     """
     arrays, metadata = read_parts(paths)
+    if path.endswith(INDEX):
+        check_index(path, arrays)
     arrays = unwrapped(arrays, path)
     refuse_other_parts(arrays, path)
     arrays = _of_one_model(arrays, path)
@@ -136,9 +140,15 @@ def _open_safetensors(path, paths, settings, preprocessor, num_classes, image_si
     else:
         found, arrays = sorted(arrays)[:3], file_names(arrays)
         if not {"vit.embeddings.cls_token", "bit.embedder.convolution.weight"} & arrays.keys():
-            raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {found}")
+            more = (
+                "; names with / are those of the authors, whose files are .npz"
+                if found[0].startswith("Transformer/")
+                else ""
+            )
+            raise ValueError(f"{path} is of no layout known here (transformers, timm); its keys begin {found}{more}")
         if not settings and own is None:
             raise ValueError(f"{path}: its settings stand in a config.json; give the folder of both")
+        arrays = without_unused_pooler(arrays, settings, path) if own is None else arrays
         config = huggingface_config(arrays, settings or huggingface_settings(own), path, own, num_classes)
         state = from_huggingface(with_head(arrays, huggingface_layout(config), path), config, path)
         pixels = _mean_and_std(preprocessor, "image_mean", "image_std", path)
@@ -159,13 +169,24 @@ def _of_one_model(arrays, path) -> dict:
     first = tuple(_OUR_NAMES | {"patch_embed.proj.weight", "stem.conv.weight", "embeddings.cls_token"})
     before = sorted({key.removesuffix(name) for key in arrays for name in first if key.endswith(f".{name}")})
     before = [prefix for prefix in before if prefix not in ("vit.", "dinov2.", "bit.")]
-    if any(name in arrays for name in first) or not before:
+    if any(name in arrays for name in first):
+        copies = [prefix for prefix in before if any(name in arrays and prefix + name in arrays for name in first)]
+        if copies:  # weights as they are, and their average under a name
+            raise ValueError(
+                f"{path} holds more than one model, the second under {copies[0]!r}; save one of them alone"
+            )
+        return arrays
+    if not before:
         return arrays
     if len(before) > 1:
         parts = " and ".join(map(repr, before))
         raise ValueError(f"{path} holds more than one model, under {parts}; save the one you want alone")
-    if not all(key.startswith(before[0]) for key in arrays):
-        return arrays  # of no layout that is known
+    if others := [key for key in sorted(arrays) if not key.startswith(before[0])]:
+        few = ", ".join(map(repr, others[:3])) + (" ..." if len(others) > 3 else "")
+        raise ValueError(
+            f"{path} has a model's names under {before[0]!r}, and beside them {len(others)} other keys: {few}; save "
+            f"the state_dict of the model alone, head included"
+        )
     _log.warning("%s: %r, which stands before all of its keys, was left out", path, before[0])
     return {key.removeprefix(before[0]): value for key, value in arrays.items()}
 
@@ -373,6 +394,15 @@ def _locate(path_or_id) -> str:
         return str(Path(__file__).parents[1] / "weights" / "shipped" / f"{name}.safetensors")
     if (url := released_url(name)) is not None:
         return _fetch_released(name, url)
+    if "://" in name:
+        hub = re.fullmatch(r"https?://(?:www\.)?huggingface\.co/([\w.-]+/[\w.-]+)(/.*)?", name)
+        other = f"write {hub[1]!r}" if hub else "fetch it, and give the path of the file"
+        raise FileNotFoundError(f"path_or_id={name!r} is an address, and none is opened; {other}")
+    if os.path.exists(other := os.path.expanduser(name.strip())):
+        raise FileNotFoundError(f"path_or_id={name!r} is no file or folder here; did you mean {other!r}?")
+    if released_url(other := name.replace("/", "_")) is not None:  # ViT-B/16, as the paper has it
+        raise FileNotFoundError(f"path_or_id={name!r} is no file or folder here; did you mean {other!r}?")
+    name = name.removeprefix("hf-hub:").removeprefix("hf_hub:")  # as timm writes names of the hub
     is_path = name.endswith((".npz", ".safetensors", *PICKLES)) or name.startswith((".", "/", "~"))
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not is_path:
         return _fetch_from_hub(name)

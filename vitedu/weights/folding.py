@@ -37,6 +37,14 @@ _REFUSED = {
     r"register_tokens|reg_token": "register tokens",
     r"fc_norm": "a norm after the pooling",
     r"dist_token|distillation_token|head_dist|distillation_classifier": "a distillation token",
+    r"norm_pre|ln_pre|pre_layrnorm": "a norm before its blocks",
+    r"attn\.[qk]_norm": "normalised queries and keys",
+    r"q_bias|v_bias": "biases of queries and values alone",
+    r"attn_pool": "a pooling by attention",
+    r"rope|rope_embed|rope_embeddings": "rotary positions",
+    r"relative_position_bias_table|rel_pos|rel_pos_bias": "biases of relative positions",
+    r"decoder_blocks|decoder_embed|decoder_pos_embed|decoder_layers": "a decoder of hidden patches",
+    r"lora_[AB]|lora_embedding_[AB]": "an adapter that is not merged (LoRA)",
     r"mlp\.(w12|w3|weights_in|weights_out|gate_proj|up_proj|down_proj|fc1_[gx])": "a SwiGLU MLP",
 }
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from vitedu_numpy.config import BiTConfig, ViTConfig
 from vitedu_numpy.weights.files import replacing
-from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
+from vitedu_numpy.weights.layout import Entry, from_layout, same, sizes_of, to_layout
 from vitedu_numpy.weights.official import units
 
 from .folding import fold_layer_scale, has_layer_scale, refuse_other_parts
@@ -27,7 +27,7 @@ from .safe import write_safetensors
 
 __all__ = [
     "file_names", "from_huggingface", "huggingface_config", "huggingface_layout", "huggingface_settings",
-    "save_huggingface", "to_huggingface",
+    "save_huggingface", "to_huggingface", "without_unused_pooler",
 ]  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -144,6 +144,21 @@ def file_names(arrays) -> dict:
     return found
 
 
+def without_unused_pooler(arrays, settings, source) -> dict:
+    """The arrays, by their names in files, without a pooler that `ViTForImageClassification` would not read.
+
+    Its classifier reads the class token; a pooler gets into its file where the model was begun from a `ViTModel`.
+    """
+    pooler = [key for key in arrays if key.startswith("vit.pooler.")]
+    if not pooler or "classifier.weight" not in arrays:
+        return arrays
+    if "ViTForImageClassification" in (settings.get("architectures") or ()):
+        _log.warning("%s: its pooler was left out: a ViTForImageClassification has none", source)
+        return {key: array for key, array in arrays.items() if key not in pooler}
+    _log.warning("%s: its classifier was taken to read the pooler; drop_pre_logits=True leaves both out", source)
+    return arrays
+
+
 # ---- settings ------------------------------------------------------------------------------------------------------
 
 
@@ -174,9 +189,9 @@ def _vit_settings(arrays, s, own, K):
         raise ValueError("a Dinov2Model has LayerScale, and the arrays have none")
     if dinov2 and "classifier.weight" in arrays:
         raise ValueError("its classifier reads class token and mean of the patches at once; expected a Dinov2Model")
-    D, C, P, _ = arrays["vit.embeddings.patch_embeddings.projection.weight"].shape
+    D, C, P, _ = sizes_of(arrays, "vit.embeddings.patch_embeddings.projection.weight", "D C P P")
     layers = {int(m[1]) for key in arrays if (m := re.match(r"vit\.encoder\.layer\.(\d{1,6})\.", key))}
-    mlp_dim = len(arrays["vit.encoder.layer.0.intermediate.dense.bias"])
+    (mlp_dim,) = sizes_of(arrays, "vit.encoder.layer.0.intermediate.dense.bias", "M")
     _fixed(s, num_hidden_layers=(None, len(layers)), hidden_size=(None, D), patch_size=(None, P, [P, P]))
     _fixed(s, num_channels=(None, C), intermediate_size=(None, mlp_dim))
     pooler = arrays.get("vit.pooler.dense.weight")
@@ -195,7 +210,7 @@ def _vit_settings(arrays, s, own, K):
 def _bit_settings(arrays, s, own, K):
     _fixed(s, model_type=(None, "bit"), layer_type=(None, "preactivation"), hidden_act=(None, "relu"))
     _fixed(s, global_padding=(None,), embedding_dynamic_padding=(None, False), width_factor=(None, 1))
-    W, C, _, _ = arrays["bit.embedder.convolution.weight"].shape
+    W, C, _, _ = sizes_of(arrays, "bit.embedder.convolution.weight", "W C 7 7")
     found = [re.match(r"bit\.encoder\.stages\.(\d{1,6})\.layers\.(\d{1,6})\.", key) for key in arrays]
     pairs = {(int(m[1]), int(m[2])) for m in found if m}
     blocks = tuple(sum(stage == s for stage, _ in pairs) for s in range(1 + max(stage for stage, _ in pairs)))

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -17,18 +18,26 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
 from vitedu_numpy.weights.about import about_texts
-from vitedu_numpy.weights.files import check_finite, pickle_refused, refuse_pointer, replacing
+from vitedu_numpy.weights.files import (
+    PICKLE,
+    check_finite,
+    pickle_refused,
+    refuse_pointer,
+    replacing,
+    what_it_is,
+)
 from vitedu_numpy.weights.layout import as_array
 
 from ..module import checked
 
 __all__ = [
-    "INDEX", "PICKLES", "WEIGHTS", "parts_of", "read_json", "read_metadata", "read_parts", "read_safetensors",
-    "save_safetensors", "settings_in", "weights_in", "write_safetensors",
+    "INDEX", "PICKLES", "WEIGHTS", "check_index", "parts_of", "read_json", "read_metadata", "read_parts",
+    "read_safetensors", "save_safetensors", "settings_in", "weights_in", "write_safetensors",
 ]  # fmt: skip
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar")
+OTHERS = (".msgpack", ".h5", ".onnx", ".gguf")  # of other libraries
 _CONFIGS = {kind.__name__: kind for kind in (ViTConfig, HybridConfig, BiTConfig, EfficientNetConfig)}
 
 
@@ -49,11 +58,18 @@ def read_safetensors(path):
             check_limit("VITEDU_MAX_KEYS", len(file.keys()), f"it has {len(file.keys()):,} arrays")
             arrays, metadata = {key: as_array(file.get_tensor(key)) for key in file.keys()}, file.metadata() or {}
     except Exception as error:  # its own kinds of errors, none of which name the file
-        raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
+        raise _no_safetensors(path, error) from error
     for key, array in arrays.items():
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise ValueError(f"{path}: key {key!r} (dtype {array.dtype}) must hold finite real numbers")
     return arrays, metadata
+
+
+def _no_safetensors(path, error) -> ValueError:
+    found = what_it_is(path, "safetensors")
+    if found.endswith(PICKLE):
+        return ValueError(pickle_refused(path))
+    return ValueError(f"{path} cannot be read as a safetensors file: {error}{found}")
 
 
 def weights_in(folder) -> list[str]:
@@ -67,9 +83,22 @@ def weights_in(folder) -> list[str]:
         return [whole]
     if os.path.exists(index):
         return [os.path.join(folder, part) for part in parts_of(index)]
-    others = sorted(name for name in os.listdir(folder) if name.endswith((".safetensors", ".npz", *PICKLES)))
+    if os.path.islink(whole):
+        raise FileNotFoundError(f"{whole} is a link that leads nowhere, to {os.readlink(whole)}; fetch the file anew")
+    others = sorted(name for name in os.listdir(folder) if name.endswith((".safetensors", ".npz", *PICKLES, *OTHERS)))
+    if others == ["adapter_model.safetensors"]:
+        raise FileNotFoundError(
+            f"{folder} holds no {WEIGHTS}, but an adapter (LoRA), which is none; save the model after merging the two "
+            f"(merge_and_unload in peft)"
+        )
     advice = f"; it holds {', '.join(others[:3])}" if others else ""
-    if len(others) == 1 and not others[0].endswith(PICKLES):
+    below = sorted(str(found.parent) for depth in ("*", "*/*") for found in Path(folder).glob(f"{depth}/{WEIGHTS}"))
+    if below:  # of a trainer that writes checkpoint-500, of a hub's cache
+        more = f" (and in {len(below) - 1} more)" if len(below) > 1 else ""
+        advice += f"; there is one in {below[0]}{more}: give that folder"
+    elif len(others) == 1 and others[0].endswith(OTHERS):
+        advice += ", which is not read"
+    elif len(others) == 1 and not others[0].endswith(PICKLES):
         advice += ": give the path of that file"
     elif others and others[0].endswith(PICKLES):
         advice += f".  {pickle_refused(os.path.join(folder, others[0]))}"
@@ -85,10 +114,21 @@ def parts_of(index) -> list[str]:
     return sorted({*found.values()})
 
 
+def check_index(index, arrays) -> None:
+    """Raise ValueError for a key that the index of a model in parts names, and that none of its parts has."""
+    for key, part in read_json(index)["weight_map"].items():
+        if key not in arrays:
+            raise ValueError(
+                f"{os.fspath(index)} says that {part} has the key {key!r}, which it has not: fetch it anew"
+            )
+
+
 def read_parts(paths):
     """`read_safetensors` of the parts of one model.  Raises ValueError for a key that stands in two of them."""
     arrays, metadata = {}, {}
     for path in paths:
+        if not os.path.exists(path) and len(paths) > 1:
+            raise FileNotFoundError(f"{path} is not there; the index beside it names it: fetch this part, too")
         more, texts = read_safetensors(path)
         if twice := sorted(arrays.keys() & more.keys()):
             raise ValueError(f"{path}: key {twice[0]!r} stands in another part, too")
@@ -109,7 +149,7 @@ def read_metadata(path) -> dict[str, str]:
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
+        raise _no_safetensors(path, error) from error
 
 
 @naming_extras()
@@ -167,7 +207,7 @@ def read_json(path) -> dict:
     """The object in a JSON file.  Raises OSError, or ValueError that names the file."""
     size = os.path.getsize(path)
     check_limit("VITEDU_MAX_TEXT", size, f"{os.fspath(path)} has {size:,} bytes")
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         try:
             found = json.load(file)
         except (ValueError, RecursionError) as error:

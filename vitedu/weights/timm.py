@@ -16,7 +16,7 @@ from math import isqrt
 import numpy as np
 
 from vitedu_numpy.config import BiTConfig, HybridConfig, ViTConfig
-from vitedu_numpy.weights.layout import Entry, from_layout, same, to_layout
+from vitedu_numpy.weights.layout import Entry, from_layout, same, sizes_of, to_layout
 from vitedu_numpy.weights.loading import say_image_size
 from vitedu_numpy.weights.official import units
 
@@ -165,7 +165,7 @@ def timm_config(arrays, settings, source="arrays", own=None, num_classes=None, i
     try:
         if "stem.conv.weight" in arrays:
             return _bit_settings(arrays, own, K)
-        width = np.shape(arrays["norm.weight"])[0]
+        (width,) = sizes_of(arrays, "norm.weight", "D")
         told = heads or getattr(own, "heads", None) or arguments.get("num_heads")
         heads = told or _HEADS.get(width)
         if heads is None:
@@ -221,7 +221,7 @@ def _grid_size(arrays, arguments, image_size, step, source):
 
     With a class token n * n rows may be n x n patches and none for the token (DeiT-III), or (n - 1) x (n + 1) and one.
     """
-    rows, token = arrays["pos_embed"].shape[1], "cls_token" in arrays
+    rows, token = sizes_of(arrays, "pos_embed", "1 T D")[1], "cls_token" in arrays
     side, all_rows = isqrt(rows - token), isqrt(rows)
     if side * side == rows - token and not arguments.get("no_embed_class"):
         return side * step
@@ -241,11 +241,11 @@ def _grid_size(arrays, arguments, image_size, step, source):
 
 def _vit_settings(arrays, own, arguments, image_size, K, heads, source):
     """The config, and whether anybody told the image size; else it is the largest of the positions' grid."""
-    D, C, P, _ = arrays["patch_embed.proj.weight"].shape
+    D, C, P, _ = sizes_of(arrays, "patch_embed.proj.weight", "D C P P")
     pre_logits = arrays.get("pre_logits.fc.weight")
     sizes = {
         "patch_size": P, "width": D, "heads": heads, "num_classes": K, "channels": C,
-        "depth": _count(arrays, r"blocks\.(\d{1,6})\."), "mlp_dim": len(arrays["blocks.0.mlp.fc1.bias"]),
+        "depth": _count(arrays, r"blocks\.(\d{1,6})\."), "mlp_dim": sizes_of(arrays, "blocks.0.mlp.fc1.bias", "M")[0],
         "classifier": "token" if "cls_token" in arrays else "gap",
         "representation_size": None if pre_logits is None else len(pre_logits),
     }  # fmt: skip
@@ -272,7 +272,7 @@ def _kept(own, names) -> dict:
 
 
 def _bit_settings(arrays, own, K):
-    W, C, _, _ = arrays["stem.conv.weight"].shape
+    W, C, _, _ = sizes_of(arrays, "stem.conv.weight", "W C 7 7")
     stages = range(_count(arrays, r"stages\.(\d{1,6})\."))
     blocks = tuple(_count(arrays, rf"stages\.{s}\.blocks\.(\d{{1,6}})\.") for s in stages)
     factor = W // 64 if W % 64 == 0 else 1

@@ -68,9 +68,11 @@ def kind_of(arrays, name="arrays") -> str:
         return "HybridConfig"
     if "embedding/kernel" in keys:
         return "ViTConfig"
+    dotted = any(key.endswith(".weight") for key in keys)
+    more = "; names with dots are those of PyTorch, which are read from .safetensors files" if dotted else ""
     raise ValueError(
         f"{name} holds no ViT, hybrid or BiT: found keys {sorted(keys)[:3]} ..., "
-        f"expected 'embedding/kernel' or {_BIT_ROOT!r}"
+        f"expected 'embedding/kernel' or {_BIT_ROOT!r}{more}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Entry", "as_array", "check_layout", "from_layout", "same", "to_layout"]
+__all__ = ["Entry", "as_array", "check_layout", "from_layout", "same", "sizes_of", "to_layout"]
 
 
 class Entry(NamedTuple):
@@ -34,6 +34,20 @@ def same(name, key, *shape, ones=0) -> list[Entry]:
     """Nothing is moved; `ones`: how many axes of length 1 they put in front."""
     view = (1,) * ones + shape
     return [Entry(name, key, shape, view, tuple(range(len(view))))]
+
+
+def sizes_of(arrays, key, letters: str) -> tuple[int, ...]:
+    """The shape of an array that tells sizes of a model.     letters: one for each axis, "D C P P"
+
+    Raises ValueError that names the key where it is missing, has another number of axes, or two sizes for one letter.
+    """
+    if key not in arrays:
+        raise ValueError(f"key {key!r} is missing")
+    found, names = np.shape(arrays[key]), letters.split()
+    pairs = {*zip(names, found, strict=False)}
+    if len(found) != len(names) or len(pairs) > len({*names}):
+        raise ValueError(f"key {key!r} has shape {found}; expected ({', '.join(names)})")
+    return found
 
 
 def as_array(value) -> np.ndarray:

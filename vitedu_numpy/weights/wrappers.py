@@ -1,7 +1,7 @@
 """What wrappers put before or into the names of arrays.  Taught in notebooks/13_weights.ipynb.
 
 DistributedDataParallel calls every parameter `module.` + its name, `torch.compile` puts `_orig_mod.` there, trainers
-`model.`; what is saved of them has it too.  The numbers are the same.
+`model.`; what is saved of them has it too.  `AveragedModel` adds a count.  The numbers are the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ __all__ = ["unwrapped"]
 _log = logging.getLogger(__name__)
 
 AROUND = re.compile(r"(module|model|net|network|backbone|_orig_mod|_fsdp_wrapped_module)\.")  # before every name
+COUNT = "n_averaged"  # beside the names: `AveragedModel` counts there
 WITHIN = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")  # before a part of some
 
 
@@ -23,6 +24,7 @@ def unwrapped(arrays, source) -> dict:
     What stands before a name is left out where it stands before all of them.  Raises ValueError where two are the same
     then.
     """
+    arrays = {key: array for key, array in arrays.items() if key != COUNT}
     found, before = {WITHIN.sub("", key): key for key in arrays}, ""
     if len(found) < len(arrays):
         raise ValueError(f"{source}: without `_orig_mod.` and the like, two of its keys are the same")
