@@ -176,12 +176,12 @@ def _elsewhere(submission, rules) -> str:
 def _run(blocks, files, names, by_name, rules: Rules, notes, until) -> dict[str, _Played]:
     """Play every answer; where the process ends before its time, a new one goes on with the next answer.
 
-    names: of exercises; by_name: those that the source makes as my_NAME, so that their functions may be found by name.
+    names: of exercises; by_name: exercise -> the name that the source gives its answer.
     """
     played: dict[str, _Played] = {}
     if not blocks:
         return played
-    by_name = [name for name in names if name in by_name]
+    by_name = [[name, by_name[name]] for name in names if name in by_name]
     without: set[int] = set()
     for _ in range(RESTARTS):
         lost = {name for name, found in played.items() if found.lost}

@@ -126,7 +126,8 @@ def read_submission(student: str, path: str) -> Submission:
         top = os.path.commonpath([os.path.dirname(n) for n in (*others, *(p.name for p in made.parts))])
         made.files = {name[len(top) :].lstrip("/"): content for name, content in others.items()}
     if not made.parts and not made.problems:
-        made.problems.append("no notebook and no .py file")
+        there = f", but {', '.join(map(_shown, [*others][:5]))}" if others else ""
+        made.problems.append(f"no notebook and no .py file{there}")
     return made
 
 
@@ -180,7 +181,10 @@ def _unpacked(name, content, problems):
                     problems.append(f"{_shown(name)} holds more than {PICTURES >> 20} MB: the rest was left out")
                     return
                 room -= len(read)
-                yield "/".join((name, *steps)), read
+                if PACKED.search(steps[-1]):
+                    problems.append(f"{_shown(name)}: {_shown(steps[-1])} is an archive inside it, which is not read")
+                else:
+                    yield "/".join((name, *steps)), read
     except Exception as error:  # a zip can be broken, or locked, in many ways
         problems.append(f"{_shown(name)} cannot be unpacked: {_shown(error)}")
 
@@ -289,18 +293,21 @@ def _cells(text, part) -> list[tuple[str, str]]:
     except ValueError as error:
         if re.search(r"^(<{7}|>{7}) ", text, re.MULTILINE):
             raise ValueError("it holds the marks of a merge that was not finished (<<<<<<<, >>>>>>>)") from None
+        if text.lstrip().startswith("<"):
+            raise ValueError("it is a page of the web, HTML or the like") from None
         line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
         raise ValueError(f"it is broken or was cut off{line}: {getattr(error, 'msg', error)}") from None
-    if not isinstance(notebook, dict) or not ("cells" in notebook or "worksheets" in notebook):
+    sheets = notebook.get("worksheets", [notebook]) if isinstance(notebook, dict) else []  # of format 3
+    cells = [cell for sheet in sheets for cell in sheet.get("cells") or () if isinstance(cell, dict)]
+    if not cells:
         raise ValueError("it has no cells")
-    cells = notebook["cells"] if "cells" in notebook else [c for w in notebook["worksheets"] for c in w["cells"]]  # v3
     found, ours = [], 0
     for number, cell in enumerate(cells):
-        source = cell.get("source", cell.get("input", ""))
+        source = cell.get("source") or cell.get("input") or ""
         source = source if isinstance(source, str) else "".join(map(str, source))
         label, made = f"cell {number + 1}", MADE_HERE.findall(source)
         kind, magic = cell.get("cell_type"), re.match(r"\s*%%(\w+)", source)
-        if kind == "code" and "solution" in (cell.get("metadata", {}).get("tags") or ()) and not made:
+        if kind == "code" and "solution" in ((cell.get("metadata") or {}).get("tags") or ()) and not made:
             ours += 1
         elif kind == "code" and not (magic and magic[1] not in AS_PYTHON):
             found.append((label, source))
@@ -368,7 +375,7 @@ def _names(node, text):
     later, inner = set(), list(table.get_children())
     while inner:
         table = inner.pop()
-        later |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+        later |= {s.get_name() for s in table.get_symbols() if s.is_global()}  # `global n; n += 1` reads, too
         inner += table.get_children()
     for target in ast.walk(node):
         if isinstance(target, (ast.Attribute, ast.Subscript)) and isinstance(target.ctx, (ast.Store, ast.Del)):
@@ -492,9 +499,14 @@ def needed(part: Part, known, checks_last: bool = False) -> list[tuple[str, str]
     return [(statements[i].label, statements[i].source) for i in order]
 
 
-def defined(part: Part, known) -> set[str]:
-    """Exercises whose answers the part makes under their own names, called by a check or not."""
-    return {name for statement in part.statements for name in _defined(statement, known)}
+def defined(part: Part, known) -> dict[str, str]:
+    """Exercise -> the name under which the part makes its answer, my_NAME or NAME, whether a check is called or not."""
+    found: dict[str, str] = {}
+    for statement in part.statements:
+        for name, function in _defined(statement, known).items():
+            if function != name or name not in found:
+                found[name] = function
+    return found
 
 
 def _defined(statement: Statement, known) -> dict[str, str]:
