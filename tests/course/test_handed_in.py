@@ -5,16 +5,18 @@ A notebook of two exercises, right; then something happens to it on its way.  5 
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import zipfile
 
+import numpy as np
 import pytest
 
 from vitedu.course.grade import feedback, grade
 from vitedu.course.marking import Rules, mark_student
 from vitedu.course.process import strongest
-from vitedu.course.submission import read_submission, read_submissions
+from vitedu.course.submission import needed, read_submission, read_submissions
 
 IMPORTS = "import numpy as np\nfrom vitedu import check"
 LINEAR = "def my_linear(x, weight, bias):\n    return x @ weight.T + bias\ncheck.linear(my_linear)"
@@ -72,42 +74,58 @@ FORMAT_3 = {
 }
 HELPER = "from tools import product\ndef my_linear(x, weight, bias):\n    return product(x, weight) + bias"
 TOOLS = "def product(x, weight):\n    return x @ weight.T"
-HARMLESS = {
+DOCSTRING = '    """Why transposed?\n    Out first.\n    """\n    return'
+READ = {
     "in a zip": {"hw.zip": zipped(**{"hw/02.ipynb": WHOLE, "__MACOSX/hw/._02.ipynb": b"\0\5", "hw/.DS_Store": b"x"})},
     "packed on Windows": {"hw.zip": zipped(**{"hw\\02.ipynb": WHOLE})},
-    "in a folder, with a helper": {"week 3/02.ipynb": notebook(IMPORTS, HELPER, COUNT), "week 3/tools.py": TOOLS},
     "named by a browser": {"02.ipynb.txt": WHOLE},
     "in capitals": {"02.IPYNB": WHOLE},
     "format 3": {"02.ipynb": json.dumps(FORMAT_3)},
     "UTF-16": {"02.ipynb": WHOLE.encode("utf-16")},
-    "a cell without anything": {"02.ipynb": WHOLE.replace('"cells": [', '"cells": [{"cell_type": "code", "source": null}, ')},
-    "a stub once more, below": {"02.ipynb": notebook(IMPORTS, LINEAR, COUNT, STUB)},
+    "a cell without anything": {"02.ipynb": WHOLE.replace('"cells": [', '"cells": [{"cell_type": "code"}, ')},
     "%%time": {"02.ipynb": notebook(IMPORTS, f"\n%%time\n{LINEAR}", COUNT)},
     "magic": {"02.ipynb": notebook(IMPORTS, f"%matplotlib inline\n!pip list\nhere = !ls\nnp.exp?\n{LINEAR}", COUNT)},
     "a percent sign that is none": {"02.ipynb": notebook(IMPORTS, f"print('%d'\n      % 3)\n{LINEAR}", COUNT)},
-    "a question in a docstring": {
-        "02.ipynb": notebook(IMPORTS, LINEAR.replace("    return", '    """Why transposed?\n    Out first.\n    """\n    return'), COUNT)
-    },
+    "a question in a docstring": {"02.ipynb": notebook(IMPORTS, LINEAR.replace("    return", DOCSTRING), COUNT)},
     "a line that a PDF broke": {"02.ipynb": notebook(IMPORTS, f"# Eq. 3:\u2028a sum\x0c\n{LINEAR}", COUNT)},
-    "a global that counts": {
-        "02.ipynb": notebook(IMPORTS, "calls = 0", LINEAR.replace("    return", "    global calls; calls += 1\n    return"), COUNT)
-    },
+}
+
+
+@pytest.mark.parametrize("way", READ)
+def test_work_is_read_however_it_arrives(way, tmp_path):
+    for name, content in READ[way].items():
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    made = read_submission("ann", str(tmp_path))
+    (part,) = made.parts
+    assert (made.problems, part.problems) == ([], [])
+    assert {ast.unparse(s.node) for s in part.statements} >= {"import numpy as np", "check.linear(my_linear)"}
+    sources = "\n".join(source for _, source in needed(part, {"linear", "linear_parameters"}))
+    found = {}
+    exec(sources.replace("from vitedu import check", "from unittest.mock import Mock; check = Mock()"), found)
+    assert found["my_linear"](np.ones((1, 2)), np.ones((3, 2)), np.zeros(3)).tolist() == [[2, 2, 2]]
+
+
+COUNTS = LINEAR.replace("    return", "    global calls; calls += 1\n    return")
+TABLE = """class Table:
+    def __init__(self, values): self.values = values
+    def __array__(self, dtype=None, copy=None): return self.values
+def my_linear(x, weight, bias):
+    return Table(x @ weight.T + bias)
+check.linear(my_linear)"""
+MARKED = {
+    "with a helper, in a folder": {"week 3/02.ipynb": notebook(IMPORTS, HELPER, COUNT), "week 3/tools.py": TOOLS},
+    "a stub once more, below": {"02.ipynb": notebook(IMPORTS, LINEAR, COUNT, STUB)},
+    "a global that counts": {"02.ipynb": notebook(IMPORTS, "calls = 0", COUNTS, COUNT)},
     "assigned, and the check deleted": {
         "02.ipynb": notebook(IMPORTS, "my_linear = lambda x, weight, bias: x @ weight.T + bias", COUNT)
     },
-    "a table": {
-        "02.ipynb": notebook(
-            IMPORTS, "class Table:\n    def __init__(self, a): self.a = a\n"
-            "    def __array__(self, dtype=None, copy=None): return self.a",
-            "def my_linear(x, weight, bias):\n    return Table(x @ weight.T + bias)\ncheck.linear(my_linear)", COUNT,
-        )
-    },
-}  # fmt: skip
+    "a table, as pandas and JAX have them": {"02.ipynb": notebook(IMPORTS, TABLE, COUNT)},
+}
 
 
-@pytest.mark.parametrize("way", HARMLESS)
-def test_right_work_gets_its_marks_however_it_arrives(way, marked):
-    marks = marked(HARMLESS[way])
+@pytest.mark.parametrize("way", MARKED)
+def test_right_work_gets_its_marks_however_it_is_written(way, marked):
+    marks = marked(MARKED[way])
     assert (points(marks), marks.notes, marks.flags) == ([5, 5], [], [])
 
 
@@ -139,7 +157,8 @@ TOLD = {
         "02.py is not UTF-8 (byte 5); read as Latin-1, letters may be wrong"),
     "a merge that was not finished": (
         {"02.ipynb": f"<<<<<<< HEAD\n{WHOLE}\n=======\n{WHOLE}\n>>>>>>> main\n"}, [0, 0],
-        "02.ipynb cannot be read as a notebook: it holds the marks of a merge that was not finished (<<<<<<<, >>>>>>>)"),
+        "02.ipynb cannot be read as a notebook: "
+        "it holds the marks of a merge that was not finished (<<<<<<<, >>>>>>>)"),
     "half a file": (
         {"02.ipynb": WHOLE[:200]}, [0, 0],
         "02.ipynb cannot be read as a notebook: it is broken or was cut off, line 1: Unterminated string starting at"),
