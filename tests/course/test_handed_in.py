@@ -199,6 +199,17 @@ def test_who_renamed_the_function_is_not_accused(marked):
     assert marks.notes == ["cell 2, line 3 stopped: NameError: name 'my_linear' is not defined"]
 
 
+def test_a_check_above_a_function_of_another_name(marked):
+    """Cells were moved; the function is found through the check, when all else has run."""
+    below = "def mine(x, weight, bias):\n    return x @ weight.T + bias"
+    marks = marked({"02.ipynb": notebook(IMPORTS, "check.linear(mine)", COUNT, below)})
+    assert points(marks) == [5, 5]
+    assert marks.notes == [
+        "cell 2, line 1 stopped: NameError: name 'mine' is not defined",
+        "linear: uses what stands below it; marked as if that had run before",
+    ]
+
+
 def test_one_cause_that_stops_many_cells_is_one_note(marked):
     marks = marked({"02.ipynb": notebook("import numpy as np", LINEAR, COUNT)})
     assert points(marks) == [5, 5]  # found by their names

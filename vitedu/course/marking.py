@@ -146,16 +146,16 @@ def _mark_part(part, submission: Submission, rules: Rules, marks, until) -> list
     def once_more(blocks):
         """The answers that lacked a name: it was left out, or stands below.  Those that now do not."""
         again = [n for n in rules.points if n in names and _lacks_a_name(played.get(n))]
-        made = _run(blocks, submission.files, again, by_name, rules, [], until) if again else {}
+        is_time = again and time.monotonic() < until
+        made = _run(blocks, submission.files, again, by_name, rules, [], until) if is_time else {}
         better = {n: found for n, found in made.items() if not _lacks_a_name(found)}
         played.update(better)
         return better
 
     if not rules.all_cells and is_hidden(part):
         once_more(everything)
-    if any(_lacks_a_name(found) for found in played.values()):
-        if below := once_more(needed(part, wanted, checks_last=True)):
-            marks.notes.append(f"{', '.join(below)}: uses what stands below it; marked as if that had run before")
+    if below := once_more(needed(part, wanted, checks_last=True)):
+        marks.notes.append(f"{', '.join(below)}: uses what stands below it; marked as if that had run before")
     return [_judge(name, part, names.get(name), found, rules, marks) for name, found in played.items()]
 
 
