@@ -472,16 +472,17 @@ def needed(part: Part, known, checks_last: bool = False) -> list[tuple[str, str]
     def choose(i, when):
         """Statement i is needed by what runs as number `when`: so are those that make what it reads."""
         chosen.add(i)
+        runs = when if checks_last and i in calling else i
         for name in statements[i].reads | statements[i].later:
-            open_questions.append((name, i))
+            open_questions.append((name, runs))
         for name in statements[i].later:
             open_questions.append((name, when))
 
     end, checks, calling = len(statements), _Checks(part, known), set()
     for i, statement in enumerate(statements):
         if checks.called(statement.node):
-            choose(i, end if checks_last else i)
             calling.add(i)
+            choose(i, end if checks_last else i)
         elif _defined(statement, known):
             choose(i, end)
     while open_questions:
