@@ -118,8 +118,7 @@ def read_submission(student: str, path: str) -> Submission:
         if len(content) <= room:
             room -= len(content)
             others[name] = np.frombuffer(content, np.uint8)
-    calling = [_part(*one) for one in python if _calls_checks(one[1])]
-    made.parts += calling
+    made.parts += [_part(*one) for one in python if _calls_checks(one[1])]
     if not made.parts:  # nothing calls a check: then functions are found by their names
         made.parts = [_part(*one) for one in python]
     if made.parts and (is_folder or ZIP.search(path)):  # as seen from the folder that holds all of it
@@ -319,16 +318,7 @@ def _cells(text, part) -> list[tuple[str, str]]:
     return found
 
 
-AS_PYTHON = (
-    "time",
-    "timeit",
-    "capture",
-    "prun",
-    "python",
-    "python3",
-    "debug",
-    "matplotlib",
-)  # %%time: what follows is Python
+AS_PYTHON = {"time", "timeit", "capture", "prun", "python", "python3", "debug"}  # below %%time stands Python
 
 
 def _plain_python(source: str) -> str:
