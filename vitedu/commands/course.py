@@ -89,7 +89,7 @@ def _grade(arguments) -> int:
         """Mark what students handed in: a table with a line for each, and a folder of feedback beside it.
 
         Args:
-            submissions: a folder that has, for each student, a folder, a notebook or a .py file.
+            submissions: a folder that has, for each student, a folder, a notebook, a .py file or a zip.
             out: the table to write, marks.csv.
             lessons: names or numbers (03, 03_attention); none: those that at least half of the students call checks of.
             jobs: students that are marked at the same time.

@@ -1,7 +1,7 @@
 """Marks for a whole course: every student in a process behind walls, one line each in a table, feedback for each.
 
     SUBMISSIONS/ann/03_attention.ipynb       a folder for each student, or
-    SUBMISSIONS/ben.ipynb                    a notebook or .py file for each
+    SUBMISSIONS/ben.ipynb                    a notebook, .py file or zip for each
 
 Described in docs/marking.md.
 """
@@ -29,10 +29,11 @@ from ..check.progress import lessons
 from .assignment import POINTS_PER_LEVEL, lesson_name
 from .marking import Answer, Rules, StudentMarks, mark_student
 from .process import Limits, strongest
-from .submission import read_submissions, texts
+from .submission import left_aside, read_submissions, texts
 
 __all__ = ["feedback", "grade", "mark_all", "points_of", "write_marks"]
 
+SHOWN = ("linear_parameters",)  # notebook 00 shows with it, on functions of its own, what a check says
 SPARE = 60  # seconds that reading and comparing may take, besides what runs
 
 
@@ -55,6 +56,8 @@ def grade(
     who = "1 student" if len(students) == 1 else f"{len(students)} students"
     yield f"{who}, {len(points)} exercises, {sum(points.values())} points; hidden cases: seed {seed}"
     yield f"isolation: {rules.level} ({MEANING[rules.level]})"
+    if others := left_aside(submissions):
+        yield f"left aside, nobody's work: {', '.join(others[:20])}{' ...' if len(others) > 20 else ''}"
     marks = {}
     for made in mark_all(students, rules, jobs):
         marks[made.student] = made
@@ -88,7 +91,8 @@ def points_of(wanted) -> dict[str, int]:
         chosen = next((lesson for lesson in by_lesson if name in (lesson, lesson.partition("_")[0])), None)
         if chosen is None:
             raise ValueError(f"lesson {asked!r} has no checks; allowed is one of {', '.join(sorted(by_lesson))}")
-        found |= {name: POINTS_PER_LEVEL * check.CHECKS[name].level for name in by_lesson[chosen]}
+        asked_there = (name for name in by_lesson[chosen] if name not in SHOWN)
+        found |= {name: POINTS_PER_LEVEL * check.CHECKS[name].level for name in asked_there}
     return found
 
 

@@ -15,11 +15,12 @@ from functools import partial
 import numpy as np
 
 from .. import check
+from ..check.progress import lessons
 from ..check.running import TookTooLong
 from .own import own_use, unusual
 from .process import Ended, Limits, StudentProcess, as_error
 from .rubric import points
-from .submission import Submission, is_hidden, needed, read_submission, registered
+from .submission import Submission, asked, defined, is_hidden, needed, read_submission, registered
 
 __all__ = ["Answer", "Rules", "StudentMarks", "mark_student"]
 
@@ -66,6 +67,12 @@ class Answer:
     mistake: str | None = None
     rungs: tuple = ()
     own: str | None = None
+    tried: bool = False  # it is more than a stub
+
+    @property
+    def worth(self) -> tuple:
+        """By which the better of two answers is found: a wrong one says more than a stub."""
+        return self.points, self.tried
 
 
 @dataclass
@@ -105,12 +112,20 @@ def mark_student(student: str, path: str, rules: Rules) -> StudentMarks:
     submission = read_submission(student, path)
     marks.notes += submission.problems
     best: dict[str, Answer] = {}
+    found_in: dict[str, list] = {}
     until = began + rules.limits.total
     for part in submission.parts:
         marks.notes += part.problems
         for answer in _mark_part(part, submission, rules, marks, until):
-            if answer.name not in best or answer.points > best[answer.name].points:
+            if answer.tried:
+                found_in.setdefault(answer.name, []).append(part.name)
+            if answer.name not in best or answer.worth > best[answer.name].worth:
                 best[answer.name] = answer
+    if twice := {name: files for name, files in found_in.items() if len(files) > 1}:
+        files = ", ".join(dict.fromkeys(_short(f) for files in twice.values() for f in files))
+        marks.notes.append(f"{', '.join(twice)}: answered in several files ({files}); of each the best counts")
+    if not found_in and (elsewhere := _elsewhere(submission, rules)):
+        marks.notes.append(f"what was handed in answers {elsewhere}, which is not what is marked here")
     for name, full in rules.points.items():
         marks.answers.append(best.get(name) or Answer(name, full=full, message=f"{name}: no answer was found."))
     marks.notes, marks.flags = list(dict.fromkeys(marks.notes)), list(dict.fromkeys(marks.flags))
@@ -123,12 +138,24 @@ def _mark_part(part, submission: Submission, rules: Rules, marks, until) -> list
     names = registered(part, set(rules.points))
     if not everything:
         return []
-    blocks = everything if rules.all_cells else needed(part, set(rules.points))
-    played = _run(blocks, submission.files, list(rules.points), names, rules, marks.notes, until)
-    if not rules.all_cells and is_hidden(part):
+    wanted = set(rules.points)
+    by_name = defined(part, wanted)
+    blocks = everything if rules.all_cells else needed(part, wanted)
+    played = _run(blocks, submission.files, list(rules.points), by_name, rules, marks.notes, until)
+
+    def once_more(blocks):
+        """The answers that lacked a name: it was left out, or stands below.  Those that now do not."""
         again = [n for n in rules.points if n in names and _lacks_a_name(played.get(n))]
-        if again:  # something that was left out was needed after all
-            played.update(_run(everything, submission.files, again, names, rules, marks.notes, until))
+        is_time = again and time.monotonic() < until
+        made = _run(blocks, submission.files, again, by_name, rules, [], until) if is_time else {}
+        better = {n: found for n, found in made.items() if not _lacks_a_name(found)}
+        played.update(better)
+        return better
+
+    if not rules.all_cells and is_hidden(part):
+        once_more(everything)
+    if below := once_more(needed(part, wanted, checks_last=True)):
+        marks.notes.append(f"{', '.join(below)}: uses what stands below it; marked as if that had run before")
     return [_judge(name, part, names.get(name), found, rules, marks) for name, found in played.items()]
 
 
@@ -136,25 +163,32 @@ def _lacks_a_name(found) -> bool:
     return found is None or any(isinstance(result, NameError) for result, _ in found.ran)
 
 
+def _elsewhere(submission, rules) -> str:
+    """The lessons whose checks are called, where they are none of those that are marked."""
+    lesson_of = lessons()
+    called = {name for part in submission.parts for name in asked(part, set(lesson_of))}
+    return "" if called & set(rules.points) else ", ".join(sorted({lesson_of[name] for name in called}))
+
+
 # ---- running ---------------------------------------------------------------------------------------------------------
 
 
-def _run(blocks, files, names, defined, rules: Rules, notes, until) -> dict[str, _Played]:
+def _run(blocks, files, names, by_name, rules: Rules, notes, until) -> dict[str, _Played]:
     """Play every answer; where the process ends before its time, a new one goes on with the next answer.
 
-    names: of exercises; defined: those that the source defines, so that their functions may be found by name.
+    names: of exercises; by_name: exercise -> the name that the source gives its answer.
     """
     played: dict[str, _Played] = {}
     if not blocks:
         return played
-    defined = [name for name in names if name in defined]
+    by_name = [[name, by_name[name]] for name in names if name in by_name]
     without: set[int] = set()
     for _ in range(RESTARTS):
         lost = {name for name, found in played.items() if found.lost}
         try:
             with StudentProcess(rules.level, rules.limits, until - time.monotonic()) as process:
                 answered = partial(_play, played, lost, process, rules)
-                stopped = process.load(blocks, files, names, defined, without, answered)
+                stopped = process.load(blocks, files, names, by_name, without, answered)
         except Ended as ended:
             if time.monotonic() >= until:
                 notes.append(
@@ -170,8 +204,10 @@ def _run(blocks, files, names, defined, rules: Rules, notes, until) -> dict[str,
             if time.monotonic() >= until:
                 break
         else:
-            notes += [f"{_short(label)} stopped: {_short(kind)}: {_short(text)}" for label, kind, text in
-                      (s for s in stopped if len(s) == 3)]  # fmt: skip
+            alike: dict[str, list] = {}
+            for label, kind, text in (s for s in stopped if len(s) == 3):
+                alike.setdefault(f"{_short(kind)}: {_short(text)}", []).append(_short(label))
+            notes += [f"{'; '.join(labels)} stopped: {why}" for why, labels in alike.items()]
             break
     return played
 
@@ -190,12 +226,15 @@ def _play(played, lost, process, rules: Rules, name):
     """Every case of one answer, unless it has ended a process before; of several answers the last counts."""
     if name in lost:
         return
-    found = played[name] = _Played()
+    found, before = _Played(), played.get(name)
+    played[name] = found
     for args in check.CHECKS[name].cases(np.random.default_rng(rules.seed(name))):
         reply = process.ask(args)
         found.called = _short(reply.get("called", "")) or found.called
         if reply.get("todo") is True:
             found.todo = True
+            if before is not None and before.ran and not before.todo:
+                played[name] = before  # the stub, once more below an answer
             return
         if reply.get("late") is True:
             found.ran.append((_late(rules), args))
@@ -249,6 +288,7 @@ def _judge(name, part, expression, found: _Played, rules: Rules, marks) -> Answe
         answer.message = f"{name}: the results cannot be compared."
         marks.flags.append(f"{name}: comparing the results failed with {type(error).__name__}: {_short(error)}")
         return answer
+    answer.tried = True
     answer.ok, answer.mistake, answer.rungs = verdict.ok, verdict.mistake, verdict.rungs
     answer.message = verdict.message
     answer.points = points(full, right, verdict.ok)

@@ -123,7 +123,7 @@ class StudentProcess:
     def load(self, blocks, files, names, defined, without, answered) -> list:
         """Run the cells; returns what of them stopped: [label, type, message].
 
-        names: of exercises; defined: those whose function may be found by its name; without: numbers of blocks.
+        names: of exercises; defined: [exercise, name of its function]; without: numbers of blocks.
         answered: called with a name when its answer is there, so that `ask` can be used.  Raises Ended; its `at` is the
         block that ran, its `name` the answer.
         """

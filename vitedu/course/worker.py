@@ -163,9 +163,9 @@ def _execute(job, line) -> list:
         except BaseException as error:
             busy.clear()
             stopped.append([label, *_said(error)])
-    for name in job["defined"]:
+    for name, function in job["defined"]:
         if name not in offered:
-            offer(name, scope.get(f"my_{name}", scope.get(name)))
+            offer(name, scope.get(function))
     return stopped[:50]
 
 
