@@ -19,7 +19,7 @@ import numpy as np
 from .ladder import remember
 from .remarks import first_difference, form, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
-from .slips.compare import as_results, is_weak, same
+from .slips.compare import as_results, is_weak, same, stops_alike
 from .slips.words import SMALL, argument_words, listed
 
 __all__ = ["Check", "Mistake", "Verdict", "quiet"]
@@ -154,6 +154,8 @@ class Check:
         crash = next((i for i in wrong if isinstance(got[i], Exception)), None)
         if crash is not None and (named is None or not named.sure):
             return self._stopped(called, cases[crash], got[crash], named, got, wanted)
+        if named is None and all(r is None for r in raw):
+            named = self._nothing_returned(cases, ran)
         if named is None:
             said = form(got, wanted, self.outputs, self.tolerance)
             ask = "Look at the last line: what was asked for, and in which order?"
@@ -188,6 +190,17 @@ class Check:
         names = _argument_names(self.reference, len(before))
         return [n for n in changed_arguments(names, before, after) if n not in self.may_change]
 
+    def _nothing_returned(self, cases, ran) -> Named | None:
+        """Of an answer that writes into its arguments and returns nothing."""
+        names = [_argument_names(self.reference, len(args)) for args in cases]
+        written = [changed_arguments(n, args, after) for n, args, (_, after) in zip(names, cases, ran, strict=True)]
+        written = list(dict.fromkeys(n for found in written for n in found))
+        if not written:
+            return None
+        where = listed([f"`{n}`" for n in written])
+        ask = "A caller gets what stands after `return`. What stands there?"
+        return Named((f"nothing is returned: what was computed is written into {where}",), (ask,))
+
     def _named(self, cases, got, wanted, wrong, seed) -> Named | None:
         """The entry of the catalogue that gives the student's numbers, and stops where the student's answer stops."""
         found = next((m for m in self.mistakes if self._matches(m, cases, got)), None)
@@ -204,7 +217,7 @@ class Check:
                 made = as_results(mistake.answer(*_fresh(args)), len(self.outputs))
             except Exception as error:
                 # Some mistakes only show as a crash on odd sizes; what comes after it says nothing more.
-                return type(error) is type(g) and str(error) == str(g)
+                return stops_alike(error, g)
             if isinstance(g, Exception) or not same(g, made, self.tolerance):
                 return False
         return True
@@ -273,6 +286,8 @@ class Check:
             fine = [str(i + 1) for i, g in enumerate(got) if not isinstance(g, Exception) and self._right(g, wanted[i])]
             if fine:
                 said.append(f"  Right on case {listed(fine)} of {len(got)}, where it did not stop.")
+        if named is None and "inhomogeneous" in str(error):  # NumPy was to make one array of (result, cache)
+            said.append("  This could be: a pair is used as if it were an array. Does a function give two results?")
         said.append(f"  {_inputs(args)}")
         rungs = (f"It stops{where}.", f"{type(error).__name__} says: {error}. Print the shapes just before that line.")
         rungs += named.hints if named else ()

@@ -50,8 +50,12 @@ def form(got, wanted, outputs, tolerance) -> str | None:
     if all(all(x is None for x in g) for g in got):
         return None
     if len(names) == 1:
-        several = [g[0] if isinstance(g[0], (tuple, list)) else None for g in got]
-        if all(s is not None and len(s) > 1 for s in several):
+        # Results of equal shapes have become one array with an axis more.
+        several = [
+            g[0] if isinstance(g[0], (tuple, list)) or getattr(g[0], "ndim", -1) == np.ndim(w[0]) + 1 else None
+            for g, w in zip(got, wanted, strict=True)
+        ]
+        if all(s is not None and len(s) > 1 for s in several) and len({len(s) for s in several}) == 1:
             first = all(close(as_results(s[0], 1)[0], w[0], tolerance) for s, w in zip(several, wanted, strict=True))
             if first:
                 return f"{len(several[0])} results are returned, where {names[0]} alone is asked for"

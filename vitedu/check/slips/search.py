@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .compare import as_results, close, is_weak, same
+from .compare import as_results, close, is_weak, same, stops_alike
 
 __all__ = ["Explanation", "Tables", "explain"]
 
@@ -216,8 +216,7 @@ class _Look:
         if isinstance(got, OverflowError) and not isinstance(made, Exception):
             return not _is_finite(made)  # Python's own numbers stop where NumPy's go on with infinity
         if isinstance(got, Exception) or isinstance(made, Exception):
-            by_zero = isinstance(got, ZeroDivisionError)  # said in other words for whole numbers
-            return type(made) is type(got) and (by_zero or str(made) == str(got))
+            return stops_alike(made, got)
         return same(got, made, self.tolerance)
 
     def singles(self, slips, until):
