@@ -144,12 +144,12 @@ def _factor(cases, tolerance):
                 if all(abs(c / v - 1) < tolerance for c, v in zip(ratios, values, strict=True)):
                     return f"it is the right one times {words.format(name)}; the rest is right"
     if max(ratios) - min(ratios) <= tolerance * abs(ratios[0]) and len(cases) > 1:
-        return f"it is the right one times {ratios[0]:.6g}, in every case; the rest is right"
-    return (
-        f"it is the right one times a number, {listed([f'{c:.4g}' for c in ratios])} in turn"
-        if len(cases) > 1
-        else None
-    )
+        whole = round(1 / ratios[0])
+        times = f"1 / {whole}" if abs(whole) > 1 and abs(whole * ratios[0] - 1) < tolerance else f"{ratios[0]:.6g}"
+        return f"it is the right one times {times}, in every case; the rest is right"
+    if len(cases) > 1 and all(w.size > 1 for _, w, _ in cases):
+        return f"it is the right one times a number, {listed([f'{c:.4g}' for c in ratios])} in turn"
+    return None
 
 
 def _shift(cases, tolerance):
@@ -201,6 +201,9 @@ def _unsummed(cases, tolerance):
         for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
             if all(w.ndim > axis and close(g, reduce(w, axis), tolerance) for g, w, _ in cases):
                 return f"it is the right one, {words} over axis {axis} as well"
+    for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
+        if all(w.size > 1 and close(g, reduce(w), tolerance) for g, w, _ in cases):
+            return f"it is the right one, {words} over everything as well"
     return None
 
 

@@ -29,6 +29,7 @@ def _as_array(x):
 
 def close(got, made, tolerance: float) -> bool:
     """Equal shapes and numbers, relative to the largest entry; NaN and infinity in the same places."""
+    got, made = (np.asarray(x) if isinstance(x, np.generic) else x for x in (got, made))  # what 0-d arrays turn into
     if not isinstance(got, np.ndarray) or not isinstance(made, np.ndarray) or got.shape != made.shape:
         return False
     finite = np.isfinite(made)

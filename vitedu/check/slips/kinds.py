@@ -421,6 +421,12 @@ KINDS = [
             "sliding_windows(X, S, 1, 1)[:, :, D - 1 :: D, A - 1 :: A]": "the first window starts at stride - 1",
         },
     ),
+    _kind(
+        "L * np.eye(N)",
+        "Which entries of an identity matrix are not 0?",
+        "Write `2 * np.eye(2)` down, and beside it what is there without the identity.",
+        {"L + 0 * np.eye(N)": "`{L}` is added to every entry, not on the diagonal alone"},
+    ),
     # ---- roots, logarithms, powers -----------------------------------------------------------------------------------
     _kind(
         "X / np.sqrt(Y)",
