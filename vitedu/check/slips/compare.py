@@ -11,8 +11,8 @@ __all__ = ["as_results", "close", "is_weak", "same", "stops_alike"]
 
 def as_results(results, count: int) -> list:
     """A function's results as a list of arrays in float64; anything that is not numbers stays as it is."""
-    if isinstance(results, np.ndarray) and results.shape == (count,) and count > 1:
-        results = list(results)  # numbers side by side in one array
+    if isinstance(results, np.ndarray) and results.shape[:1] == (count,) and count > 1:
+        results = list(results)  # side by side in one array, which `a, b = ...` takes apart as well
     results = results if isinstance(results, (tuple, list)) and count > 1 else [results]
     return [_as_array(r) for r in results]
 

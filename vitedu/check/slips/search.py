@@ -133,9 +133,11 @@ def explain(
     each = look.one_for_each_result(slips)
     if each:
         return Explanation(each, not weak)
+    if weak:
+        return None  # zeros come about in so many ways that two mistakes together say nothing
     until = time.process_time() + budget[1]
     pairs = look.pairs(slips, until)
-    return Explanation(pairs, not weak) if pairs else None
+    return Explanation(pairs) if pairs else None
 
 
 def _is_finite(results) -> bool:
