@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .crashes import in_other_words
 from .ladder import remember
 from .remarks import first_difference, form, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
@@ -286,11 +287,12 @@ class Check:
             fine = [str(i + 1) for i, g in enumerate(got) if not isinstance(g, Exception) and self._right(g, wanted[i])]
             if fine:
                 said.append(f"  Right on case {listed(fine)} of {len(got)}, where it did not stop.")
-        if named is None and "inhomogeneous" in str(error):  # NumPy was to make one array of (result, cache)
-            said.append("  This could be: a pair is used as if it were an array. Does a function give two results?")
+        meaning = None if named is not None else in_other_words(error)
+        if meaning:
+            said.append(f"  In other words: {meaning}")
         said.append(f"  {_inputs(args)}")
         rungs = (f"It stops{where}.", f"{type(error).__name__} says: {error}. Print the shapes just before that line.")
-        rungs += named.hints if named else ()
+        rungs += named.hints if named else (meaning,) if meaning else ()
         rungs += (f"Run its lines one by one, in a cell of their own, with arguments like these. {_inputs(args)}",)
         mistake = _joined(named) if named else None
         return Verdict(False, "\n".join(said), mistake=mistake, sure=False, rungs=rungs)
