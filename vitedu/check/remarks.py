@@ -113,7 +113,7 @@ def _repair(cases, tolerance) -> str | None:
     cases = [c for c in cases if isinstance(c[0], np.ndarray) and isinstance(c[1], np.ndarray)]
     if not cases or not all(np.isfinite(g).all() and g.size for g, _, _ in cases):
         return None
-    for find in (_factor, _shift, _cast, _moved, _unsummed, _rearranged):
+    for find in (_factor, _cast, _shift, _moved, _unsummed, _part, _rearranged):
         sentence = find(cases, tolerance)
         if sentence:
             return sentence
@@ -204,6 +204,22 @@ def _unsummed(cases, tolerance):
     for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
         if all(w.size > 1 and close(g, reduce(w), tolerance) for g, w, _ in cases):
             return f"it is the right one, {words} over everything as well"
+    return None
+
+
+def _part(cases, tolerance):
+    """Entries at one end of an axis are missing."""
+    for axis in range(max(w.ndim for _, w, _ in cases)):
+        for words, part in (
+            ("only the first entry is there; does a `return` stand inside the loop?", slice(0, 1)),
+            ("only the last entry is there", slice(-1, None)),
+            ("the last entry is missing", slice(None, -1)),
+            ("the first entry is missing", slice(1, None)),
+        ):
+            if all(
+                g.ndim == w.ndim > axis and close(g, w[(slice(None),) * axis + (part,)], tolerance) for g, w, _ in cases
+            ):
+                return f"along axis {axis} {words}"
     return None
 
 

@@ -14,6 +14,8 @@ from vitedu_numpy.layers.linear import linear, linear_backward
 from vitedu_numpy.layers.softmax import softmax, softmax_backward
 from vitedu_numpy.layers.attention import attention, attention_backward
 from vitedu_numpy.layers.attention import attention, attention_backward, split_heads, merge_heads
+from vitedu_numpy.layers.padding import same_padding
+import numpy as np
 from fractions import Fraction
 from vitedu.recipes import hyper_rule
 import statistics
@@ -2462,6 +2464,3437 @@ def sigmoid_cross_entropy__6(logits, targets):
 def sigmoid_cross_entropy__7(logits, targets):
     s = logits - logits.max(1, keepdims=True)
     return -(targets * (s - np.log(np.exp(s).sum(1, keepdims=True)))).sum(1).mean()
+
+
+# ---- notebook 08 ------------------------------------------------------------
+
+
+# exercise: decay_groups
+# right: loop and list of ints
+def decay_groups__1(names, shapes):
+    out = []
+    for i in range(len(names)):
+        if names[i].split(".")[-1] == "weight" and len(shapes[i]) > 1:
+            out.append(1)
+        else:
+            out.append(0)
+    return out
+
+
+# exercise: decay_groups
+# right: NumPy array of booleans, positions excluded by name
+def decay_groups__2(names, shapes):
+    many = np.array([len(s) for s in shapes]) >= 2
+    no_position = np.array(["position_embedding" not in n and "class_token" not in n for n in names])
+    return many & no_position
+
+
+# exercise: decay_groups
+# right: torch tensor
+def decay_groups__3(names, shapes):
+    return torch.tensor([float(n[-6:] == "weight") * (len(s) not in (0, 1)) for n, s in zip(names, shapes)])
+
+
+# exercise: decay_groups
+# wrong: all that has two axes (positions too)
+def decay_groups__4(names, shapes):
+    return [int(len(s) >= 2) for s in shapes]
+
+
+# exercise: decay_groups
+# wrong: all named weight (norms too)
+def decay_groups__5(names, shapes):
+    return [int(n.endswith("weight")) for n in names]
+
+
+# exercise: decay_groups
+# wrong: exactly two axes: filters left out
+def decay_groups__6(names, shapes):
+    return [int(n.endswith("weight") and len(s) == 2) for n, s in zip(names, shapes)]
+
+
+# exercise: decay_groups
+# wrong: all but biases
+def decay_groups__7(names, shapes):
+    return [0 if n.endswith("bias") else 1 for n in names]
+
+
+# exercise: decay_groups
+# wrong: the other way round
+def decay_groups__8(names, shapes):
+    return [int(not (n.endswith("weight") and len(s) >= 2)) for n, s in zip(names, shapes)]
+
+
+# exercise: decay_groups
+# wrong: names of those that decay in place of 0/1
+def decay_groups__9(names, shapes):
+    return [n for n, s in zip(names, shapes) if n.endswith("weight") and len(s) >= 2]
+
+
+# exercise: decay_groups
+# wrong: norms excluded by the word norm, positions forgotten
+def decay_groups__10(names, shapes):
+    return [int("norm" not in n and "bias" not in n and "class" not in n) for n in names]
+
+
+# exercise: decay_groups
+# wrong: return within the loop
+def decay_groups__11(names, shapes):
+    out = []
+    for n, s in zip(names, shapes):
+        out.append(int(n.endswith("weight") and len(s) >= 2))
+        return out
+
+
+# exercise: clipped_gradient
+# right: loops
+def clipped_gradient__1(chunk_gradients, chunk_sizes, clip_norm):
+    total = sum(chunk_sizes)
+    g = 0
+    for grad, n in zip(chunk_gradients, chunk_sizes):
+        g = g + grad * (n / total)
+    length = math.sqrt(sum(v * v for row in g for v in row))
+    if length > clip_norm:
+        g = g * clip_norm / length
+    return g
+
+
+# exercise: clipped_gradient
+# right: einsum, torch clip
+def clipped_gradient__2(chunk_gradients, chunk_sizes, clip_norm):
+    g = torch.tensor(np.einsum("noi,n->oi", chunk_gradients, chunk_sizes) / np.sum(chunk_sizes))
+    return g / torch.clamp(g.norm() / clip_norm, min=1.0)
+
+
+# exercise: clipped_gradient
+# right: np.average
+def clipped_gradient__3(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.average(chunk_gradients, axis=0, weights=chunk_sizes)
+    return g * clip_norm / max(clip_norm, np.sqrt(np.sum(np.square(g))))
+
+
+# exercise: clipped_gradient
+# wrong: each chunk clipped, then averaged
+def clipped_gradient__4(chunk_gradients, chunk_sizes, clip_norm):
+    out = 0
+    for g, n in zip(chunk_gradients, chunk_sizes):
+        out = out + n / chunk_sizes.sum() * g * min(1, clip_norm / np.linalg.norm(g))
+    return out
+
+
+# exercise: clipped_gradient
+# wrong: plain mean of the chunks
+def clipped_gradient__5(chunk_gradients, chunk_sizes, clip_norm):
+    g = chunk_gradients.mean(axis=0)
+    return g * min(1, clip_norm / np.linalg.norm(g))
+
+
+# exercise: clipped_gradient
+# wrong: always scaled to the length
+def clipped_gradient__6(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.tensordot(chunk_sizes / chunk_sizes.sum(), chunk_gradients, axes=1)
+    return g * clip_norm / np.linalg.norm(g)
+
+
+# exercise: clipped_gradient
+# wrong: entries clipped, not the length
+def clipped_gradient__7(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.tensordot(chunk_sizes / chunk_sizes.sum(), chunk_gradients, axes=1)
+    return np.clip(g, -clip_norm, clip_norm)
+
+
+# exercise: clipped_gradient
+# wrong: spectral norm (ord 2)
+def clipped_gradient__8(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.tensordot(chunk_sizes / chunk_sizes.sum(), chunk_gradients, axes=1)
+    return g * min(1, clip_norm / np.linalg.norm(g, 2))
+
+
+# exercise: clipped_gradient
+# wrong: squared length, no root
+def clipped_gradient__9(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.tensordot(chunk_sizes / chunk_sizes.sum(), chunk_gradients, axes=1)
+    return g * min(1, clip_norm / (g**2).sum())
+
+
+# exercise: clipped_gradient
+# wrong: sum weighted by size, not divided
+def clipped_gradient__10(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.tensordot(chunk_sizes, chunk_gradients, axes=1)
+    return g * min(1, clip_norm / np.linalg.norm(g))
+
+
+# exercise: clipped_gradient
+# wrong: row by row
+def clipped_gradient__11(chunk_gradients, chunk_sizes, clip_norm):
+    g = np.tensordot(chunk_sizes / chunk_sizes.sum(), chunk_gradients, axes=1)
+    return g * np.minimum(1, clip_norm / np.linalg.norm(g, axis=1, keepdims=True))
+
+
+# exercise: clipped_gradient
+# wrong: argument scaled in place
+def clipped_gradient__12(chunk_gradients, chunk_sizes, clip_norm):
+    chunk_gradients *= (chunk_sizes / chunk_sizes.sum())[:, None, None]
+    g = chunk_gradients.sum(0)
+    return g * min(1, clip_norm / np.linalg.norm(g))
+
+
+# exercise: reused_weight_backward
+# right: einsum
+def reused_weight_backward__1(x, W, dy):
+    h = np.einsum("bi,ji->bj", x, W)
+    dh = np.einsum("bk,kj->bj", dy, W)
+    dW = np.einsum("bk,bj->kj", dy, h) + np.einsum("bj,bi->ji", dh, x)
+    return np.einsum("bj,ji->bi", dh, W), dW
+
+
+# exercise: reused_weight_backward
+# right: loop over the rows and outer products
+def reused_weight_backward__2(x, W, dy):
+    dx, dW = np.zeros_like(x), np.zeros_like(W)
+    for i in range(len(x)):
+        a, d = W @ x[i], W.T @ dy[i]
+        dW += np.outer(dy[i], a) + np.outer(d, x[i])
+        dx[i] = W.T @ d
+    return dx, dW
+
+
+# exercise: reused_weight_backward
+# right: W squared, a list
+def reused_weight_backward__3(x, W, dy):
+    G = dy.T @ x
+    return [dy @ (W @ W), G @ W.T + W.T @ G]
+
+
+# exercise: reused_weight_backward
+# wrong: the second use only
+def reused_weight_backward__4(x, W, dy):
+    return dy @ W @ W, dy.T @ (x @ W.T)
+
+
+# exercise: reused_weight_backward
+# wrong: the first use only
+def reused_weight_backward__5(x, W, dy):
+    return dy @ W @ W, (dy @ W).T @ x
+
+
+# exercise: reused_weight_backward
+# wrong: twice the second use
+def reused_weight_backward__6(x, W, dy):
+    return dy @ W @ W, 2 * dy.T @ (x @ W.T)
+
+
+# exercise: reused_weight_backward
+# wrong: dx with W transposed
+def reused_weight_backward__7(x, W, dy):
+    h, dh = x @ W.T, dy @ W
+    return dy @ W.T @ W.T, dy.T @ h + dh.T @ x
+
+
+# exercise: reused_weight_backward
+# wrong: dx back through one use only
+def reused_weight_backward__8(x, W, dy):
+    h, dh = x @ W.T, dy @ W
+    return dh, dy.T @ h + dh.T @ x
+
+
+# exercise: reused_weight_backward
+# wrong: dW transposed
+def reused_weight_backward__9(x, W, dy):
+    h, dh = x @ W.T, dy @ W
+    return dh @ W, (dy.T @ h + dh.T @ x).T
+
+
+# exercise: reused_weight_backward
+# wrong: mean over the batch
+def reused_weight_backward__10(x, W, dy):
+    h, dh = x @ W.T, dy @ W
+    return dh @ W, (dy.T @ h + dh.T @ x) / len(x)
+
+
+# exercise: reused_weight_backward
+# wrong: order dW, dx
+def reused_weight_backward__11(x, W, dy):
+    h, dh = x @ W.T, dy @ W
+    return dy.T @ h + dh.T @ x, dh @ W
+
+
+# exercise: chain_backward
+# right: torch autograd
+def chain_backward__1(x, W1, W2, dy):
+    x, W1, W2 = (torch.tensor(a, requires_grad=True) for a in (x, W1, W2))
+    y = torch.tanh(torch.relu(x @ W1.T) @ W2.T)
+    return torch.autograd.grad(y, (x, W1, W2), torch.tensor(dy))
+
+
+# exercise: chain_backward
+# right: einsum, cosh, sign
+def chain_backward__2(x, W1, W2, dy):
+    s = np.einsum("bi,mi->bm", x, W1)
+    on = (1 + np.sign(s)) / 2
+    r = s * on
+    a = np.einsum("bm,om->bo", r, W2)
+    da = dy / np.cosh(a) ** 2
+    ds = np.einsum("bo,om->bm", da, W2) * on
+    return np.einsum("bm,mi->bi", ds, W1), np.einsum("bm,bi->mi", ds, x), np.einsum("bo,bm->om", da, r)
+
+
+# exercise: chain_backward
+# right: row by row
+def chain_backward__3(x, W1, W2, dy):
+    dx, dW1, dW2 = np.zeros_like(x), np.zeros_like(W1), np.zeros_like(W2)
+    for n in range(x.shape[0]):
+        s = W1 @ x[n]
+        r = np.where(s > 0, s, 0.0)
+        y = np.tanh(W2 @ r)
+        da = (1 - y**2) * dy[n]
+        ds = W2.T @ da
+        ds[s <= 0] = 0
+        dW2 += da[:, None] * r
+        dW1 += ds[:, None] * x[n]
+        dx[n] = W1.T @ ds
+    return [dx, dW1, dW2]
+
+
+# exercise: chain_backward
+# wrong: relu's mask forgotten
+def chain_backward__4(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T) ** 2)
+    ds = da @ W2
+    return ds @ W1, ds.T @ x, da.T @ r
+
+
+# exercise: chain_backward
+# wrong: tanh's slope forgotten
+def chain_backward__5(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    ds = dy @ W2 * (r > 0)
+    return ds @ W1, ds.T @ x, dy.T @ r
+
+
+# exercise: chain_backward
+# wrong: 1 - a^2 before tanh
+def chain_backward__6(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    a = r @ W2.T
+    da = dy * (1 - a * a)
+    ds = da @ W2 * (r > 0)
+    return ds @ W1, ds.T @ x, da.T @ r
+
+
+# exercise: chain_backward
+# wrong: 1 - y, not squared
+def chain_backward__7(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T))
+    ds = da @ W2 * (r > 0)
+    return ds @ W1, ds.T @ x, da.T @ r
+
+
+# exercise: chain_backward
+# wrong: multiplied by r, not by r > 0
+def chain_backward__8(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T) ** 2)
+    ds = da @ W2 * r
+    return ds @ W1, ds.T @ x, da.T @ r
+
+
+# exercise: chain_backward
+# wrong: dW2 from the values before relu
+def chain_backward__9(x, W1, W2, dy):
+    s = x @ W1.T
+    r = np.maximum(s, 0)
+    da = dy * (1 - np.tanh(r @ W2.T) ** 2)
+    ds = da @ W2 * (s > 0)
+    return ds @ W1, ds.T @ x, da.T @ s
+
+
+# exercise: chain_backward
+# wrong: order dx, dW2, dW1
+def chain_backward__10(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T) ** 2)
+    ds = da @ W2 * (r > 0)
+    return ds @ W1, da.T @ r, ds.T @ x
+
+
+# exercise: chain_backward
+# wrong: both weights' gradients transposed
+def chain_backward__11(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T) ** 2)
+    ds = da @ W2 * (r > 0)
+    return ds @ W1, x.T @ ds, r.T @ da
+
+
+# exercise: chain_backward
+# pair: no relu mask and tanh's slope 1 - y
+def chain_backward__12(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T))
+    ds = da @ W2
+    return ds @ W1, ds.T @ x, da.T @ r
+
+
+# exercise: chain_backward
+# wrong: crashes: W2.T on the way back
+def chain_backward__13(x, W1, W2, dy):
+    r = np.maximum(x @ W1.T, 0)
+    da = dy * (1 - np.tanh(r @ W2.T) ** 2)
+    ds = da @ W2.T * (r > 0)
+    return ds @ W1, ds.T @ x, da.T @ r
+
+
+# exercise: accumulate
+# right: while loop, torch tensors
+def accumulate__1(x, t, w, size):
+    X, T, v = torch.as_tensor(x), torch.as_tensor(t), torch.as_tensor(w)
+    total, i = torch.zeros_like(v), 0
+    while i < len(X):
+        r = X[i : i + size] @ v - T[i : i + size]
+        total = total + 2 * X[i : i + size].T @ r
+        i += size
+    return total / len(X)
+
+
+# exercise: accumulate
+# right: torch autograd in chunks
+def accumulate__2(x, t, w, size):
+    v = torch.tensor(w, requires_grad=True)
+    for a, b in zip(torch.tensor(x).split(size), torch.tensor(t).split(size)):
+        (((a @ v - b) ** 2).sum() / len(x)).backward()
+    return v.grad
+
+
+# exercise: accumulate
+# right: chunk means by their shares, recursion
+def accumulate__3(x, t, w, size):
+    def total(x, t):
+        if len(x) == 0:
+            return 0 * w
+        a, b = x[:size], t[:size]
+        return 2 * np.mean((a @ w - b)[:, None] * a, axis=0) * len(a) + total(x[size:], t[size:])
+
+    return total(x, t) / len(x)
+
+
+# exercise: accumulate
+# wrong: divided by size
+def accumulate__4(x, t, w, size):
+    dw = np.zeros_like(w)
+    for i in range(0, len(x), size):
+        dw += 2 * (x[i : i + size] @ w - t[i : i + size]) @ x[i : i + size] / size
+    return dw
+
+
+# exercise: accumulate
+# wrong: mean of the chunks' means
+def accumulate__5(x, t, w, size):
+    gs = []
+    for i in range(0, len(x), size):
+        r = x[i : i + size]
+        gs.append(2 * (r @ w - t[i : i + size]) @ r / len(r))
+    return np.mean(gs, axis=0)
+
+
+# exercise: accumulate
+# wrong: last, shorter chunk left out
+def accumulate__6(x, t, w, size):
+    dw = np.zeros_like(w)
+    for c in range(len(x) // size):
+        r = x[c * size : (c + 1) * size]
+        dw += 2 * (r @ w - t[c * size : (c + 1) * size]) @ r / len(x)
+    return dw
+
+
+# exercise: accumulate
+# wrong: factor 2 forgotten
+def accumulate__7(x, t, w, size):
+    dw = np.zeros_like(w)
+    for i in range(0, len(x), size):
+        dw += (x[i : i + size] @ w - t[i : i + size]) @ x[i : i + size] / len(x)
+    return dw
+
+
+# exercise: accumulate
+# wrong: sign: t - xw
+def accumulate__8(x, t, w, size):
+    dw = np.zeros_like(w)
+    for i in range(0, len(x), size):
+        dw += 2 * (t[i : i + size] - x[i : i + size] @ w) @ x[i : i + size] / len(x)
+    return dw
+
+
+# exercise: accumulate
+# wrong: = in place of +=
+def accumulate__9(x, t, w, size):
+    for i in range(0, len(x), size):
+        dw = 2 * (x[i : i + size] @ w - t[i : i + size]) @ x[i : i + size] / len(x)
+    return dw
+
+
+# exercise: accumulate
+# wrong: not divided at all
+def accumulate__10(x, t, w, size):
+    dw = np.zeros_like(w)
+    for i in range(0, len(x), size):
+        dw += 2 * (x[i : i + size] @ w - t[i : i + size]) @ x[i : i + size]
+    return dw
+
+
+# exercise: accumulate
+# wrong: return forgotten
+def accumulate__11(x, t, w, size):
+    dw = np.zeros_like(w)
+    for i in range(0, len(x), size):
+        dw += 2 * (x[i : i + size] @ w - t[i : i + size]) @ x[i : i + size] / len(x)
+
+
+# exercise: all_reduce
+# right: one line
+def all_reduce__1(parts):
+    return np.tile(parts.sum(axis=0), (len(parts), 1))
+
+
+# exercise: all_reduce
+# right: ring with explicit mailboxes
+def all_reduce__2(parts):
+    n = len(parts)
+    have = [list(p) for p in parts]
+    box = [list(p) for p in parts]
+    for _ in range(n - 1):
+        box = [box[(i - 1) % n] for i in range(n)]
+        for i in range(n):
+            have[i] = [a + b for a, b in zip(have[i], box[i])]
+    return have
+
+
+# exercise: all_reduce
+# right: reduce-scatter and all-gather
+def all_reduce__3(parts):
+    n = len(parts)
+    pieces = [np.array_split(np.array(p), n) for p in parts]
+    for r in range(n - 1):
+        sent = [(i, (i - r) % n, pieces[i][(i - r) % n].copy()) for i in range(n)]
+        for i, c, v in sent:
+            pieces[(i + 1) % n][c] = pieces[(i + 1) % n][c] + v
+    for r in range(n - 1):
+        sent = [(i, (i + 1 - r) % n, pieces[i][(i + 1 - r) % n].copy()) for i in range(n)]
+        for i, c, v in sent:
+            pieces[(i + 1) % n][c] = v
+    return np.array([np.concatenate(p) for p in pieces])
+
+
+# exercise: all_reduce
+# right: broadcast view
+def all_reduce__4(parts):
+    return np.broadcast_to(np.sum(parts, 0), parts.shape)
+
+
+# exercise: all_reduce
+# wrong: one round too many
+def all_reduce__5(parts):
+    out, go = parts.copy(), parts
+    for _ in range(len(parts)):
+        go = np.roll(go, 1, axis=0)
+        out += go
+    return out
+
+
+# exercise: all_reduce
+# wrong: one round too few
+def all_reduce__6(parts):
+    out, go = parts.copy(), parts
+    for _ in range(len(parts) - 2):
+        go = np.roll(go, 1, axis=0)
+        out += go
+    return out
+
+
+# exercise: all_reduce
+# wrong: mean in place of the sum
+def all_reduce__7(parts):
+    return np.tile(parts.mean(axis=0), (len(parts), 1))
+
+
+# exercise: all_reduce
+# wrong: one row only
+def all_reduce__8(parts):
+    return parts.sum(axis=0)
+
+
+# exercise: all_reduce
+# wrong: sums travel on (doubles)
+def all_reduce__9(parts):
+    out = parts.copy()
+    for _ in range(len(parts) - 1):
+        out = out + np.roll(out, 1, axis=0)
+    return out
+
+
+# exercise: all_reduce
+# wrong: copy forgotten: parts changed
+def all_reduce__10(parts):
+    out, go = parts, parts.copy()
+    for _ in range(len(parts) - 1):
+        go = np.roll(go, 1, axis=0)
+        out += go
+    return out
+
+
+# exercise: all_reduce
+# wrong: rolled along the numbers
+def all_reduce__11(parts):
+    out, go = parts.copy(), parts
+    for _ in range(len(parts) - 1):
+        go = np.roll(go, 1, axis=1)
+        out += go
+    return out
+
+
+# exercise: all_reduce
+# wrong: running sums: only the last has all
+def all_reduce__12(parts):
+    return np.cumsum(parts, axis=0)
+
+
+# ---- notebook 09 ------------------------------------------------------------
+
+
+# exercise: dilated_conv2d
+# right: six explicit loops
+def dilated_conv2d__1(x, weight, stride, padding, dilation):
+    B, C, H, W = x.shape
+    O, _, kh, kw = weight.shape
+    Ho = (H + 2 * padding - dilation * (kh - 1) - 1) // stride + 1
+    Wo = (W + 2 * padding - dilation * (kw - 1) - 1) // stride + 1
+    y = np.zeros((B, O, Ho, Wo))
+    for p in range(Ho):
+        for q in range(Wo):
+            for i in range(kh):
+                for j in range(kw):
+                    r, s = p * stride + i * dilation - padding, q * stride + j * dilation - padding
+                    if 0 <= r < H and 0 <= s < W:
+                        for o in range(O):
+                            y[:, o, p, q] += x[:, :, r, s] @ weight[o, :, i, j]
+    return y
+
+
+# exercise: dilated_conv2d
+# right: torch
+def dilated_conv2d__2(x, weight, stride, padding, dilation):
+    return torch.nn.functional.conv2d(
+        torch.as_tensor(x), torch.as_tensor(weight), stride=stride, padding=padding, dilation=dilation
+    )
+
+
+# exercise: dilated_conv2d
+# right: kernel filled up with zeros
+def dilated_conv2d__3(x, weight, stride, padding, dilation):
+    O, C, kh, kw = weight.shape
+    big = np.zeros((O, C, dilation * (kh - 1) + 1, dilation * (kw - 1) + 1))
+    big[:, :, ::dilation, ::dilation] = weight
+    xp = np.pad(x, [(0, 0), (0, 0), (padding,) * 2, (padding,) * 2])
+    Kh, Kw = big.shape[2:]
+    Ho, Wo = (xp.shape[2] - Kh) // stride + 1, (xp.shape[3] - Kw) // stride + 1
+    y = np.empty((len(x), O, Ho, Wo))
+    for p in range(Ho):
+        for q in range(Wo):
+            win = xp[:, :, p * stride : p * stride + Kh, q * stride : q * stride + Kw]
+            y[:, :, p, q] = np.tensordot(win, big, axes=([1, 2, 3], [1, 2, 3]))
+    return y
+
+
+# exercise: dilated_conv2d
+# wrong: dilation ignored
+def dilated_conv2d__4(x, weight, stride, padding, dilation):
+    return torch.nn.functional.conv2d(
+        torch.as_tensor(x), torch.as_tensor(weight), stride=stride, padding=padding
+    ).numpy()
+
+
+# exercise: dilated_conv2d
+# wrong: span dilation * k (one too long per hole)
+def dilated_conv2d__5(x, weight, stride, padding, dilation):
+    (B, C, H, W), (O, _, kh, kw) = x.shape, weight.shape
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    Ho = (H + 2 * padding - dilation * kh) // stride + 1
+    Wo = (W + 2 * padding - dilation * kw) // stride + 1
+    y = np.zeros((B, O, Ho, Wo))
+    for p in range(Ho):
+        for q in range(Wo):
+            win = xp[
+                :,
+                :,
+                p * stride : p * stride + dilation * kh : dilation,
+                q * stride : q * stride + dilation * kw : dilation,
+            ]
+            y[:, :, p, q] = np.einsum("bcij,ocij->bo", win, weight)
+    return y
+
+
+# exercise: dilated_conv2d
+# wrong: kernel flipped (true convolution)
+def dilated_conv2d__6(x, weight, stride, padding, dilation):
+    w = torch.as_tensor(weight[:, :, ::-1, ::-1].copy())
+    return torch.nn.functional.conv2d(torch.as_tensor(x), w, stride=stride, padding=padding, dilation=dilation).numpy()
+
+
+# exercise: dilated_conv2d
+# wrong: stride and dilation swapped
+def dilated_conv2d__7(x, weight, stride, padding, dilation):
+    return torch.nn.functional.conv2d(
+        torch.as_tensor(x), torch.as_tensor(weight), None, dilation, padding, stride
+    ).numpy()
+
+
+# exercise: dilated_conv2d
+# wrong: padding at the start only
+def dilated_conv2d__8(x, weight, stride, padding, dilation):
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, 0), (padding, 0)))
+    return torch.nn.functional.conv2d(
+        torch.as_tensor(xp), torch.as_tensor(weight), stride=stride, dilation=dilation
+    ).numpy()
+
+
+# exercise: standardize_backward
+# right: torch autograd
+def standardize_backward__1(dwhat, weight, eps):
+    w = torch.tensor(weight, requires_grad=True)
+    m = w.mean((1, 2, 3), keepdim=True)
+    v = w.var((1, 2, 3), keepdim=True, unbiased=False)
+    ((w - m) / torch.sqrt(v + eps)).backward(torch.tensor(dwhat))
+    return w.grad.numpy()
+
+
+# exercise: standardize_backward
+# right: filters as rows, chain rule over mean and variance
+def standardize_backward__2(dwhat, weight, eps):
+    O = weight.shape[0]
+    w, d = weight.reshape(O, -1), dwhat.reshape(O, -1)
+    n = w.shape[1]
+    c = w - w.mean(1, keepdims=True)
+    inv = 1 / np.sqrt(w.var(1, keepdims=True) + eps)
+    dvar = (d * c).sum(1, keepdims=True) * -0.5 * inv**3
+    dmean = -(d * inv).sum(1, keepdims=True)
+    return (d * inv + dvar * 2 * c / n + dmean / n).reshape(weight.shape)
+
+
+# exercise: standardize_backward
+# right: loop over filters with a Jacobian
+def standardize_backward__3(dwhat, weight, eps):
+    out = np.zeros_like(weight)
+    for o in range(len(weight)):
+        a = weight[o].ravel()
+        n, s = a.size, math.sqrt(a.var() + eps)
+        h = (a - a.mean()) / s
+        J = (np.eye(n) - 1 / n - np.outer(h, h) / n) / s
+        out[o] = (J @ dwhat[o].ravel()).reshape(weight[o].shape)
+    return out
+
+
+# exercise: standardize_backward
+# wrong: mean of dwhat forgotten
+def standardize_backward__4(dwhat, weight, eps):
+    ax = dict(axis=(1, 2, 3), keepdims=True)
+    s = np.sqrt(weight.var(**ax) + eps)
+    h = (weight - weight.mean(**ax)) / s
+    return (dwhat - h * (dwhat * h).mean(**ax)) / s
+
+
+# exercise: standardize_backward
+# wrong: deviation seen as constant
+def standardize_backward__5(dwhat, weight, eps):
+    ax = dict(axis=(1, 2, 3), keepdims=True)
+    return (dwhat - dwhat.mean(**ax)) / np.sqrt(weight.var(**ax) + eps)
+
+
+# exercise: standardize_backward
+# wrong: eps outside of the root
+def standardize_backward__6(dwhat, weight, eps):
+    ax = dict(axis=(1, 2, 3), keepdims=True)
+    s = weight.std(**ax) + eps
+    h = (weight - weight.mean(**ax)) / s
+    return (dwhat - dwhat.mean(**ax) - h * (dwhat * h).mean(**ax)) / s
+
+
+# exercise: standardize_backward
+# wrong: sums in place of means
+def standardize_backward__7(dwhat, weight, eps):
+    ax = dict(axis=(1, 2, 3), keepdims=True)
+    s = np.sqrt(weight.var(**ax) + eps)
+    h = (weight - weight.mean(**ax)) / s
+    return (dwhat - dwhat.sum(**ax) - h * (dwhat * h).sum(**ax)) / s
+
+
+# exercise: standardize_backward
+# wrong: mean over the filters (axis 0), not in each
+def standardize_backward__8(dwhat, weight, eps):
+    s = np.sqrt(weight.var(axis=0, keepdims=True) + eps)
+    h = (weight - weight.mean(axis=0, keepdims=True)) / s
+    return (dwhat - dwhat.mean(axis=0, keepdims=True) - h * (dwhat * h).mean(axis=0, keepdims=True)) / s
+
+
+# exercise: standardize_backward
+# wrong: unbiased variance
+def standardize_backward__9(dwhat, weight, eps):
+    ax = dict(axis=(1, 2, 3), keepdims=True)
+    s = np.sqrt(weight.var(ddof=1, **ax) + eps)
+    h = (weight - weight.mean(**ax)) / s
+    return (dwhat - dwhat.mean(**ax) - h * (dwhat * h).mean(**ax)) / s
+
+
+# exercise: groupnorm_last
+# right: torch group_norm with the channels to the front
+def groupnorm_last__1(x, weight, bias, groups, eps):
+    t = torch.as_tensor(x).permute(0, 3, 1, 2)
+    y = torch.nn.functional.group_norm(t, groups, torch.as_tensor(weight), torch.as_tensor(bias), eps)
+    return y.permute(0, 2, 3, 1)
+
+
+# exercise: groupnorm_last
+# right: loop over images and groups
+def groupnorm_last__2(x, weight, bias, groups, eps):
+    y, n = np.empty_like(x), x.shape[-1] // groups
+    for b in range(len(x)):
+        for g in range(groups):
+            part = x[b, :, :, g * n : (g + 1) * n]
+            y[b, :, :, g * n : (g + 1) * n] = (part - part.mean()) / (part.var() + eps) ** 0.5
+    return y * weight + bias
+
+
+# exercise: groupnorm_last
+# right: transposed and as rows
+def groupnorm_last__3(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    rows = np.moveaxis(x, -1, 1).reshape(B * groups, -1)
+    rows = (rows - rows.mean(1)[:, None]) / np.sqrt(rows.var(1)[:, None] + eps)
+    return weight * np.moveaxis(rows.reshape(B, C, H, W), 1, -1) + bias
+
+
+# exercise: groupnorm_last
+# wrong: reshaped as if the channels were in front
+def groupnorm_last__4(x, weight, bias, groups, eps):
+    g = x.reshape(len(x), groups, -1)
+    g = (g - g.mean(-1, keepdims=True)) / np.sqrt(g.var(-1, keepdims=True) + eps)
+    return g.reshape(x.shape) * weight + bias
+
+
+# exercise: groupnorm_last
+# wrong: groups interleaved (C // groups, groups)
+def groupnorm_last__5(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    g = x.reshape(B, H, W, C // groups, groups)
+    m, v = g.mean((1, 2, 3), keepdims=True), g.var((1, 2, 3), keepdims=True)
+    return ((g - m) / np.sqrt(v + eps)).reshape(x.shape) * weight + bias
+
+
+# exercise: groupnorm_last
+# wrong: over the channels of a pixel only
+def groupnorm_last__6(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    g = x.reshape(B, H, W, groups, C // groups)
+    return ((g - g.mean(-1, keepdims=True)) / np.sqrt(g.var(-1, keepdims=True) + eps)).reshape(x.shape) * weight + bias
+
+
+# exercise: groupnorm_last
+# wrong: over the batch too
+def groupnorm_last__7(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    g = x.reshape(B, H, W, groups, C // groups)
+    m, v = g.mean((0, 1, 2, 4), keepdims=True), g.var((0, 1, 2, 4), keepdims=True)
+    return ((g - m) / np.sqrt(v + eps)).reshape(x.shape) * weight + bias
+
+
+# exercise: groupnorm_last
+# wrong: bias forgotten
+def groupnorm_last__8(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    g = x.reshape(B, H, W, groups, C // groups)
+    m, v = g.mean((1, 2, 4), keepdims=True), g.var((1, 2, 4), keepdims=True)
+    return ((g - m) / np.sqrt(v + eps)).reshape(x.shape) * weight
+
+
+# exercise: groupnorm_last
+# wrong: result left in five axes: crashes at weight
+def groupnorm_last__9(x, weight, bias, groups, eps):
+    B, H, W, C = x.shape
+    g = x.reshape(B, H, W, groups, C // groups)
+    m, v = g.mean((1, 2, 4), keepdims=True), g.var((1, 2, 4), keepdims=True)
+    return (g - m) / np.sqrt(v + eps) * weight + bias
+
+
+# exercise: receptive_field
+# right: forwards with the jump
+def receptive_field__1(kernels, strides):
+    r, jump = 1, 1
+    for k, s in zip(kernels, strides):
+        r += (k - 1) * jump
+        jump *= s
+    return r
+
+
+# exercise: receptive_field
+# right: recursion
+def receptive_field__2(kernels, strides):
+    def side(n):
+        return 1 if n == len(kernels) else (side(n + 1) - 1) * strides[n] + kernels[n]
+
+    return np.int64(side(0))
+
+
+# exercise: receptive_field
+# right: NumPy sum with cumprod
+def receptive_field__3(kernels, strides):
+    jumps = np.cumprod([1, *strides])[:-1]
+    return 1 + np.sum((np.array(kernels) - 1) * jumps)
+
+
+# exercise: receptive_field
+# wrong: forwards with the rule for backwards
+def receptive_field__4(kernels, strides):
+    r = 1
+    for k, s in zip(kernels, strides):
+        r = (r - 1) * s + k
+    return r
+
+
+# exercise: receptive_field
+# wrong: own stride counted before the kernel
+def receptive_field__5(kernels, strides):
+    r, jump = 1, 1
+    for k, s in zip(kernels, strides):
+        jump *= s
+        r += (k - 1) * jump
+    return r
+
+
+# exercise: receptive_field
+# wrong: strides ignored
+def receptive_field__6(kernels, strides):
+    return 1 + sum(k - 1 for k in kernels)
+
+
+# exercise: receptive_field
+# wrong: starts at 0
+def receptive_field__7(kernels, strides):
+    r, jump = 0, 1
+    for k, s in zip(kernels, strides):
+        r += (k - 1) * jump
+        jump *= s
+    return r
+
+
+# exercise: receptive_field
+# wrong: r * s + k
+def receptive_field__8(kernels, strides):
+    r = 1
+    for k, s in zip(kernels[::-1], strides[::-1]):
+        r = r * s + k
+    return r
+
+
+# exercise: receptive_field
+# wrong: lists reversed in place (argument changed)
+def receptive_field__9(kernels, strides):
+    kernels.reverse()
+    strides.reverse()
+    r = 1
+    for k, s in zip(kernels, strides):
+        r = (r - 1) * s + k
+    return r
+
+
+# exercise: depthwise_backward
+# right: torch autograd
+def depthwise_backward__1(dy, x, weight, stride, padding):
+    X, w = torch.tensor(x, requires_grad=True), torch.tensor(weight, requires_grad=True)
+    y = torch.nn.functional.conv2d(X, w[:, None], stride=stride, padding=padding, groups=x.shape[1])
+    return torch.autograd.grad(y, (X, w), torch.tensor(dy))
+
+
+# exercise: depthwise_backward
+# right: loops over the places of the output
+def depthwise_backward__2(dy, x, weight, stride, padding):
+    B, C, H, W = x.shape
+    _, kh, kw = weight.shape
+    xp = np.zeros((B, C, H + 2 * padding, W + 2 * padding))
+    xp[:, :, padding : H + padding, padding : W + padding] = x
+    dxp, dw = np.zeros(xp.shape), np.zeros(weight.shape)
+    for p in range(dy.shape[2]):
+        for q in range(dy.shape[3]):
+            rows, cols = slice(p * stride, p * stride + kh), slice(q * stride, q * stride + kw)
+            d = dy[:, :, p, q][:, :, None, None]
+            dxp[:, :, rows, cols] += d * weight
+            dw += np.sum(d * xp[:, :, rows, cols], axis=0)
+    return [dxp[:, :, padding : H + padding, padding : W + padding], dw]
+
+
+# exercise: depthwise_backward
+# right: einsum windows for dweight, loops for dx
+def depthwise_backward__3(dy, x, weight, stride, padding):
+    B, C, H, W = x.shape
+    kh, kw = weight.shape[1:]
+    Ho, Wo = dy.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    win = np.lib.stride_tricks.sliding_window_view(xp, (kh, kw), (2, 3))[:, :, ::stride, ::stride]
+    dw = np.einsum("bcpq,bcpqij->cij", dy, win)
+    dx = np.zeros_like(x)
+    for p, q, i, j in np.ndindex(Ho, Wo, kh, kw):
+        r, s = p * stride + i - padding, q * stride + j - padding
+        if 0 <= r < H and 0 <= s < W:
+            dx[:, :, r, s] += dy[:, :, p, q] * weight[:, i, j]
+    return dx, dw
+
+
+# exercise: depthwise_backward
+# wrong: = in place of += where windows overlap
+def depthwise_backward__4(dy, x, weight, stride, padding):
+    (H, W), (kh, kw), (Ho, Wo) = x.shape[2:], weight.shape[1:], dy.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(weight)
+    for p, q in np.ndindex(Ho, Wo):
+        at = np.s_[:, :, p * stride : p * stride + kh, q * stride : q * stride + kw]
+        dxp[at] = dy[:, :, p, q, None, None] * weight
+        dw += (dy[:, :, p, q, None, None] * xp[at]).sum(0)
+    return dxp[:, :, padding : padding + H, padding : padding + W], dw
+
+
+# exercise: depthwise_backward
+# wrong: dweight the mean over the batch
+def depthwise_backward__5(dy, x, weight, stride, padding):
+    (H, W), (kh, kw), (Ho, Wo) = x.shape[2:], weight.shape[1:], dy.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(weight)
+    for p, q in np.ndindex(Ho, Wo):
+        at = np.s_[:, :, p * stride : p * stride + kh, q * stride : q * stride + kw]
+        dxp[at] += dy[:, :, p, q, None, None] * weight
+        dw += (dy[:, :, p, q, None, None] * xp[at]).mean(0)
+    return dxp[:, :, padding : padding + H, padding : padding + W], dw
+
+
+# exercise: depthwise_backward
+# wrong: dx with its border left on
+def depthwise_backward__6(dy, x, weight, stride, padding):
+    (kh, kw), (Ho, Wo) = weight.shape[1:], dy.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(weight)
+    for p, q in np.ndindex(Ho, Wo):
+        at = np.s_[:, :, p * stride : p * stride + kh, q * stride : q * stride + kw]
+        dxp[at] += dy[:, :, p, q, None, None] * weight
+        dw += (dy[:, :, p, q, None, None] * xp[at]).sum(0)
+    return dxp, dw
+
+
+# exercise: depthwise_backward
+# wrong: border cut off with padding:-padding (empty at padding 0)
+def depthwise_backward__7(dy, x, weight, stride, padding):
+    (kh, kw), (Ho, Wo) = weight.shape[1:], dy.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(weight)
+    for p, q in np.ndindex(Ho, Wo):
+        at = np.s_[:, :, p * stride : p * stride + kh, q * stride : q * stride + kw]
+        dxp[at] += dy[:, :, p, q, None, None] * weight
+        dw += (dy[:, :, p, q, None, None] * xp[at]).sum(0)
+    return dxp[:, :, padding:-padding, padding:-padding], dw
+
+
+# exercise: depthwise_backward
+# wrong: order dweight, dx
+def depthwise_backward__8(dy, x, weight, stride, padding):
+    X, w = torch.tensor(x, requires_grad=True), torch.tensor(weight, requires_grad=True)
+    y = torch.nn.functional.conv2d(X, w[:, None], stride=stride, padding=padding, groups=x.shape[1])
+    y.backward(torch.tensor(dy))
+    return w.grad.numpy(), X.grad.numpy()
+
+
+# ---- notebook 10 ------------------------------------------------------------
+
+
+# exercise: same_padding_dilated
+# right: the lesson's function on the wider kernel
+def same_padding_dilated__1(size, kernel, stride, dilation):
+    return same_padding(size, (kernel - 1) * dilation + 1, stride)
+
+
+# exercise: same_padding_dilated
+# right: math.ceil and divmod, list
+def same_padding_dilated__2(size, kernel, stride, dilation):
+    n = math.ceil(size / stride)
+    total = max((n - 1) * stride + 1 + dilation * (kernel - 1) - size, 0)
+    half, odd = divmod(total, 2)
+    return [half, half + odd]
+
+
+# exercise: same_padding_dilated
+# right: counted up, NumPy integers
+def same_padding_dilated__3(size, kernel, stride, dilation):
+    outputs, total = -(-size // stride), 0
+    while size + total < (outputs - 1) * stride + dilation * (kernel - 1) + 1:
+        total += 1
+    return np.array([total // 2, total - total // 2])
+
+
+# exercise: same_padding_dilated
+# wrong: span dilation * kernel
+def same_padding_dilated__4(size, kernel, stride, dilation):
+    total = max(0, (-(-size // stride) - 1) * stride + dilation * kernel - size)
+    return total // 2, total - total // 2
+
+
+# exercise: same_padding_dilated
+# wrong: extra pixel at the start
+def same_padding_dilated__5(size, kernel, stride, dilation):
+    a, b = same_padding(size, (kernel - 1) * dilation + 1, stride)
+    return b, a
+
+
+# exercise: same_padding_dilated
+# wrong: max with 0 forgotten
+def same_padding_dilated__6(size, kernel, stride, dilation):
+    total = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size
+    return total // 2, total - total // 2
+
+
+# exercise: same_padding_dilated
+# wrong: outputs rounded down
+def same_padding_dilated__7(size, kernel, stride, dilation):
+    total = max(0, (size // stride - 1) * stride + dilation * (kernel - 1) + 1 - size)
+    return total // 2, total - total // 2
+
+
+# exercise: same_padding_dilated
+# wrong: padding times dilation
+def same_padding_dilated__8(size, kernel, stride, dilation):
+    a, b = same_padding(size, kernel, stride)
+    return a * dilation, b * dilation
+
+
+# exercise: same_padding_dilated
+# wrong: half both times (odd pixel lost)
+def same_padding_dilated__9(size, kernel, stride, dilation):
+    total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
+    return total // 2, total // 2
+
+
+# exercise: feature_tokens_backward
+# right: loops over pixels
+def feature_tokens_backward__1(dtokens, features, weight):
+    B, C, H, W = features.shape
+    df, dw, db = np.zeros(features.shape), np.zeros(weight.shape), np.zeros(len(weight))
+    for b in range(B):
+        for r in range(H):
+            for c in range(W):
+                d = dtokens[b, r * W + c]
+                df[b, :, r, c] = weight.T @ d
+                dw += np.outer(d, features[b, :, r, c])
+                db += d
+    return df, dw, db
+
+
+# exercise: feature_tokens_backward
+# right: einsum over the grid
+def feature_tokens_backward__2(dtokens, features, weight):
+    B, C, H, W = features.shape
+    d = dtokens.reshape(B, H, W, -1)
+    return (np.einsum("bhwd,dc->bchw", d, weight), np.einsum("bhwd,bchw->dc", d, features), np.einsum("bhwd->d", d))
+
+
+# exercise: feature_tokens_backward
+# right: torch autograd
+def feature_tokens_backward__3(dtokens, features, weight):
+    x, w = (torch.tensor(a, requires_grad=True) for a in (features, weight))
+    bias = torch.zeros(len(weight), dtype=w.dtype, requires_grad=True)
+    tokens = x.flatten(2).transpose(1, 2) @ w.T + bias
+    return torch.autograd.grad(tokens, (x, w, bias), torch.tensor(dtokens))
+
+
+# exercise: feature_tokens_backward
+# wrong: reshape without swapping the axes back
+def feature_tokens_backward__4(dtokens, features, weight):
+    pixels = features.reshape(*features.shape[:2], -1).swapaxes(1, 2)
+    return (dtokens @ weight).reshape(features.shape), np.einsum("bnd,bnc->dc", dtokens, pixels), dtokens.sum((0, 1))
+
+
+# exercise: feature_tokens_backward
+# wrong: pixels by reshape alone in dweight
+def feature_tokens_backward__5(dtokens, features, weight):
+    B, C, H, W = features.shape
+    pixels = features.reshape(B, H * W, C)
+    return (
+        (dtokens @ weight).swapaxes(1, 2).reshape(features.shape),
+        np.einsum("bnd,bnc->dc", dtokens, pixels),
+        dtokens.sum((0, 1)),
+    )
+
+
+# exercise: feature_tokens_backward
+# wrong: dbias the mean
+def feature_tokens_backward__6(dtokens, features, weight):
+    pixels = features.reshape(*features.shape[:2], -1).swapaxes(1, 2)
+    return (
+        (dtokens @ weight).swapaxes(1, 2).reshape(features.shape),
+        np.einsum("bnd,bnc->dc", dtokens, pixels),
+        dtokens.mean((0, 1)),
+    )
+
+
+# exercise: feature_tokens_backward
+# wrong: dbias summed over the batch only
+def feature_tokens_backward__7(dtokens, features, weight):
+    pixels = features.reshape(*features.shape[:2], -1).swapaxes(1, 2)
+    return (
+        (dtokens @ weight).swapaxes(1, 2).reshape(features.shape),
+        np.einsum("bnd,bnc->dc", dtokens, pixels),
+        dtokens.sum(0),
+    )
+
+
+# exercise: feature_tokens_backward
+# wrong: dweight transposed
+def feature_tokens_backward__8(dtokens, features, weight):
+    pixels = features.reshape(*features.shape[:2], -1).swapaxes(1, 2)
+    return (
+        (dtokens @ weight).swapaxes(1, 2).reshape(features.shape),
+        np.einsum("bnd,bnc->cd", dtokens, pixels),
+        dtokens.sum((0, 1)),
+    )
+
+
+# exercise: feature_tokens_backward
+# wrong: rows and columns of the map swapped
+def feature_tokens_backward__9(dtokens, features, weight):
+    B, C, H, W = features.shape
+    pixels = features.transpose(0, 3, 2, 1).reshape(B, -1, C)
+    dp = dtokens @ weight
+    return dp.reshape(B, W, H, C).transpose(0, 3, 2, 1), np.einsum("bnd,bnc->dc", dtokens, pixels), dtokens.sum((0, 1))
+
+
+# exercise: hybrid_tokens
+# right: halved in a loop
+def hybrid_tokens__1(image_hw, blocks, patch_size):
+    H, W = image_hw
+    for _ in range(2 + max(0, len(blocks) - 1)):
+        H, W = (H + 1) // 2, (W + 1) // 2
+    return 1 + (H // patch_size) * (W // patch_size)
+
+
+# exercise: hybrid_tokens
+# right: math.ceil, NumPy product
+def hybrid_tokens__2(image_hw, blocks, patch_size):
+    down = 4 if len(blocks) == 0 else 2 ** (len(blocks) + 1)
+    return np.prod([math.ceil(side / down) // patch_size for side in image_hw]) + 1
+
+
+# exercise: hybrid_tokens
+# right: recursion
+def hybrid_tokens__3(image_hw, blocks, patch_size):
+    def halve(n, times):
+        return n if times == 0 else halve((n + 1) // 2, times - 1)
+
+    times = 2 if not blocks else 1 + len(blocks)
+    a, b = [halve(n, times) // patch_size for n in image_hw]
+    return int(a * b + 1)
+
+
+# exercise: hybrid_tokens
+# wrong: () gives one halving too few
+def hybrid_tokens__4(image_hw, blocks, patch_size):
+    H, W = (-(-side // 2 ** (len(blocks) + 1)) for side in image_hw)
+    return (H // patch_size) * (W // patch_size) + 1
+
+
+# exercise: hybrid_tokens
+# wrong: class token forgotten
+def hybrid_tokens__5(image_hw, blocks, patch_size):
+    H, W = (-(-side // 2 ** (2 + len(blocks[1:]))) for side in image_hw)
+    return (H // patch_size) * (W // patch_size)
+
+
+# exercise: hybrid_tokens
+# wrong: every stage halves, the first too
+def hybrid_tokens__6(image_hw, blocks, patch_size):
+    H, W = (-(-side // 2 ** (2 + len(blocks))) for side in image_hw)
+    return (H // patch_size) * (W // patch_size) + 1
+
+
+# exercise: hybrid_tokens
+# wrong: rounded down
+def hybrid_tokens__7(image_hw, blocks, patch_size):
+    H, W = (side // 2 ** (2 + len(blocks[1:])) for side in image_hw)
+    return (H // patch_size) * (W // patch_size) + 1
+
+
+# exercise: hybrid_tokens
+# wrong: square from the height
+def hybrid_tokens__8(image_hw, blocks, patch_size):
+    H = -(-image_hw[0] // 2 ** (2 + len(blocks[1:])))
+    return (H // patch_size) ** 2 + 1
+
+
+# exercise: hybrid_tokens
+# wrong: product divided by the patch side, not its square
+def hybrid_tokens__9(image_hw, blocks, patch_size):
+    H, W = (-(-side // 2 ** (2 + len(blocks[1:]))) for side in image_hw)
+    return H * W // patch_size + 1
+
+
+# exercise: hybrid_tokens
+# wrong: sum of units in place of number of stages
+def hybrid_tokens__10(image_hw, blocks, patch_size):
+    H, W = (-(-side // 2 ** (2 + max(0, sum(blocks) - 1))) for side in image_hw)
+    return (H // patch_size) * (W // patch_size) + 1
+
+
+# exercise: seen_pixels
+# right: recursion from the image
+def seen_pixels__1(output, size, kernels, strides):
+    if len(kernels) == 0:
+        return output, output
+    k, s = kernels[0], strides[0]
+    a, b = f_seen_10(output, -(-size // s), kernels[1:], strides[1:])
+    before = same_padding(size, k, s)[0]
+    return a * s - before, b * s - before + k - 1
+
+
+def f_seen_10(output, size, kernels, strides):
+    if not len(kernels):
+        return output, output
+    a, b = f_seen_10(output, -(-size // strides[0]), kernels[1:], strides[1:])
+    before = same_padding(size, kernels[0], strides[0])[0]
+    return a * strides[0] - before, b * strides[0] - before + kernels[0] - 1
+
+
+# exercise: seen_pixels
+# right: forwards: jump, start and receptive field
+def seen_pixels__2(output, size, kernels, strides):
+    jump, start, field = 1, 0, 1
+    for k, s in zip(kernels, strides):
+        n = math.ceil(size / s)
+        start -= max(0, (n - 1) * s + k - size) // 2 * jump
+        field += (k - 1) * jump
+        jump *= s
+        size = n
+    first = start + output * jump
+    return [first, first + field - 1]
+
+
+# exercise: seen_pixels
+# right: sizes first, then a loop over indices, NumPy
+def seen_pixels__3(output, size, kernels, strides):
+    sizes = [size]
+    for s in strides:
+        sizes.append((sizes[-1] + s - 1) // s)
+    seen = np.array([output, output])
+    for i in range(len(kernels) - 1, -1, -1):
+        seen = seen * strides[i] - same_padding(sizes[i], kernels[i], strides[i])[0] + [0, kernels[i] - 1]
+    return tuple(seen)
+
+
+# exercise: seen_pixels
+# wrong: last one too far
+def seen_pixels__4(output, size, kernels, strides):
+    a, b = f_seen_10(output, size, kernels, strides)
+    return a, b + 1
+
+
+# exercise: seen_pixels
+# wrong: kernel not less one
+def seen_pixels__5(output, size, kernels, strides):
+    sizes = [size]
+    for s in strides:
+        sizes.append(-(-sizes[-1] // s))
+    a = b = output
+    for k, s, n in list(zip(kernels, strides, sizes))[::-1]:
+        p = same_padding(n, k, s)[0]
+        a, b = a * s - p, b * s - p + k
+    return a, b
+
+
+# exercise: seen_pixels
+# wrong: padding of the image's size at every layer
+def seen_pixels__6(output, size, kernels, strides):
+    a = b = output
+    for k, s in list(zip(kernels, strides))[::-1]:
+        p = same_padding(size, k, s)[0]
+        a, b = a * s - p, b * s - p + k - 1
+    return a, b
+
+
+# exercise: seen_pixels
+# wrong: cut to the image
+def seen_pixels__7(output, size, kernels, strides):
+    a, b = f_seen_10(output, size, kernels, strides)
+    return max(a, 0), min(b, size - 1)
+
+
+# exercise: seen_pixels
+# wrong: symmetric padding (k - 1) // 2
+def seen_pixels__8(output, size, kernels, strides):
+    a = b = output
+    for k, s in zip(kernels[::-1], strides[::-1]):
+        a, b = a * s - (k - 1) // 2, b * s - (k - 1) // 2 + k - 1
+    return a, b
+
+
+# exercise: seen_pixels
+# wrong: layers from the first to the last
+def seen_pixels__9(output, size, kernels, strides):
+    a = b = output
+    for k, s in zip(kernels, strides):
+        p = same_padding(size, k, s)[0]
+        a, b = a * s - p, b * s - p + k - 1
+        size = -(-size // s)
+    return a, b
+
+
+# exercise: seen_pixels
+# wrong: padding forgotten
+def seen_pixels__10(output, size, kernels, strides):
+    a = b = output
+    for k, s in zip(kernels[::-1], strides[::-1]):
+        a, b = a * s, b * s + k - 1
+    return a, b
+
+
+# ---- notebook 11 ------------------------------------------------------------
+
+
+# exercise: moved_waves
+# right: complex numbers
+def moved_waves__1(PE, distance):
+    n, D = PE.shape
+    z = PE[:, 1::2] + 1j * PE[:, ::2]
+    z = z * np.exp(1j * distance * 10000.0 ** (-np.arange(0, D, 2) / D))
+    return np.stack([z.imag, z.real], axis=-1).reshape(n, D)
+
+
+# exercise: moved_waves
+# right: rotation matrix, block by block
+def moved_waves__2(PE, distance):
+    D = PE.shape[1]
+    M = np.zeros((D, D))
+    for i in range(D // 2):
+        a = distance / 10000 ** (2 * i / D)
+        M[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = [[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]]
+    return PE @ M.T
+
+
+# exercise: moved_waves
+# right: einsum, pairs
+def moved_waves__3(PE, distance):
+    D = PE.shape[-1]
+    a = distance * np.power(1e4, -2 * np.arange(D // 2) / D)
+    R = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+    return np.einsum("xyi,niy->nix", R, PE.reshape(len(PE), -1, 2)).reshape(PE.shape)
+
+
+# exercise: moved_waves
+# wrong: turned the other way
+def moved_waves__4(PE, distance):
+    D = PE.shape[1]
+    w = 10000.0 ** (-np.arange(0, D, 2) / D)
+    c, s = np.cos(distance * w), np.sin(distance * w)
+    out = np.empty_like(PE)
+    out[:, 0::2] = c * PE[:, 0::2] - s * PE[:, 1::2]
+    out[:, 1::2] = c * PE[:, 1::2] + s * PE[:, 0::2]
+    return out
+
+
+# exercise: moved_waves
+# wrong: both with plus
+def moved_waves__5(PE, distance):
+    D = PE.shape[1]
+    w = 10000.0 ** (-np.arange(0, D, 2) / D)
+    c, s = np.cos(distance * w), np.sin(distance * w)
+    out = np.empty_like(PE)
+    out[:, 0::2] = c * PE[:, 0::2] + s * PE[:, 1::2]
+    out[:, 1::2] = c * PE[:, 1::2] + s * PE[:, 0::2]
+    return out
+
+
+# exercise: moved_waves
+# wrong: frequencies: i / D in place of 2 i / D
+def moved_waves__6(PE, distance):
+    D = PE.shape[1]
+    w = 10000.0 ** (-np.arange(D // 2) / D)
+    c, s = np.cos(distance * w), np.sin(distance * w)
+    out = np.empty_like(PE)
+    out[:, 0::2] = c * PE[:, 0::2] + s * PE[:, 1::2]
+    out[:, 1::2] = c * PE[:, 1::2] - s * PE[:, 0::2]
+    return out
+
+
+# exercise: moved_waves
+# wrong: halves in place of pairs
+def moved_waves__7(PE, distance):
+    D = PE.shape[1]
+    w = 10000.0 ** (-np.arange(0, D, 2) / D)
+    c, s = np.cos(distance * w), np.sin(distance * w)
+    a, b = PE[:, : D // 2], PE[:, D // 2 :]
+    return np.concatenate([c * a + s * b, c * b - s * a], axis=1)
+
+
+# exercise: moved_waves
+# wrong: new sine used for the cosine (in place)
+def moved_waves__8(PE, distance):
+    D = PE.shape[1]
+    w = 10000.0 ** (-np.arange(0, D, 2) / D)
+    c, s = np.cos(distance * w), np.sin(distance * w)
+    out = PE.copy()
+    out[:, 0::2] = c * out[:, 0::2] + s * out[:, 1::2]
+    out[:, 1::2] = c * out[:, 1::2] - s * out[:, 0::2]
+    return out
+
+
+# exercise: moved_waves
+# wrong: takes the rows for the first n
+def moved_waves__9(PE, distance):
+    n, D = PE.shape
+    a = (np.arange(n) + distance)[:, None] * 10000.0 ** (-np.arange(0, D, 2) / D)
+    out = np.empty_like(PE)
+    out[:, 0::2], out[:, 1::2] = np.sin(a), np.cos(a)
+    return out
+
+
+# exercise: moved_waves
+# wrong: rows rolled
+def moved_waves__10(PE, distance):
+    return np.roll(PE, -distance, axis=0)
+
+
+# exercise: decoder_mask
+# right: loops
+def decoder_mask__1(target, pad):
+    B, T = target.shape
+    mask = np.zeros((B, 1, T, T), dtype=bool)
+    for b in range(B):
+        for i in range(T):
+            for j in range(i + 1):
+                mask[b, 0, i, j] = target[b, j] != pad
+    return mask
+
+
+# exercise: decoder_mask
+# right: np.tril
+def decoder_mask__2(target, pad):
+    T = target.shape[1]
+    return np.tril(np.ones((T, T), bool)) * np.not_equal(target, pad).reshape(-1, 1, 1, T)
+
+
+# exercise: decoder_mask
+# right: torch
+def decoder_mask__3(target, pad):
+    t = torch.as_tensor(target)
+    n = t.shape[-1]
+    return torch.ones(n, n).tril().bool() & (t != pad).view(-1, 1, 1, n)
+
+
+# exercise: decoder_mask
+# wrong: padding as the one that asks (axis 2)
+def decoder_mask__4(target, pad):
+    T = target.shape[1]
+    return np.tril(np.ones((T, T), bool)) & (target != pad)[:, None, :, None]
+
+
+# exercise: decoder_mask
+# wrong: upper triangle
+def decoder_mask__5(target, pad):
+    T = target.shape[1]
+    return np.triu(np.ones((T, T), bool)) & (target != pad)[:, None, None, :]
+
+
+# exercise: decoder_mask
+# wrong: strictly before: not itself
+def decoder_mask__6(target, pad):
+    t = np.arange(target.shape[1])
+    return (t[None, :] < t[:, None]) & (target != pad)[:, None, None, :]
+
+
+# exercise: decoder_mask
+# wrong: causal part only
+def decoder_mask__7(target, pad):
+    B, T = target.shape
+    return np.tile(np.tril(np.ones((T, T), bool)), (B, 1, 1, 1))
+
+
+# exercise: decoder_mask
+# wrong: padding part only
+def decoder_mask__8(target, pad):
+    B, T = target.shape
+    return np.broadcast_to((target != pad)[:, None, None, :], (B, 1, T, T))
+
+
+# exercise: decoder_mask
+# wrong: or in place of and
+def decoder_mask__9(target, pad):
+    T = target.shape[1]
+    return np.tril(np.ones((T, T), bool)) | (target != pad)[:, None, None, :]
+
+
+# exercise: decoder_mask
+# wrong: == pad
+def decoder_mask__10(target, pad):
+    T = target.shape[1]
+    return np.tril(np.ones((T, T), bool)) & (target == pad)[:, None, None, :]
+
+
+# exercise: decoder_mask
+# wrong: True where hidden
+def decoder_mask__11(target, pad):
+    T = target.shape[1]
+    return ~(np.tril(np.ones((T, T), bool)) & (target != pad)[:, None, None, :])
+
+
+# exercise: decoder_mask
+# wrong: no axis for the heads
+def decoder_mask__12(target, pad):
+    T = target.shape[1]
+    return np.tril(np.ones((T, T), bool)) & (target != pad)[:, None, :]
+
+
+# exercise: decoder_mask
+# wrong: all from the first padding on hidden
+def decoder_mask__13(target, pad):
+    T = target.shape[1]
+    real = np.cumsum(target == pad, axis=1) == 0
+    return np.tril(np.ones((T, T), bool)) & real[:, None, None, :]
+
+
+# exercise: embed_backward
+# right: torch index_add
+def embed_backward__1(dy, ids, vocabulary):
+    d = torch.as_tensor(dy).reshape(-1, dy.shape[-1])
+    out = torch.zeros(vocabulary, d.shape[1], dtype=d.dtype)
+    return out.index_add(0, torch.as_tensor(ids).reshape(-1), d) * math.sqrt(d.shape[1])
+
+
+# exercise: embed_backward
+# right: einsum with one-hot by comparison
+def embed_backward__2(dy, ids, vocabulary):
+    hot = (ids[..., None] == np.arange(vocabulary)).astype(float)
+    return dy.shape[-1] ** 0.5 * np.einsum("btv,btd->vd", hot, dy)
+
+
+# exercise: embed_backward
+# right: bincount per column
+def embed_backward__3(dy, ids, vocabulary):
+    D = dy.shape[2]
+    return np.stack([np.bincount(ids.ravel(), dy[:, :, d].ravel() * np.sqrt(D), vocabulary) for d in range(D)], axis=1)
+
+
+# exercise: embed_backward
+# wrong: root forgotten
+def embed_backward__4(dy, ids, vocabulary):
+    return np.eye(vocabulary)[ids.ravel()].T @ dy.reshape(-1, dy.shape[-1])
+
+
+# exercise: embed_backward
+# wrong: repeated symbols overwrite (fancy +=)
+def embed_backward__5(dy, ids, vocabulary):
+    out = np.zeros((vocabulary, dy.shape[-1]))
+    out[ids] += np.sqrt(dy.shape[-1]) * dy
+    return out
+
+
+# exercise: embed_backward
+# wrong: divided by the root
+def embed_backward__6(dy, ids, vocabulary):
+    return np.eye(vocabulary)[ids.ravel()].T @ dy.reshape(-1, dy.shape[-1]) / np.sqrt(dy.shape[-1])
+
+
+# exercise: embed_backward
+# wrong: times D
+def embed_backward__7(dy, ids, vocabulary):
+    return dy.shape[-1] * np.eye(vocabulary)[ids.ravel()].T @ dy.reshape(-1, dy.shape[-1])
+
+
+# exercise: embed_backward
+# wrong: mean over the occurrences
+def embed_backward__8(dy, ids, vocabulary):
+    hot = np.eye(vocabulary)[ids.ravel()]
+    return np.sqrt(dy.shape[-1]) * (hot.T @ dy.reshape(len(hot), -1)) / np.maximum(hot.sum(0), 1)[:, None]
+
+
+# exercise: embed_backward
+# wrong: only as many rows as occur
+def embed_backward__9(dy, ids, vocabulary):
+    hot = np.eye(ids.max() + 1)[ids.ravel()]
+    return np.sqrt(dy.shape[-1]) * hot.T @ dy.reshape(len(hot), -1)
+
+
+# exercise: embed_backward
+# wrong: transposed (D, V)
+def embed_backward__10(dy, ids, vocabulary):
+    hot = np.eye(vocabulary)[ids.ravel()]
+    return np.sqrt(dy.shape[-1]) * dy.reshape(len(hot), -1).T @ hot
+
+
+# exercise: token_cross_entropy_backward
+# right: torch autograd
+def token_cross_entropy_backward__1(logits, targets, pad):
+    x = torch.tensor(logits, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(
+        x.flatten(0, 1), torch.tensor(targets).flatten().long(), ignore_index=int(pad)
+    )
+    loss.backward()
+    return x.grad
+
+
+# exercise: token_cross_entropy_backward
+# right: loops
+def token_cross_entropy_backward__2(logits, targets, pad):
+    out = np.zeros(logits.shape)
+    n = sum(int(t != pad) for row in targets for t in row)
+    for b, t in np.ndindex(*targets.shape):
+        if targets[b, t] == pad:
+            continue
+        e = np.exp(logits[b, t] - max(logits[b, t]))
+        out[b, t] = e / sum(e)
+        out[b, t, targets[b, t]] -= 1
+    return out / n
+
+
+# exercise: token_cross_entropy_backward
+# right: boolean indexing and put_along_axis
+def token_cross_entropy_backward__3(logits, targets, pad):
+    keep = np.not_equal(targets, pad)
+    rows = logits[keep]
+    p = np.exp(rows - np.logaddexp.reduce(rows, axis=1, keepdims=True))
+    p[np.arange(len(p)), targets[keep]] -= 1
+    out = np.zeros_like(logits)
+    out[keep] = p / keep.sum()
+    return out
+
+
+# exercise: token_cross_entropy_backward
+# wrong: divided by all places
+def token_cross_entropy_backward__4(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return (p - np.eye(logits.shape[-1])[targets]) * (targets != pad)[..., None] / targets.size
+
+
+# exercise: token_cross_entropy_backward
+# wrong: padding not masked
+def token_cross_entropy_backward__5(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return (p - np.eye(logits.shape[-1])[targets]) / (targets != pad).sum()
+
+
+# exercise: token_cross_entropy_backward
+# wrong: column of pad set to 0 too
+def token_cross_entropy_backward__6(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    out = (p - np.eye(logits.shape[-1])[targets]) * (targets != pad)[..., None] / (targets != pad).sum()
+    out[..., pad] = 0
+    return out
+
+
+# exercise: token_cross_entropy_backward
+# wrong: column of pad in place of places
+def token_cross_entropy_backward__7(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    out = (p - np.eye(logits.shape[-1])[targets]) / (targets != pad).sum()
+    out[..., pad] = 0
+    return out
+
+
+# exercise: token_cross_entropy_backward
+# wrong: sign
+def token_cross_entropy_backward__8(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return (np.eye(logits.shape[-1])[targets] - p) * (targets != pad)[..., None] / (targets != pad).sum()
+
+
+# exercise: token_cross_entropy_backward
+# wrong: sum, not mean
+def token_cross_entropy_backward__9(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return (p - np.eye(logits.shape[-1])[targets]) * (targets != pad)[..., None]
+
+
+# exercise: token_cross_entropy_backward
+# wrong: mean of each sentence, then of sentences
+def token_cross_entropy_backward__10(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    keep = targets != pad
+    return (p - np.eye(logits.shape[-1])[targets]) * (keep / keep.sum(1, keepdims=True) / len(targets))[..., None]
+
+
+# exercise: token_cross_entropy_backward
+# wrong: softmax over the places
+def token_cross_entropy_backward__11(logits, targets, pad):
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    return (p - np.eye(logits.shape[-1])[targets]) * (targets != pad)[..., None] / (targets != pad).sum()
+
+
+# exercise: token_cross_entropy_backward
+# wrong: logits changed in place
+def token_cross_entropy_backward__12(logits, targets, pad):
+    logits -= logits.max(-1, keepdims=True)
+    p = np.exp(logits)
+    p /= p.sum(-1, keepdims=True)
+    return (p - np.eye(logits.shape[-1])[targets]) * (targets != pad)[..., None] / (targets != pad).sum()
+
+
+# exercise: token_cross_entropy_backward
+# wrong: crashes: mask without its last axis
+def token_cross_entropy_backward__13(logits, targets, pad):
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return (p - np.eye(logits.shape[-1])[targets]) * (targets != pad) / (targets != pad).sum()
+
+
+# exercise: path_lengths
+# right: breadth-first search
+def path_lengths__1(reads):
+    n = len(reads)
+    out = [[-1] * n for _ in range(n)]
+    for i in range(n):
+        out[i][i], queue = 0, [i]
+        while queue:
+            a = queue.pop(0)
+            for j in range(n):
+                if reads[a][j] and out[i][j] < 0:
+                    out[i][j] = out[i][a] + 1
+                    queue.append(j)
+    return out
+
+
+# exercise: path_lengths
+# right: Floyd-Warshall
+def path_lengths__2(reads):
+    n = len(reads)
+    d = np.where(reads, 1.0, np.inf)
+    np.fill_diagonal(d, 0)
+    for k in range(n):
+        d = np.minimum(d, d[:, k, None] + d[None, k, :])
+    return np.where(np.isinf(d), -1, d).astype(int)
+
+
+# exercise: path_lengths
+# right: matrix powers
+def path_lengths__3(reads):
+    n = len(reads)
+    A = (np.eye(n) + reads > 0).astype(int)
+    out = -np.ones((n, n), dtype=int)
+    P = np.eye(n, dtype=int)
+    for s in range(n):
+        out[(P > 0) & (out == -1)] = s
+        P = ((P @ A) > 0).astype(int)
+    return out
+
+
+# exercise: path_lengths
+# wrong: who is read by whom (transposed)
+def path_lengths__4(reads):
+    n = len(reads)
+    d = np.where(reads.T, 1.0, np.inf)
+    np.fill_diagonal(d, 0)
+    for k in range(n):
+        d = np.minimum(d, d[:, k, None] + d[None, k, :])
+    return np.where(np.isinf(d), -1, d).astype(int)
+
+
+# exercise: path_lengths
+# wrong: what was known is forgotten (no keeping)
+def path_lengths__5(reads):
+    n = len(reads)
+    known = np.eye(n, dtype=bool)
+    out = np.where(known, 0, -1)
+    for s in range(1, n):
+        known = reads.astype(int) @ known.astype(int) > 0
+        out[known] = s
+    return out
+
+
+# exercise: path_lengths
+# wrong: never is 0
+def path_lengths__6(reads):
+    n = len(reads)
+    d = np.where(reads, 1.0, np.inf)
+    np.fill_diagonal(d, 0)
+    for k in range(n):
+        d = np.minimum(d, d[:, k, None] + d[None, k, :])
+    return np.where(np.isinf(d), 0, d).astype(int)
+
+
+# exercise: path_lengths
+# wrong: diagonal 1 where it reads itself
+def path_lengths__7(reads):
+    n = len(reads)
+    d = np.where(reads, 1.0, np.inf)
+    for k in range(n):
+        d = np.minimum(d, d[:, k, None] + d[None, k, :])
+    return np.where(np.isinf(d), -1, d).astype(int)
+
+
+# exercise: path_lengths
+# wrong: last step of the loop missing
+def path_lengths__8(reads):
+    n = len(reads)
+    known = np.eye(n, dtype=bool)
+    out = np.where(known, 0, -1)
+    for s in range(1, n - 1):
+        known = known | (reads.astype(int) @ known.astype(int) > 0)
+        out[(out < 0) & known] = s
+    return out
+
+
+# exercise: path_lengths
+# wrong: off by one: steps in between
+def path_lengths__9(reads):
+    n = len(reads)
+    d = np.where(reads, 1.0, np.inf)
+    np.fill_diagonal(d, 0)
+    for k in range(n):
+        d = np.minimum(d, d[:, k, None] + d[None, k, :])
+    return np.where(np.isinf(d), -1, np.maximum(d - 1, 0)).astype(int)
+
+
+# exercise: path_lengths
+# wrong: one step only
+def path_lengths__10(reads):
+    out = np.where(reads, 1, -1)
+    np.fill_diagonal(out, 0)
+    return out
+
+
+# exercise: path_lengths
+# wrong: distance of the places
+def path_lengths__11(reads):
+    i = np.arange(len(reads))
+    return abs(i[:, None] - i)
+
+
+# exercise: path_lengths
+# wrong: infinity for never
+def path_lengths__12(reads):
+    n = len(reads)
+    d = np.where(reads, 1.0, np.inf)
+    np.fill_diagonal(d, 0)
+    for k in range(n):
+        d = np.minimum(d, d[:, k, None] + d[None, k, :])
+    return d
+
+
+# ---- notebook 12 ------------------------------------------------------------
+
+
+# exercise: unit_parameters
+# right: layer by layer, lists
+def unit_parameters__1(in_channels, width, stride):
+    layers = [(in_channels, width, 1), (width, width, 3), (width, 4 * width, 1)]
+    total = 0
+    for i, o, k in layers:
+        total += 2 * i + i * o * k * k
+    if stride != 1 or in_channels != 4 * width:
+        total += in_channels * 4 * width
+    return total
+
+
+# exercise: unit_parameters
+# right: written out as a polynomial
+def unit_parameters__2(in_channels, width, stride):
+    same = stride == 1 and in_channels == 4 * width
+    return 13 * width**2 + 4 * width + in_channels * (width + 2) + (not same) * 4 * in_channels * width
+
+
+# exercise: unit_parameters
+# right: shapes and np.prod
+def unit_parameters__3(in_channels, width, stride):
+    c, w = in_channels, width
+    shapes = [(c,), (c,), (w, c, 1, 1), (w,), (w,), (w, w, 3, 3), (w,), (w,), (4 * w, w, 1, 1)]
+    if c != 4 * w or stride > 1:
+        shapes.append((4 * w, c, 1, 1))
+    return sum(np.prod(s) for s in shapes)
+
+
+# exercise: unit_parameters
+# wrong: shortcut always counted
+def unit_parameters__4(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 9 * w * w + 4 * w * w + 4 * c * w + 2 * (c + 2 * w)
+
+
+# exercise: unit_parameters
+# wrong: shortcut only where the stride is more than 1
+def unit_parameters__5(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 9 * w * w + 4 * w * w + (4 * c * w if stride > 1 else 0) + 2 * (c + 2 * w)
+
+
+# exercise: unit_parameters
+# wrong: shortcut only where the channels change
+def unit_parameters__6(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 9 * w * w + 4 * w * w + (4 * c * w if c != 4 * w else 0) + 2 * (c + 2 * w)
+
+
+# exercise: unit_parameters
+# wrong: norms after the convolutions
+def unit_parameters__7(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 9 * w * w + 4 * w * w + (4 * c * w if c != 4 * w or stride > 1 else 0) + 2 * (w + w + 4 * w)
+
+
+# exercise: unit_parameters
+# wrong: norms: weight but no bias
+def unit_parameters__8(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 9 * w * w + 4 * w * w + (4 * c * w if c != 4 * w or stride > 1 else 0) + c + 2 * w
+
+
+# exercise: unit_parameters
+# wrong: biases counted
+def unit_parameters__9(in_channels, width, stride):
+    c, w = in_channels, width
+    p = 4 * c * w + 4 * w if c != 4 * w or stride > 1 else 0
+    return c * w + w + 9 * w * w + w + 4 * w * w + 4 * w + p + 2 * (c + 2 * w)
+
+
+# exercise: unit_parameters
+# wrong: 3 x 3 counted as 3
+def unit_parameters__10(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 3 * w * w + 4 * w * w + (4 * c * w if c != 4 * w or stride > 1 else 0) + 2 * (c + 2 * w)
+
+
+# exercise: unit_parameters
+# wrong: norm on the shortcut
+def unit_parameters__11(in_channels, width, stride):
+    c, w = in_channels, width
+    return c * w + 9 * w * w + 4 * w * w + (4 * c * w + 2 * c if c != 4 * w or stride > 1 else 0) + 2 * (c + 2 * w)
+
+
+# exercise: grouped_attention_macs
+# right: layer by layer
+def grouped_attention_macs__1(config, key_heads):
+    T, D, Dh = config.num_tokens, config.width, config.width // config.heads
+    macs = {"q": T * D * D, "k": T * D * key_heads * Dh, "v": T * D * key_heads * Dh}
+    macs["scores"] = config.heads * T * T * Dh
+    macs["sum"] = config.heads * T * Dh * T
+    macs["out"] = T * D * D
+    return sum(macs.values())
+
+
+# exercise: grouped_attention_macs
+# right: helper of matmuls in a loop over heads
+def grouped_attention_macs__2(config, key_heads):
+    def mm(a, b, c):
+        return a * b * c
+
+    T, D, h = config.num_tokens, config.width, config.heads
+    total = mm(T, D, D)
+    for _ in range(h):
+        total += mm(T, D, D // h) + mm(T, D // h, T) + mm(T, T, D // h)
+    for _ in range(2 * key_heads):
+        total += mm(T, D, D // h)
+    return np.int64(total)
+
+
+# exercise: grouped_attention_macs
+# wrong: scores shrunk with the key heads
+def grouped_attention_macs__3(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return 2 * T * D**2 + 2 * T * D * n + 2 * T**2 * n
+
+
+# exercise: grouped_attention_macs
+# wrong: values not shared
+def grouped_attention_macs__4(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return 3 * T * D**2 + T * D * n + 2 * T**2 * D
+
+
+# exercise: grouped_attention_macs
+# wrong: output layer forgotten
+def grouped_attention_macs__5(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return T * D**2 + 2 * T * D * n + 2 * T**2 * D
+
+
+# exercise: grouped_attention_macs
+# wrong: FLOPs: times two
+def grouped_attention_macs__6(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return 2 * (2 * T * D**2 + 2 * T * D * n + 2 * T**2 * D)
+
+
+# exercise: grouped_attention_macs
+# wrong: class token forgotten (num_patches)
+def grouped_attention_macs__7(config, key_heads):
+    T, D, n = config.num_patches, config.width, key_heads * config.width // config.heads
+    return 2 * T * D**2 + 2 * T * D * n + 2 * T**2 * D
+
+
+# exercise: grouped_attention_macs
+# wrong: all blocks
+def grouped_attention_macs__8(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return config.depth * (2 * T * D**2 + 2 * T * D * n + 2 * T**2 * D)
+
+
+# exercise: grouped_attention_macs
+# wrong: a float: D / heads
+def grouped_attention_macs__9(config, key_heads):
+    T, D = config.num_tokens, config.width
+    return 2 * T * D**2 + 2 * T * D * (D / config.heads) + 2 * T**2 * D
+
+
+# exercise: grouped_attention_macs
+# wrong: weighted sum forgotten
+def grouped_attention_macs__10(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return 2 * T * D**2 + 2 * T * D * n + T**2 * D
+
+
+# exercise: grouped_attention_macs
+# wrong: scores once per head at full width
+def grouped_attention_macs__11(config, key_heads):
+    T, D, n = config.num_tokens, config.width, key_heads * config.width // config.heads
+    return 2 * T * D**2 + 2 * T * D * n + 2 * T**2 * D * config.heads
+
+
+# exercise: kept_patches_macs
+# right: loop over blocks
+def kept_patches_macs__1(config, kept):
+    T, D = kept, config.width
+    if config.classifier == "token":
+        T += 1
+    total = kept * D * config.channels * config.patch_size * config.patch_size
+    for _ in range(config.depth):
+        total += 3 * T * D * D + T * T * D + T * T * D + T * D * D
+        total += 2 * T * D * config.mlp_dim
+    total += config.num_classes * D
+    return total
+
+
+# exercise: kept_patches_macs
+# right: NumPy dot product of counts
+def kept_patches_macs__2(config, kept):
+    c = config
+    T = kept + (c.classifier != "gap")
+    block = np.array([4, 2]) @ [T * c.width**2, T**2 * c.width] + 2 * T * c.width * c.mlp_dim
+    return np.sum([kept * c.channels * c.patch_size**2 * c.width, c.depth * block, c.width * c.num_classes])
+
+
+# exercise: kept_patches_macs
+# wrong: all patches embedded
+def kept_patches_macs__3(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return (
+        config.num_patches * config.channels * config.patch_size**2 * D
+        + config.depth * (T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D)
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: class token never counted
+def kept_patches_macs__4(config, kept):
+    D, T = config.width, kept
+    return (
+        kept * config.channels * config.patch_size**2 * D
+        + config.depth * (T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D)
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: class token always counted
+def kept_patches_macs__5(config, kept):
+    D, T = config.width, kept + 1
+    return (
+        kept * config.channels * config.patch_size**2 * D
+        + config.depth * (T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D)
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: head forgotten
+def kept_patches_macs__6(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return kept * config.channels * config.patch_size**2 * D + config.depth * (
+        T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: head for every token
+def kept_patches_macs__7(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return (
+        kept * config.channels * config.patch_size**2 * D
+        + config.depth * (T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D)
+        + T * D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: class token embedded too
+def kept_patches_macs__8(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return (
+        T * config.channels * config.patch_size**2 * D
+        + config.depth * (T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D)
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: channels forgotten
+def kept_patches_macs__9(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return (
+        kept * config.patch_size**2 * D
+        + config.depth * (T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D)
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: MLP 8 D^2, whatever mlp_dim
+def kept_patches_macs__10(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return (
+        kept * config.channels * config.patch_size**2 * D
+        + config.depth * (T * 12 * D**2 + 2 * T**2 * D)
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# wrong: one block only
+def kept_patches_macs__11(config, kept):
+    D, T = config.width, kept + (config.classifier == "token")
+    return (
+        kept * config.channels * config.patch_size**2 * D
+        + T * (4 * D**2 + 2 * D * config.mlp_dim)
+        + 2 * T**2 * D
+        + D * config.num_classes
+    )
+
+
+# exercise: kept_patches_macs
+# pair: no class token and no head
+def kept_patches_macs__12(config, kept):
+    D, T = config.width, kept
+    return kept * config.channels * config.patch_size**2 * D + config.depth * (
+        T * (4 * D**2 + 2 * D * config.mlp_dim) + 2 * T**2 * D
+    )
+
+
+# exercise: separable_macs
+# right: math.ceil, steps by name
+def separable_macs__1(height, width, inputs, outputs, kernel, stride):
+    h, w = math.ceil(height / stride), math.ceil(width / stride)
+    depthwise = h * w * inputs * kernel * kernel
+    pointwise = h * w * inputs * outputs
+    return depthwise + pointwise
+
+
+# exercise: separable_macs
+# right: counted at every place
+def separable_macs__2(height, width, inputs, outputs, kernel, stride):
+    macs = 0
+    for _ in range(0, height, stride):
+        for _ in range(0, width, stride):
+            macs += inputs * (kernel**2 + outputs)
+    return macs
+
+
+# exercise: separable_macs
+# right: keyword defaults, divmod
+def separable_macs__3(height, width, inputs, outputs, kernel=3, stride=1):
+    def up(a):
+        q, r = divmod(a, stride)
+        return q + (r > 0)
+
+    return np.prod([up(height), up(width), inputs, kernel**2 + outputs])
+
+
+# exercise: separable_macs
+# wrong: ordinary convolution
+def separable_macs__4(height, width, inputs, outputs, kernel, stride):
+    return -(-height // stride) * -(-width // stride) * kernel**2 * inputs * outputs
+
+
+# exercise: separable_macs
+# wrong: rounded down
+def separable_macs__5(height, width, inputs, outputs, kernel, stride):
+    return (height // stride) * (width // stride) * (kernel**2 * inputs + inputs * outputs)
+
+
+# exercise: separable_macs
+# wrong: stride ignored
+def separable_macs__6(height, width, inputs, outputs, kernel, stride):
+    return height * width * (kernel**2 * inputs + inputs * outputs)
+
+
+# exercise: separable_macs
+# wrong: first step at full size
+def separable_macs__7(height, width, inputs, outputs, kernel, stride):
+    return height * width * kernel**2 * inputs + -(-height // stride) * -(-width // stride) * inputs * outputs
+
+
+# exercise: separable_macs
+# wrong: mixing on the full size
+def separable_macs__8(height, width, inputs, outputs, kernel, stride):
+    return -(-height // stride) * -(-width // stride) * kernel**2 * inputs + height * width * inputs * outputs
+
+
+# exercise: separable_macs
+# wrong: kernel, not its square
+def separable_macs__9(height, width, inputs, outputs, kernel, stride):
+    return -(-height // stride) * -(-width // stride) * (kernel * inputs + inputs * outputs)
+
+
+# exercise: separable_macs
+# wrong: filters of the outputs
+def separable_macs__10(height, width, inputs, outputs, kernel, stride):
+    return -(-height // stride) * -(-width // stride) * (kernel**2 * outputs + inputs * outputs)
+
+
+# exercise: separable_macs
+# wrong: area divided, then rounded up
+def separable_macs__11(height, width, inputs, outputs, kernel, stride):
+    return -(-height * width // stride**2) * (kernel**2 * inputs + inputs * outputs)
+
+
+# exercise: separable_macs
+# wrong: mixing forgotten
+def separable_macs__12(height, width, inputs, outputs, kernel, stride):
+    return -(-height // stride) * -(-width // stride) * kernel**2 * inputs
+
+
+# exercise: explicit_activations
+# right: dict of what is kept
+def explicit_activations__1(tokens, width, heads, mlp_dim):
+    kept = {
+        "norm1": tokens * width + 2 * tokens,
+        "into qkv": tokens * width,
+        "q": tokens * width,
+        "k": tokens * width,
+        "v": tokens * width,
+        "A": heads * tokens**2,
+        "into out": tokens * width,
+        "norm2": tokens * (width + 2),
+        "into fc1": tokens * width,
+        "into gelu": tokens * mlp_dim,
+        "into fc2": tokens * mlp_dim,
+    }
+    return sum(kept.values())
+
+
+# exercise: explicit_activations
+# right: one polynomial
+def explicit_activations__2(tokens, width, heads, mlp_dim):
+    return tokens * (8 * width + 2 * mlp_dim + heads * tokens + 4)
+
+
+# exercise: explicit_activations
+# right: shapes and np.prod
+def explicit_activations__3(tokens, width, heads, mlp_dim):
+    T, D = tokens, width
+    shapes = [(8, T, D), (T, 4), (heads, T, T), (2, T, mlp_dim)]
+    return np.sum([np.prod(s) for s in shapes])
+
+
+# exercise: explicit_activations
+# wrong: one A, not one per head
+def explicit_activations__4(tokens, width, heads, mlp_dim):
+    T, D, M = tokens, width, mlp_dim
+    return T * (8 * D + 2 * M + 4) + T * T
+
+
+# exercise: explicit_activations
+# wrong: logarithms kept too
+def explicit_activations__5(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return T * (8 * D + 2 * M + 4) + h * T * T + h * T
+
+
+# exercise: explicit_activations
+# wrong: GELU's result not kept
+def explicit_activations__6(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return T * (8 * D + M + 4) + h * T * T
+
+
+# exercise: explicit_activations
+# wrong: A and the scores
+def explicit_activations__7(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return T * (8 * D + 2 * M + 4) + 2 * h * T * T
+
+
+# exercise: explicit_activations
+# wrong: mean and deviation of the norms forgotten
+def explicit_activations__8(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return T * (8 * D + 2 * M) + h * T * T
+
+
+# exercise: explicit_activations
+# wrong: one norm only
+def explicit_activations__9(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return T * (7 * D + 2 * M + 2) + h * T * T
+
+
+# exercise: explicit_activations
+# wrong: bytes: times 4
+def explicit_activations__10(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return 4 * (T * (8 * D + 2 * M + 4) + h * T * T)
+
+
+# exercise: explicit_activations
+# wrong: A in place of all else of attention
+def explicit_activations__11(tokens, width, heads, mlp_dim):
+    T, D, M, h = tokens, width, mlp_dim, heads
+    return 2 * (T * D + 2 * T) + h * T * T + T * D + 2 * T * M
+
+
+# ---- notebook 13 ------------------------------------------------------------
+
+
+def linear_13(old, new):
+    return np.array([[max(0.0, 1 - abs(i * (old - 1) / max(new - 1, 1) - j)) for j in range(old)] for i in range(new)])
+
+
+# exercise: silenced_out
+# right: loops
+def silenced_out__1(kernel, head):
+    h, Dh, D = kernel.shape
+    w = np.zeros((D, D))
+    for i in range(h):
+        if i != head:
+            for e in range(Dh):
+                w[:, i * Dh + e] = kernel[i, e]
+    return w
+
+
+# exercise: silenced_out
+# right: kernel times a mask, transposed
+def silenced_out__2(kernel, head):
+    keep = (np.arange(len(kernel)) != head)[:, None, None]
+    return (kernel * keep).transpose(2, 0, 1).reshape(kernel.shape[2], -1)
+
+
+# exercise: silenced_out
+# right: torch clone
+def silenced_out__3(kernel, head):
+    k = torch.tensor(np.asarray(kernel))
+    k[head] = 0
+    return k.flatten(0, 1).T
+
+
+# exercise: silenced_out
+# right: einsum and moveaxis
+def silenced_out__4(kernel, head):
+    on = np.ones(kernel.shape[0])
+    on[head] = 0
+    w = np.einsum("hed,h->dhe", kernel, on)
+    return w.reshape(len(w), len(w))
+
+
+# exercise: silenced_out
+# wrong: kernel changed in place
+def silenced_out__5(kernel, head):
+    kernel[head] = 0
+    return kernel.reshape(-1, kernel.shape[-1]).T
+
+
+# exercise: silenced_out
+# wrong: not transposed
+def silenced_out__6(kernel, head):
+    k = kernel.copy()
+    k[head] = 0
+    return k.reshape(-1, k.shape[-1])
+
+
+# exercise: silenced_out
+# wrong: rows set to 0
+def silenced_out__7(kernel, head):
+    _, Dh, D = kernel.shape
+    w = kernel.reshape(D, D).T.copy()
+    w[head * Dh : (head + 1) * Dh] = 0
+    return w
+
+
+# exercise: silenced_out
+# wrong: head counted from 1
+def silenced_out__8(kernel, head):
+    k = kernel.copy()
+    k[head - 1] = 0
+    return k.reshape(-1, k.shape[-1]).T
+
+
+# exercise: silenced_out
+# wrong: every other head silenced
+def silenced_out__9(kernel, head):
+    k = np.zeros_like(kernel)
+    k[head] = kernel[head]
+    return k.reshape(-1, k.shape[-1]).T
+
+
+# exercise: silenced_out
+# wrong: heads interleaved
+def silenced_out__10(kernel, head):
+    k = kernel.copy()
+    k[head] = 0
+    return k.transpose(2, 1, 0).reshape(k.shape[2], -1)
+
+
+# exercise: silenced_out
+# wrong: one column only
+def silenced_out__11(kernel, head):
+    _, Dh, D = kernel.shape
+    w = kernel.reshape(D, D).T.copy()
+    w[:, head * Dh] = 0
+    return w
+
+
+# exercise: silenced_out
+# wrong: h and Dh mixed up in the columns
+def silenced_out__12(kernel, head):
+    h, Dh, D = kernel.shape
+    w = kernel.reshape(D, D).T.copy()
+    w[:, head::h] = 0
+    return w
+
+
+# exercise: silenced_out
+# wrong: head's columns removed, not 0
+def silenced_out__13(kernel, head):
+    k = np.delete(kernel, head, axis=0)
+    return k.reshape(-1, k.shape[-1]).T
+
+
+# exercise: official_key_kernel
+# right: loops
+def official_key_kernel__1(qkv, heads):
+    D = qkv.shape[1]
+    Dh = D // heads
+    out = np.zeros((D, heads, Dh))
+    for d in range(D):
+        for h in range(heads):
+            for e in range(Dh):
+                out[d, h, e] = qkv[D + h * Dh + e, d]
+    return out
+
+
+# exercise: official_key_kernel
+# right: split and transpose
+def official_key_kernel__2(qkv, heads):
+    _, k, _ = np.split(qkv, 3)
+    return k.reshape(heads, -1, k.shape[1]).transpose(2, 0, 1)
+
+
+# exercise: official_key_kernel
+# right: torch chunk
+def official_key_kernel__3(qkv, heads):
+    return torch.as_tensor(qkv).chunk(3, dim=0)[1].T.unflatten(1, (heads, -1))
+
+
+# exercise: official_key_kernel
+# right: einsum
+def official_key_kernel__4(qkv, heads):
+    D = qkv.shape[1]
+    return np.einsum("khed->kdhe", qkv.reshape(3, heads, D // heads, D))[1]
+
+
+# exercise: official_key_kernel
+# wrong: queries
+def official_key_kernel__5(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[:D].T.reshape(D, heads, D // heads)
+
+
+# exercise: official_key_kernel
+# wrong: values
+def official_key_kernel__6(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[2 * D :].T.reshape(D, heads, D // heads)
+
+
+# exercise: official_key_kernel
+# wrong: no transpose
+def official_key_kernel__7(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[D : 2 * D].reshape(D, heads, D // heads)
+
+
+# exercise: official_key_kernel
+# wrong: order (D, Dh, h)
+def official_key_kernel__8(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[D : 2 * D].T.reshape(D, D // heads, heads)
+
+
+# exercise: official_key_kernel
+# wrong: heads interleaved
+def official_key_kernel__9(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[D : 2 * D].T.reshape(D, D // heads, heads).swapaxes(1, 2)
+
+
+# exercise: official_key_kernel
+# wrong: q, k, v of each head side by side
+def official_key_kernel__10(qkv, heads):
+    D = qkv.shape[1]
+    return qkv.reshape(heads, 3, D // heads, D)[:, 1].transpose(2, 0, 1)
+
+
+# exercise: official_key_kernel
+# wrong: (h, Dh, D) as in our matrix
+def official_key_kernel__11(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[D : 2 * D].reshape(heads, D // heads, D)
+
+
+# exercise: official_key_kernel
+# wrong: all 3 at once: crashes
+def official_key_kernel__12(qkv, heads):
+    D = qkv.shape[1]
+    return qkv.T.reshape(D, heads, D // heads)
+
+
+# exercise: official_key_kernel
+# wrong: every third row
+def official_key_kernel__13(qkv, heads):
+    D = qkv.shape[1]
+    return qkv[1::3].T.reshape(D, heads, D // heads)
+
+
+# exercise: official_patches
+# right: loops over pixels
+def official_patches__1(kernel):
+    P, Q, C, D = kernel.shape
+    w = np.zeros((D, C * P * Q))
+    for c in range(C):
+        for y in range(P):
+            for x in range(Q):
+                w[:, c * P * Q + y * Q + x] = kernel[y, x, c]
+    return w
+
+
+# exercise: official_patches
+# right: einsum
+def official_patches__2(kernel):
+    return np.einsum("yxcd->dcyx", kernel).reshape(kernel.shape[-1], -1)
+
+
+# exercise: official_patches
+# right: torch permute and flatten
+def official_patches__3(kernel):
+    return torch.as_tensor(kernel).permute(3, 2, 0, 1).flatten(1)
+
+
+# exercise: official_patches
+# right: channel by channel
+def official_patches__4(kernel):
+    D = kernel.shape[3]
+    return np.concatenate([kernel[:, :, c].reshape(-1, D) for c in range(kernel.shape[2])]).T
+
+
+# exercise: official_patches
+# wrong: rows and columns swapped (.T)
+def official_patches__5(kernel):
+    return kernel.T.reshape(kernel.shape[3], -1)
+
+
+# exercise: official_patches
+# wrong: channels last
+def official_patches__6(kernel):
+    return kernel.reshape(-1, kernel.shape[3]).T
+
+
+# exercise: official_patches
+# wrong: reshape alone
+def official_patches__7(kernel):
+    return kernel.reshape(kernel.shape[3], -1)
+
+
+# exercise: official_patches
+# wrong: (C P P, D): not transposed
+def official_patches__8(kernel):
+    return kernel.transpose(2, 0, 1, 3).reshape(-1, kernel.shape[3])
+
+
+# exercise: official_patches
+# wrong: left in four axes
+def official_patches__9(kernel):
+    return kernel.transpose(3, 2, 0, 1)
+
+
+# exercise: official_patches
+# wrong: flipped like a convolution
+def official_patches__10(kernel):
+    return kernel[::-1, ::-1].transpose(3, 2, 0, 1).reshape(kernel.shape[3], -1)
+
+
+# exercise: official_patches
+# wrong: swapaxes 0 and 3 only
+def official_patches__11(kernel):
+    return kernel.swapaxes(0, 3).reshape(kernel.shape[3], -1)
+
+
+# exercise: resized_positions
+# right: torch interpolate
+def resized_positions__1(E_pos, old_grid, new_grid):
+    t = torch.as_tensor(E_pos)
+    g = t[1:].reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
+    g = torch.nn.functional.interpolate(g, size=tuple(new_grid), mode="bilinear", align_corners=True)
+    return torch.cat([t[:1], g.flatten(2)[0].T])
+
+
+# exercise: resized_positions
+# right: loops and np.interp
+def resized_positions__2(E_pos, old_grid, new_grid):
+    (gh, gw), (nh, nw) = old_grid, new_grid
+    D = E_pos.shape[1]
+    g = E_pos[1:].reshape(gh, gw, D)
+    ys, xs = np.linspace(0, gh - 1, nh), np.linspace(0, gw - 1, nw)
+    tall = np.zeros((nh, gw, D))
+    for x in range(gw):
+        for d in range(D):
+            tall[:, x, d] = np.interp(ys, np.arange(gh), g[:, x, d])
+    out = np.zeros((nh, nw, D))
+    for y in range(nh):
+        for d in range(D):
+            out[y, :, d] = np.interp(xs, np.arange(gw), tall[y, :, d])
+    return np.vstack([E_pos[0], out.reshape(-1, D)])
+
+
+# exercise: resized_positions
+# right: Kronecker product
+def resized_positions__3(E_pos, old_grid, new_grid):
+    M = np.kron(linear_13(old_grid[0], new_grid[0]), linear_13(old_grid[1], new_grid[1]))
+    return np.vstack([E_pos[:1], M @ E_pos[1:]])
+
+
+# exercise: resized_positions
+# right: four neighbours
+def resized_positions__4(E_pos, old_grid, new_grid):
+    (gh, gw), (nh, nw) = old_grid, new_grid
+    g = E_pos[1:].reshape(gh, gw, -1)
+    rows = [E_pos[0]]
+    for i in range(nh):
+        y = i * (gh - 1) / max(nh - 1, 1)
+        y0 = int(y)
+        y1 = min(y0 + 1, gh - 1)
+        a = y - y0
+        for j in range(nw):
+            x = j * (gw - 1) / max(nw - 1, 1)
+            x0 = int(x)
+            x1 = min(x0 + 1, gw - 1)
+            b = x - x0
+            rows.append((1 - a) * ((1 - b) * g[y0, x0] + b * g[y0, x1]) + a * ((1 - b) * g[y1, x0] + b * g[y1, x1]))
+    return rows
+
+
+# exercise: resized_positions
+# wrong: class token dropped
+def resized_positions__5(E_pos, old_grid, new_grid):
+    g = E_pos[1:].reshape(*old_grid, -1)
+    g = np.einsum("Yy,Xx,yxd->YXd", linear_13(old_grid[0], new_grid[0]), linear_13(old_grid[1], new_grid[1]), g)
+    return g.reshape(-1, E_pos.shape[1])
+
+
+# exercise: resized_positions
+# wrong: class token at the end
+def resized_positions__6(E_pos, old_grid, new_grid):
+    g = E_pos[1:].reshape(*old_grid, -1)
+    g = np.einsum("Yy,Xx,yxd->YXd", linear_13(old_grid[0], new_grid[0]), linear_13(old_grid[1], new_grid[1]), g)
+    return np.concatenate([g.reshape(-1, E_pos.shape[1]), E_pos[:1]])
+
+
+# exercise: resized_positions
+# wrong: pixel centres (align_corners=False)
+def resized_positions__7(E_pos, old_grid, new_grid):
+    t = torch.as_tensor(E_pos)
+    g = t[1:].reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
+    g = torch.nn.functional.interpolate(g, size=tuple(new_grid), mode="bilinear", align_corners=False)
+    return torch.cat([t[:1], g.flatten(2)[0].T])
+
+
+# exercise: resized_positions
+# wrong: grid read columns first (gw, gh)
+def resized_positions__8(E_pos, old_grid, new_grid):
+    g = E_pos[1:].reshape(old_grid[1], old_grid[0], -1)
+    g = np.einsum("Yy,Xx,xyd->YXd", linear_13(old_grid[0], new_grid[0]), linear_13(old_grid[1], new_grid[1]), g)
+    return np.concatenate([E_pos[:1], g.reshape(-1, E_pos.shape[1])])
+
+
+# exercise: resized_positions
+# wrong: new grid laid out columns first
+def resized_positions__9(E_pos, old_grid, new_grid):
+    g = E_pos[1:].reshape(*old_grid, -1)
+    g = np.einsum("Yy,Xx,yxd->XYd", linear_13(old_grid[0], new_grid[0]), linear_13(old_grid[1], new_grid[1]), g)
+    return np.concatenate([E_pos[:1], g.reshape(-1, E_pos.shape[1])])
+
+
+# exercise: resized_positions
+# wrong: one line over all rows (not a grid)
+def resized_positions__10(E_pos, old_grid, new_grid):
+    M = linear_13(old_grid[0] * old_grid[1], new_grid[0] * new_grid[1])
+    return np.concatenate([E_pos[:1], M @ E_pos[1:]])
+
+
+# exercise: resized_positions
+# wrong: nearest
+def resized_positions__11(E_pos, old_grid, new_grid):
+    g = E_pos[1:].reshape(*old_grid, -1)
+    y = np.linspace(0, old_grid[0] - 1, new_grid[0]).round().astype(int)
+    x = np.linspace(0, old_grid[1] - 1, new_grid[1]).round().astype(int)
+    return np.concatenate([E_pos[:1], g[y][:, x].reshape(-1, E_pos.shape[1])])
+
+
+# exercise: resized_positions
+# wrong: step old / new
+def resized_positions__12(E_pos, old_grid, new_grid):
+    g = E_pos[1:].reshape(*old_grid, -1)
+    M = [
+        np.array([[max(0.0, 1 - abs(min(i * o / n, o - 1) - j)) for j in range(o)] for i in range(n)])
+        for o, n in zip(old_grid, new_grid)
+    ]
+    g = np.einsum("Yy,Xx,yxd->YXd", *M, g)
+    return np.concatenate([E_pos[:1], g.reshape(-1, E_pos.shape[1])])
+
+
+# exercise: resized_positions
+# wrong: class token taken as a patch: crashes
+def resized_positions__13(E_pos, old_grid, new_grid):
+    g = E_pos.reshape(*old_grid, -1)
+    g = np.einsum("Yy,Xx,yxd->YXd", linear_13(old_grid[0], new_grid[0]), linear_13(old_grid[1], new_grid[1]), g)
+    return np.concatenate([E_pos[:1], g.reshape(-1, E_pos.shape[1])])
+
+
+# exercise: resized_positions
+# wrong: height's matrix for both sides, square only
+def resized_positions__14(E_pos, old_grid, new_grid):
+    M = linear_13(old_grid[0], new_grid[0])
+    g = np.einsum("Yy,Xx,yxd->YXd", M, M, E_pos[1:].reshape(old_grid[0], old_grid[0], -1))
+    return np.concatenate([E_pos[:1], g.reshape(-1, E_pos.shape[1])])
+
+
+# ---- notebook 14 ------------------------------------------------------------
+
+
+# exercise: micro_batch_positions
+# right: range and list
+def micro_batch_positions__1(step, rank, i, world, batch_size, micro_batch):
+    share = batch_size // world
+    mine = list(range(step * batch_size + rank * share, step * batch_size + (rank + 1) * share))
+    return mine[i * micro_batch : (i + 1) * micro_batch]
+
+
+# exercise: micro_batch_positions
+# right: min of both ends, comprehension
+def micro_batch_positions__2(step, rank, i, world, batch_size, micro_batch):
+    n = int(batch_size / world)
+    first, end = i * micro_batch, min((i + 1) * micro_batch, n)
+    return [step * batch_size + rank * n + k for k in range(first, end)]
+
+
+# exercise: micro_batch_positions
+# right: reshape and torch split
+def micro_batch_positions__3(step, rank, i, world, batch_size, micro_batch):
+    batch = torch.arange(step * batch_size, (step + 1) * batch_size).reshape(world, -1)
+    return batch[rank].split(micro_batch)[i]
+
+
+# exercise: micro_batch_positions
+# wrong: last micro-batch runs into the next process
+def micro_batch_positions__4(step, rank, i, world, batch_size, micro_batch):
+    begin = step * batch_size + rank * (batch_size // world) + i * micro_batch
+    return np.arange(begin, begin + micro_batch)
+
+
+# exercise: micro_batch_positions
+# wrong: every world-th image
+def micro_batch_positions__5(step, rank, i, world, batch_size, micro_batch):
+    mine = np.arange(step * batch_size + rank, (step + 1) * batch_size, world)
+    return mine[i * micro_batch : (i + 1) * micro_batch]
+
+
+# exercise: micro_batch_positions
+# wrong: step ignored
+def micro_batch_positions__6(step, rank, i, world, batch_size, micro_batch):
+    share = batch_size // world
+    return np.arange(rank * share, (rank + 1) * share)[i * micro_batch : (i + 1) * micro_batch]
+
+
+# exercise: micro_batch_positions
+# wrong: batch per process (step * batch * world)
+def micro_batch_positions__7(step, rank, i, world, batch_size, micro_batch):
+    begin = (step * world + rank) * batch_size
+    return np.arange(begin, begin + batch_size)[i * micro_batch : (i + 1) * micro_batch]
+
+
+# exercise: micro_batch_positions
+# wrong: step times the share
+def micro_batch_positions__8(step, rank, i, world, batch_size, micro_batch):
+    share = batch_size // world
+    begin = step * share + rank * share
+    return np.arange(begin, begin + share)[i * micro_batch : (i + 1) * micro_batch]
+
+
+# exercise: micro_batch_positions
+# wrong: micro-batch split first, then among processes
+def micro_batch_positions__9(step, rank, i, world, batch_size, micro_batch):
+    begin = step * batch_size + i * micro_batch * world + rank * micro_batch
+    return np.arange(begin, min(begin + micro_batch, (step + 1) * batch_size))
+
+
+# exercise: micro_batch_positions
+# wrong: one too many (end included)
+def micro_batch_positions__10(step, rank, i, world, batch_size, micro_batch):
+    share = batch_size // world
+    begin = step * batch_size + rank * share
+    return np.arange(begin, begin + share)[i * micro_batch : (i + 1) * micro_batch + 1]
+
+
+# exercise: micro_batch_positions
+# wrong: pair of first and end
+def micro_batch_positions__11(step, rank, i, world, batch_size, micro_batch):
+    share = batch_size // world
+    begin = step * batch_size + rank * share
+    return begin + i * micro_batch, begin + min(share, (i + 1) * micro_batch)
+
+
+# exercise: micro_batch_positions
+# wrong: the micro-batch counted from 1
+def micro_batch_positions__12(step, rank, i, world, batch_size, micro_batch):
+    share = batch_size // world
+    begin = step * batch_size + rank * share
+    return np.arange(begin, begin + share)[(i - 1) * micro_batch : i * micro_batch]
+
+
+# exercise: update_gradient
+# right: loops
+def update_gradient__1(gradients, counts):
+    total, n = np.zeros(gradients.shape[-1]), 0
+    for w in range(gradients.shape[0]):
+        for m in range(gradients.shape[1]):
+            total += gradients[w, m] * counts[w, m]
+            n += counts[w, m]
+    return total / n
+
+
+# exercise: update_gradient
+# right: einsum
+def update_gradient__2(gradients, counts):
+    return np.einsum("wni,wn->i", gradients, counts) / np.sum(counts)
+
+
+# exercise: update_gradient
+# right: np.average of the rows
+def update_gradient__3(gradients, counts):
+    return np.average(gradients.reshape(-1, gradients.shape[-1]), axis=0, weights=counts.ravel())
+
+
+# exercise: update_gradient
+# right: torch tensordot
+def update_gradient__4(gradients, counts):
+    g, c = torch.as_tensor(gradients), torch.as_tensor(counts).to(torch.float64)
+    return torch.tensordot(c / c.sum(), g.double(), dims=2)
+
+
+# exercise: update_gradient
+# wrong: plain mean
+def update_gradient__5(gradients, counts):
+    return gradients.mean(axis=(0, 1))
+
+
+# exercise: update_gradient
+# wrong: mean of the processes' means
+def update_gradient__6(gradients, counts):
+    g = (counts[..., None] * gradients).sum(1) / np.maximum(counts.sum(1, keepdims=True), 1)
+    return g.mean(0)
+
+
+# exercise: update_gradient
+# wrong: plain sum
+def update_gradient__7(gradients, counts):
+    return gradients.sum(axis=(0, 1))
+
+
+# exercise: update_gradient
+# wrong: not divided by the count
+def update_gradient__8(gradients, counts):
+    return (counts[..., None] * gradients).sum((0, 1))
+
+
+# exercise: update_gradient
+# wrong: mean over those with images
+def update_gradient__9(gradients, counts):
+    return gradients[counts > 0].mean(0)
+
+
+# exercise: update_gradient
+# wrong: divided by the largest count everywhere
+def update_gradient__10(gradients, counts):
+    return (counts[..., None] * gradients).sum((0, 1)) / (counts.max() * counts.size)
+
+
+# exercise: update_gradient
+# wrong: one gradient per process
+def update_gradient__11(gradients, counts):
+    return (counts[..., None] * gradients).sum(1) / counts.sum()
+
+
+# exercise: update_gradient
+# wrong: shares within each process, 0/0
+def update_gradient__12(gradients, counts):
+    s = counts / counts.sum(1, keepdims=True)
+    return (s[..., None] * gradients).sum((0, 1)) / len(counts)
+
+
+# exercise: update_gradient
+# wrong: gradients changed in place
+def update_gradient__13(gradients, counts):
+    gradients *= counts[..., None] / counts.sum()
+    return gradients.sum((0, 1))
+
+
+# exercise: update_gradient
+# wrong: crashes: counts without their last axis
+def update_gradient__14(gradients, counts):
+    return (counts * gradients).sum((0, 1)) / counts.sum()
+
+
+# exercise: carried_decay
+# right: loops and a ratio
+def carried_decay__1(rates, weight_decay, new_rates):
+    a = b = 0.0
+    for r in rates:
+        a += r
+    for r in new_rates:
+        b += r
+    return a / b * weight_decay
+
+
+# exercise: carried_decay
+# right: through the exponential
+def carried_decay__2(rates, weight_decay, new_rates):
+    shrink = -weight_decay * math.fsum(rates)
+    return np.float64(-shrink / math.fsum(new_rates))
+
+
+# exercise: carried_decay
+# right: torch, means and lengths
+def carried_decay__3(rates, weight_decay, new_rates):
+    old, new = torch.as_tensor(rates), torch.as_tensor(new_rates)
+    return weight_decay * (old.mean() * len(old)) / (new.mean() * len(new))
+
+
+# exercise: carried_decay
+# wrong: upside down
+def carried_decay__4(rates, weight_decay, new_rates):
+    return weight_decay * new_rates.sum() / rates.sum()
+
+
+# exercise: carried_decay
+# wrong: means in place of sums
+def carried_decay__5(rates, weight_decay, new_rates):
+    return weight_decay * rates.mean() / new_rates.mean()
+
+
+# exercise: carried_decay
+# wrong: numbers of steps only
+def carried_decay__6(rates, weight_decay, new_rates):
+    return weight_decay * len(rates) / len(new_rates)
+
+
+# exercise: carried_decay
+# wrong: peaks only
+def carried_decay__7(rates, weight_decay, new_rates):
+    return weight_decay * rates.max() / new_rates.max()
+
+
+# exercise: carried_decay
+# wrong: peaks times steps
+def carried_decay__8(rates, weight_decay, new_rates):
+    return weight_decay * rates.max() * len(rates) / (new_rates.max() * len(new_rates))
+
+
+# exercise: carried_decay
+# wrong: the factor in place of the strength
+def carried_decay__9(rates, weight_decay, new_rates):
+    return np.exp(-weight_decay * rates.sum())
+
+
+# exercise: carried_decay
+# wrong: weight decay left out
+def carried_decay__10(rates, weight_decay, new_rates):
+    return rates.sum() / new_rates.sum()
+
+
+# exercise: carried_decay
+# wrong: squares of the rates
+def carried_decay__11(rates, weight_decay, new_rates):
+    return weight_decay * (rates**2).sum() / (new_rates**2).sum()
+
+
+# exercise: carried_decay
+# wrong: sign
+def carried_decay__12(rates, weight_decay, new_rates):
+    return -weight_decay * rates.sum() / new_rates.sum()
+
+
+# exercise: mean_color
+# right: loops over patches
+def mean_color__1(images, P):
+    B, C, H, W = images.shape
+    out = []
+    for b in range(B):
+        row = []
+        for y in range(0, H, P):
+            for x in range(0, W, P):
+                r, g, bl = (int(images[b, c, y : y + P, x : x + P].mean() / 32) for c in range(3))
+                row.append(64 * r + 8 * g + bl)
+        out.append(row)
+    return out
+
+
+# exercise: mean_color
+# right: einsum-like integer sums and base 8
+def mean_color__2(images, P):
+    B, C, H, W = images.shape
+    sums = images.astype(np.int64).reshape(B, 3, H // P, P, W // P, P).sum(axis=5).sum(axis=3)
+    levels = sums // (32 * P * P)
+    return np.einsum("bcyx,c->byx", levels, [64, 8, 1]).reshape(B, -1)
+
+
+# exercise: mean_color
+# right: torch avg_pool
+def mean_color__3(images, P):
+    t = torch.as_tensor(np.asarray(images)).double()
+    level = torch.floor(torch.nn.functional.avg_pool2d(t, P) / 32).long().flatten(2)
+    return level[:, 0] * 64 + level[:, 1] * 8 + level[:, 2]
+
+
+# exercise: mean_color
+# wrong: b first
+def mean_color__4(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)) // 32).astype(int).reshape(B, C, -1)
+    return m[:, 0] + 8 * m[:, 1] + 64 * m[:, 2]
+
+
+# exercise: mean_color
+# wrong: levels first, then their mean
+def mean_color__5(images, P):
+    B, C, H, W = images.shape
+    m = (images // 32).reshape(B, C, H // P, P, W // P, P).mean((3, 5)).astype(int).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: rounded, not cut off
+def mean_color__6(images, P):
+    B, C, H, W = images.shape
+    m = np.round(images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)) / 32).astype(int).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: sum in bytes: overflow
+def mean_color__7(images, P):
+    B, C, H, W = images.shape
+    m = images.reshape(B, C, H // P, P, W // P, P).sum((3, 5), dtype=images.dtype) // (P * P) // 32
+    m = m.astype(int).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: 64 * r in bytes: overflow
+def mean_color__8(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)) // 32).astype(np.uint8).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: grid of rows and columns mixed up
+def mean_color__9(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)) // 32).astype(int).swapaxes(2, 3).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: patches by a wrong reshape
+def mean_color__10(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, -1, P * P).mean(-1) // 32).astype(int)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: means over the wrong axes (every P-th pixel)
+def mean_color__11(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, P, H // P, P, W // P).mean((2, 4)) // 32).astype(int).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: left as a grid (B, gh, gw)
+def mean_color__12(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)) // 32).astype(int)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: not cut to levels
+def mean_color__13(images, P):
+    B, C, H, W = images.shape
+    m = images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)).reshape(B, C, -1) / 32
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: mean_color
+# wrong: divided by 36 (255 / 7)
+def mean_color__14(images, P):
+    B, C, H, W = images.shape
+    m = (images.reshape(B, C, H // P, P, W // P, P).mean((3, 5)) * 7 / 255).astype(int).reshape(B, C, -1)
+    return 64 * m[:, 0] + 8 * m[:, 1] + m[:, 2]
+
+
+# exercise: fewest_gpus
+# right: counted up
+def fewest_gpus__1(parameters, kept, memory):
+    def fits(n):
+        return -(-parameters // n) * 16 + kept <= memory
+
+    n = 1
+    while not fits(n):
+        n += 1
+    return int(n == 1), n
+
+
+# exercise: fewest_gpus
+# right: conditional, integers in steps
+def fewest_gpus__2(parameters, kept, memory):
+    each = 4 * 4
+    ddp = 1 if parameters * each + kept <= memory else 0
+    free = (memory - kept) // each
+    gpus, rest = divmod(parameters, free)
+    return [ddp, gpus + 1 if rest else gpus]
+
+
+# exercise: fewest_gpus
+# wrong: 12 bytes (gradient forgotten)
+def fewest_gpus__3(parameters, kept, memory):
+    room = (memory - kept) // 12
+    return int(parameters <= room), -(-parameters // room)
+
+
+# exercise: fewest_gpus
+# wrong: 4 bytes (weights only)
+def fewest_gpus__4(parameters, kept, memory):
+    room = (memory - kept) // 4
+    return int(parameters <= room), -(-parameters // room)
+
+
+# exercise: fewest_gpus
+# wrong: rounded down
+def fewest_gpus__5(parameters, kept, memory):
+    room = (memory - kept) // 16
+    return int(parameters <= room), max(1, parameters // room)
+
+
+# exercise: fewest_gpus
+# wrong: activations shared too
+def fewest_gpus__6(parameters, kept, memory):
+    return int(16 * parameters + kept <= memory), -(-(16 * parameters + kept) // memory)
+
+
+# exercise: fewest_gpus
+# wrong: activations forgotten
+def fewest_gpus__7(parameters, kept, memory):
+    return int(16 * parameters <= memory), -(-16 * parameters // memory)
+
+
+# exercise: fewest_gpus
+# wrong: < in place of <=
+def fewest_gpus__8(parameters, kept, memory):
+    room = (memory - kept) // 16
+    return int(parameters < room), parameters // room + 1
+
+
+# exercise: fewest_gpus
+# wrong: ddp the number of GPUs
+def fewest_gpus__9(parameters, kept, memory):
+    n = -(-16 * parameters // (memory - kept))
+    return n, n
+
+
+# exercise: fewest_gpus
+# wrong: order fsdp, ddp
+def fewest_gpus__10(parameters, kept, memory):
+    room = (memory - kept) // 16
+    return -(-parameters // room), int(parameters <= room)
+
+
+# exercise: fewest_gpus
+# wrong: 20 bytes
+def fewest_gpus__11(parameters, kept, memory):
+    room = (memory - kept) // 20
+    return int(parameters <= room), -(-parameters // room)
+
+
+# exercise: fewest_gpus
+# wrong: FSDP one more than needed
+def fewest_gpus__12(parameters, kept, memory):
+    room = (memory - kept) // 16
+    return int(parameters <= room), parameters // room + 1
+
+
+# exercise: fewest_gpus
+# wrong: at least two for FSDP
+def fewest_gpus__13(parameters, kept, memory):
+    room = (memory - kept) // 16
+    return int(parameters <= room), max(2, -(-parameters // room))
+
+
+# exercise: fewest_gpus
+# wrong: only one answer
+def fewest_gpus__14(parameters, kept, memory):
+    return -(-parameters // ((memory - kept) // 16))
+
+
+# exercise: resume
+# right: floor division
+def resume__1(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    seen = step * batch_size
+    return [step, seen // num_images, seen % num_images, killed_after * batch_size - seen]
+
+
+# exercise: resume
+# right: counted step by step
+def resume__2(killed_after, every, batch_size, num_images):
+    step = epoch = place = again = 0
+    at = (0, 0)
+    for s in range(1, killed_after + 1):
+        again += batch_size
+        place += batch_size
+        while place >= num_images:
+            place, epoch = place - num_images, epoch + 1
+        if s % every == 0:
+            step, at, again = s, (epoch, place), 0
+    return step, at[0], at[1], again
+
+
+# exercise: resume
+# right: NumPy divmod, array
+def resume__3(killed_after, every, batch_size, num_images):
+    q, lost = np.divmod(killed_after, every)
+    e, p = np.divmod(q * every * batch_size, num_images)
+    return np.array([q * every, e, p, lost * batch_size])
+
+
+# exercise: resume
+# wrong: where the killed run stood, not the checkpoint
+def resume__4(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    epoch, place = divmod(killed_after * batch_size, num_images)
+    return step, epoch, place, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: number of the checkpoint, not of updates
+def resume__5(killed_after, every, batch_size, num_images):
+    n = killed_after // every
+    return (n, *divmod(n * every * batch_size, num_images), killed_after % every * batch_size)
+
+
+# exercise: resume
+# wrong: again in updates
+def resume__6(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    return (step, *divmod(step * batch_size, num_images), killed_after - step)
+
+
+# exercise: resume
+# wrong: epochs counted from 1
+def resume__7(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    epoch, place = divmod(step * batch_size, num_images)
+    return step, epoch + 1, place, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: order place, epoch
+def resume__8(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    epoch, place = divmod(step * batch_size, num_images)
+    return step, place, epoch, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: rest of each epoch dropped
+def resume__9(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    epoch, s = divmod(step, num_images // batch_size)
+    return step, epoch, s * batch_size, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: rounded to the nearest checkpoint
+def resume__10(killed_after, every, batch_size, num_images):
+    step = round(killed_after / every) * every
+    epoch, place = divmod(step * batch_size, num_images)
+    return step, epoch, place, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: a checkpoint at the very update does not count
+def resume__11(killed_after, every, batch_size, num_images):
+    step = (killed_after - 1) // every * every
+    epoch, place = divmod(step * batch_size, num_images)
+    return step, epoch, place, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: place of the last image read
+def resume__12(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    epoch, place = divmod(step * batch_size - 1, num_images)
+    return step, epoch, place, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# wrong: place in the batch (step times images, mod batch)
+def resume__13(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    return step, step * batch_size // num_images, step % batch_size, (killed_after - step) * batch_size
+
+
+# exercise: resume
+# pair: where it was killed, again in updates
+def resume__14(killed_after, every, batch_size, num_images):
+    step = killed_after // every * every
+    epoch, place = divmod(killed_after * batch_size, num_images)
+    return step, epoch, place, killed_after - step
 
 
 # ---- notebook 15 ------------------------------------------------------------
