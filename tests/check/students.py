@@ -9,7 +9,7 @@ for each exercise a right answer in somebody's own way of writing, then the mist
     > np.exp(x)                     what was written instead (\\n is a new line)
     +++ 0 3                         two of them together
 
-`students/fourth.py` and `fifth.py` have whole programs instead, with the mistake written above each.
+`students/fourth.py`, `fifth.py` and `sixth.py` have whole programs instead, with the mistake written above each.
 """
 
 from __future__ import annotations

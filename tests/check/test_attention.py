@@ -253,6 +253,8 @@ def test_an_unknown_wrong_answer_does_not_warn_of_the_catalogues_overflow(said):
 
 def test_a_pair_is_no_array(assert_named):
     assert_named("attention", attention, "2 results are returned, where y alone is asked for")
+    # Two results of one shape become one array; it is the same mistake all the same.
+    assert_named("softmax", softmax, "2 results are returned, where A alone is asked for")
 
 
 def test_one_wrong_gradient_of_three_is_named(unknown):

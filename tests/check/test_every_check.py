@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from vitedu.check import CHECKS
+from vitedu_numpy.layers.patches import patchify
 
 each_check = pytest.mark.parametrize("check", [pytest.param(c, id=name) for name, c in CHECKS.items()])
 
@@ -101,6 +102,24 @@ def test_a_forgotten_return_is_named(check, unknown):
     message = unknown(check.name, lambda *args: None)
     assert "is a `return` missing?" in message
     assert all(output in message for output in check.outputs)
+
+
+def test_what_is_written_but_not_returned_is_found(assert_named):
+    def clip_in_place(gradients, max_norm):
+        length = np.sqrt(sum((g**2).sum() for g in gradients))
+        for g in gradients:
+            g *= min(1, max_norm / length)
+
+    assert_named("clip", clip_in_place, "nothing is returned: what was computed is written into `gradients`")
+
+
+def test_a_pair_among_numbers_is_suspected(unknown):
+    """NumPy cannot make one array of (result, cache)."""
+
+    def my_patch_embedding(x, weight, bias, P):
+        return np.asarray(patchify(x, P)) @ weight.T + bias
+
+    assert "a pair is used as if it were an array" in unknown("patch_embedding", my_patch_embedding)
 
 
 def test_every_check_has_right_answers_in_another_style_and_mistakes_in_other_words():

@@ -235,6 +235,12 @@ def test_a_crash_shows_the_line_and_the_shapes(unknown):
     assert "(7, 3), (5, 3), (5,)" in message
 
 
+def test_a_crash_is_known_in_other_words(assert_named):
+    """`np.dot` and `@` say the same of axes that do not fit, each in its own words."""
+    assert_named("linear", lambda x, weight, bias: x @ weight + bias, "the weight is used without its transpose")
+    assert_named("linear", lambda x, weight, bias: np.dot(x, weight) + bias, "the weight is used without its transpose")
+
+
 def test_the_function_to_differentiate_is_not_shown_as_an_address(unknown):
     message = unknown("central_difference", lambda f, x, h: np.sin(x))
     assert "0x" not in message

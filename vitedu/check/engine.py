@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .crashes import in_other_words
 from .ladder import remember
 from .remarks import first_difference, form, remarks, sizes_of
 from .running import TookTooLong, changed_arguments, guarded
-from .slips.compare import as_results, is_weak, same
+from .slips.compare import as_results, is_weak, same, stops_alike
 from .slips.words import SMALL, argument_words, listed
 
 __all__ = ["Check", "Mistake", "Verdict", "quiet"]
@@ -154,6 +155,8 @@ class Check:
         crash = next((i for i in wrong if isinstance(got[i], Exception)), None)
         if crash is not None and (named is None or not named.sure):
             return self._stopped(called, cases[crash], got[crash], named, got, wanted)
+        if named is None and all(r is None for r in raw):
+            named = self._nothing_returned(cases, ran)
         if named is None:
             said = form(got, wanted, self.outputs, self.tolerance)
             ask = "Look at the last line: what was asked for, and in which order?"
@@ -188,6 +191,17 @@ class Check:
         names = _argument_names(self.reference, len(before))
         return [n for n in changed_arguments(names, before, after) if n not in self.may_change]
 
+    def _nothing_returned(self, cases, ran) -> Named | None:
+        """Of an answer that writes into its arguments and returns nothing."""
+        names = [_argument_names(self.reference, len(args)) for args in cases]
+        written = [changed_arguments(n, args, after) for n, args, (_, after) in zip(names, cases, ran, strict=True)]
+        written = list(dict.fromkeys(n for found in written for n in found))
+        if not written:
+            return None
+        where = listed([f"`{n}`" for n in written])
+        ask = "A caller gets what stands after `return`. What stands there?"
+        return Named((f"nothing is returned: what was computed is written into {where}",), (ask,))
+
     def _named(self, cases, got, wanted, wrong, seed) -> Named | None:
         """The entry of the catalogue that gives the student's numbers, and stops where the student's answer stops."""
         found = next((m for m in self.mistakes if self._matches(m, cases, got)), None)
@@ -204,7 +218,7 @@ class Check:
                 made = as_results(mistake.answer(*_fresh(args)), len(self.outputs))
             except Exception as error:
                 # Some mistakes only show as a crash on odd sizes; what comes after it says nothing more.
-                return type(error) is type(g) and str(error) == str(g)
+                return stops_alike(error, g)
             if isinstance(g, Exception) or not same(g, made, self.tolerance):
                 return False
         return True
@@ -273,9 +287,12 @@ class Check:
             fine = [str(i + 1) for i, g in enumerate(got) if not isinstance(g, Exception) and self._right(g, wanted[i])]
             if fine:
                 said.append(f"  Right on case {listed(fine)} of {len(got)}, where it did not stop.")
+        meaning = None if named is not None else in_other_words(error)
+        if meaning:
+            said.append(f"  In other words: {meaning}")
         said.append(f"  {_inputs(args)}")
         rungs = (f"It stops{where}.", f"{type(error).__name__} says: {error}. Print the shapes just before that line.")
-        rungs += named.hints if named else ()
+        rungs += named.hints if named else (meaning,) if meaning else ()
         rungs += (f"Run its lines one by one, in a cell of their own, with arguments like these. {_inputs(args)}",)
         mistake = _joined(named) if named else None
         return Verdict(False, "\n".join(said), mistake=mistake, sure=False, rungs=rungs)

@@ -50,8 +50,12 @@ def form(got, wanted, outputs, tolerance) -> str | None:
     if all(all(x is None for x in g) for g in got):
         return None
     if len(names) == 1:
-        several = [g[0] if isinstance(g[0], (tuple, list)) else None for g in got]
-        if all(s is not None and len(s) > 1 for s in several):
+        # Results of equal shapes have become one array with an axis more.
+        several = [
+            g[0] if isinstance(g[0], (tuple, list)) or getattr(g[0], "ndim", -1) == np.ndim(w[0]) + 1 else None
+            for g, w in zip(got, wanted, strict=True)
+        ]
+        if all(s is not None and len(s) > 1 for s in several) and len({len(s) for s in several}) == 1:
             first = all(close(as_results(s[0], 1)[0], w[0], tolerance) for s, w in zip(several, wanted, strict=True))
             if first:
                 return f"{len(several[0])} results are returned, where {names[0]} alone is asked for"
@@ -109,7 +113,7 @@ def _repair(cases, tolerance) -> str | None:
     cases = [c for c in cases if isinstance(c[0], np.ndarray) and isinstance(c[1], np.ndarray)]
     if not cases or not all(np.isfinite(g).all() and g.size for g, _, _ in cases):
         return None
-    for find in (_factor, _shift, _cast, _moved, _unsummed, _rearranged):
+    for find in (_factor, _cast, _shift, _moved, _unsummed, _part, _rearranged):
         sentence = find(cases, tolerance)
         if sentence:
             return sentence
@@ -140,12 +144,12 @@ def _factor(cases, tolerance):
                 if all(abs(c / v - 1) < tolerance for c, v in zip(ratios, values, strict=True)):
                     return f"it is the right one times {words.format(name)}; the rest is right"
     if max(ratios) - min(ratios) <= tolerance * abs(ratios[0]) and len(cases) > 1:
-        return f"it is the right one times {ratios[0]:.6g}, in every case; the rest is right"
-    return (
-        f"it is the right one times a number, {listed([f'{c:.4g}' for c in ratios])} in turn"
-        if len(cases) > 1
-        else None
-    )
+        whole = round(1 / ratios[0])
+        times = f"1 / {whole}" if abs(whole) > 1 and abs(whole * ratios[0] - 1) < tolerance else f"{ratios[0]:.6g}"
+        return f"it is the right one times {times}, in every case; the rest is right"
+    if len(cases) > 1 and all(w.size > 1 for _, w, _ in cases):
+        return f"it is the right one times a number, {listed([f'{c:.4g}' for c in ratios])} in turn"
+    return None
 
 
 def _shift(cases, tolerance):
@@ -197,6 +201,25 @@ def _unsummed(cases, tolerance):
         for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
             if all(w.ndim > axis and close(g, reduce(w, axis), tolerance) for g, w, _ in cases):
                 return f"it is the right one, {words} over axis {axis} as well"
+    for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
+        if all(w.size > 1 and close(g, reduce(w), tolerance) for g, w, _ in cases):
+            return f"it is the right one, {words} over everything as well"
+    return None
+
+
+def _part(cases, tolerance):
+    """Entries at one end of an axis are missing."""
+    for axis in range(max(w.ndim for _, w, _ in cases)):
+        for words, part in (
+            ("only the first entry is there; does a `return` stand inside the loop?", slice(0, 1)),
+            ("only the last entry is there", slice(-1, None)),
+            ("the last entry is missing", slice(None, -1)),
+            ("the first entry is missing", slice(1, None)),
+        ):
+            if all(
+                g.ndim == w.ndim > axis and close(g, w[(slice(None),) * axis + (part,)], tolerance) for g, w, _ in cases
+            ):
+                return f"along axis {axis} {words}"
     return None
 
 

@@ -74,7 +74,7 @@ def guarded(answer, args, seconds=SECONDS):
 
 
 def changed_arguments(names, before, after) -> list[str]:
-    """Names of the arguments whose arrays are no longer what they were."""
+    """Names of the arguments whose arrays, lists or dictionaries are no longer what they were."""
     return [n for n, b, a in zip(names, before, after, strict=False) if not _equal(b, a)]
 
 
@@ -87,4 +87,6 @@ def _equal(a, b) -> bool:
         return len(a) == len(b) and all(map(_equal, a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_equal(a[k], b[k]) for k in a)
+    if isinstance(a, (str, int, float)) and isinstance(b, (str, int, float)):
+        return a == b or (a != a and b != b)  # NaN stays NaN
     return True

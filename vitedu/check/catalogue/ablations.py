@@ -126,6 +126,9 @@ for _name, _why, _lines in (
     ("the penalty itself is added, not its derivative", "A gradient is wanted.", {"seen": "g + pull * w / 2"}),
     ("the pull does not grow with the weight", "That is the derivative of a sum of absolute values.",
      {"seen": "g + weight_decay * np.sign(w)"}),
+    ("beta1 and beta2 are in each other's place", "Which of the two means has the longer memory?",
+     {"m_new": "beta2 * m + (1 - beta2) * seen", "v_new": "beta1 * v + (1 - beta1) * seen**2",
+      "mhat": "m_new / (1 - beta2**t)", "vhat": "v_new / (1 - beta1**t)"}),
     ("the moments are not corrected for their start at 0", "After one step m is only a part of the gradient.",
      {"mhat": "m_new", "vhat": "v_new"}),
     ("only v is corrected, m is not", "m starts at 0 as well.", {"mhat": "m_new"}),
@@ -172,11 +175,21 @@ equal_rate.slips_in(
     ("the first update has a rate already", "Step 0 of a warm-up has the rate 0 here, as in the official code.",
      "sum(_from_one(s, steps, warmup_steps, decay) for s in range(steps))"),
 )  # fmt: skip
+for _name, _why, _lines in (
+    ("the steps are counted from 1", "The first update has which number, and so which rate?",
+     {"plain": "sum(_rate(s, steps, 0, decay) for s in range(1, steps + 1))",
+      "warmed": "sum(_rate(s, steps, warmup_steps, decay) for s in range(1, steps + 1))"}),
+    ("the decay is a cosine, whatever is asked for", "What is the last argument for?",
+     {"plain": "sum(_rate(s, steps, 0, 'cosine') for s in range(steps))",
+      "warmed": "sum(_rate(s, steps, warmup_steps, 'cosine') for s in range(steps))"}),
+):  # fmt: skip
+    equal_rate.slip(_name, _why, **_lines)
 _TWICE = "Twice the rate makes twice the sum: is it a difference or a ratio that is missing?"
 equal_rate.slips_in(
     "result",
     ("the other way round", "What warm-up takes away, a higher rate gives back.", "base * warmed / plain"),
     ("the rate is left as it is", "Without a decay warm-up costs the sum half of its steps.", "base"),
+    ("the mean of the rates is returned", "The highest rate of a schedule is asked for.", "base * plain / steps"),
     ("the base is left out", "The ratio says by how much the base has to grow.", "plain / warmed"),
     ("the difference of the sums is added to the rate", _TWICE, "base + base * (plain - warmed)"),
     ("the difference is shared out among the steps",
@@ -313,6 +326,11 @@ for _name, _why, _lines in (
       "dbias": "(error.sum(axis=1) / b).mean(axis=0, keepdims=True)"}),
     ("all models have the first one's learning rate", "A sweep has a rate for each model.",
      {"result": "(W - lr[0] * dW, bias - lr[0] * dbias)"}),
+    ("all models have the mean of the learning rates", "A sweep has a rate for each model.",
+     {"result": "(W - lr.mean() * dW, bias - lr.mean() * dbias)"}),
+    ("the gradients are returned", "What is left after the step?", {"result": "(dW, dbias)"}),
+    ("the bias moves by the errors of the new W", "Both gradients are those of one point. Which W stands there?",
+     {"dbias": "(x @ (W - lr[:, None, None] * dW).swapaxes(1, 2) + bias[:, None] - y).sum(axis=1) / b"}),
     ("the bias is left out of the predictions", "Where does the bias stand in the forward?",
      {"predicted": "x @ W.swapaxes(1, 2)"}),
     ("the bias does not move", "What is the derivative of a prediction with respect to its bias?",

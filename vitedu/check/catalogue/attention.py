@@ -223,11 +223,11 @@ masked_attention.slip(
     "True means: may be asked. And a forbidden token must not take part in the sum under the fraction.",
     A="softmax(scores) * ~mask",
 )
-for _low in (-1.0, -10.0):
+for _low in ("np.where(mask, scores, -1.0)", "np.where(mask, scores, -10.0)", "scores - 10.0 * ~mask"):
     masked_attention.slip(
         "the forbidden scores are negative, but not low enough",
         "Other scores may be lower still. Which number has exp = 0?",
-        masked=f"np.where(mask, scores, {_low})",
+        masked=_low,
     )
 for _zero in ("np.where(mask, scores, 0)", "np.where(mask, scores, np.finfo(float).tiny)"):
     masked_attention.slip(

@@ -323,6 +323,12 @@ def grouped_attention_macs(config, key_heads):
 
 
 for _name, _why, _lines in (
+    ("only the keys are shared, not the values", "Which two of q, k and v have as many heads as `key_heads`?",
+     {"kv": "T * D * key_heads * Dh + T * D * D"}),
+    ("all blocks are counted", "How many blocks does the exercise speak of?",
+     {"result": "config.depth * (q + kv + scores + fetched + out)"}),
+    ("every head is given the whole width in its scores", "Over how many numbers does one score of one head add up?",
+     {"scores": "h * T * T * D", "fetched": "h * T * T * D"}),
     ("k and v are as wide as in ordinary attention", "How many numbers has a token's key, in all of its heads?",
      {"kv": "2 * T * D * D"}),
     ("only one of k and v is counted", "Both are shared, and both are made.", {"kv": "T * D * key_heads * Dh"}),
@@ -366,6 +372,8 @@ def kept_patches_macs(config, kept):
 
 
 for _name, _why, _lines in (
+    ("the MLP is taken to be four times as wide as a token", "Which setting says how wide the hidden layer is?",
+     {"M": "4 * D"}),
     ("all patches are embedded", "They were dropped before the embedding. Who reads them?",
      {"patch": "N * c.channels * c.patch_size**2 * D"}),
     ("the class token is forgotten", "It is no patch, and is never dropped.", {"T": "kept"}),
@@ -409,6 +417,8 @@ def separable_macs(height, width, inputs, outputs, kernel, stride):
 
 
 for _name, _why, _lines in (
+    ("the area is divided and rounded up, not the two sides", "How many stops fit into a row, and into a column?",
+     {"down": "math.ceil(height * width / stride**2)", "across": "1"}),
     ("an ordinary convolution is counted", "How many channels does one filter of the first step read?",
      {"looking": "kernel**2 * inputs * outputs", "mixing": "0"}),
     ("the first step is counted for every output channel", "The first step makes one map out of each map.",

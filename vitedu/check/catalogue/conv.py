@@ -333,11 +333,11 @@ def _receptive_field_cases(rng):
     ]
 
 
-def _walked_back(kernels, strides):
-    """The recursion side <- (side - 1) stride + kernel, from the first to the last of what it is given."""
+def _walked_back(kernels, strides, less=1):
+    """The recursion side <- (side - less) stride + kernel, from the first to the last of what it is given."""
     side = 1
     for kernel, stride in zip(kernels, strides, strict=True):
-        side = (side - 1) * stride + kernel
+        side = (side - less) * stride + kernel
     return side
 
 
@@ -361,6 +361,11 @@ receptive_field.slip(
     "the kernels are added up whole",
     "Two layers of 3 x 3 see 5 x 5 pixels.  By how many does the second one widen the field?",
     result="sum(kernels)",
+)
+receptive_field.slip(
+    "walking back, each layer adds its whole kernel: side * stride + kernel",
+    "Two pixels that are one stride apart: how many pixels do two windows see together?",
+    result="_walked_back(kernels[::-1], strides[::-1], 0)",
 )
 receptive_field.slip(
     "the field starts with the first kernel, which is then counted again",
@@ -453,6 +458,11 @@ dilated_conv2d.slip(
     read="view[..., ::dilation, :kw]",
 )
 dilated_conv2d.slip(
+    "the border is put above and to the left only",
+    "How many sides has an image?",
+    padded="_pad(x, (padding, 0), (padding, 0))",
+)
+dilated_conv2d.slip(
     "the dilation is not used at all",
     "How many pixels lie between two numbers of the kernel that are neighbours?",
     rows="kh", columns="kw", read="view",
@@ -523,6 +533,19 @@ def standardize_backward(dwhat, weight, eps):
 
 
 _DIRECTIONS = "Which two directions of a filter change nothing? No gradient may point there."
+standardize_backward.slip(
+    "the variance is the unbiased one, divided by one less",
+    "Nothing is estimated here: the numbers are all there are. Divide by how many?",
+    deviation="np.sqrt(_mean((weight - _mean(weight)) ** 2) * weight[0].size / (weight[0].size - 1) + eps)",
+)
+standardize_backward.slip(
+    "mean and variance run over the filters (axis 0), not over the numbers of each",
+    "Which numbers share one mean?",
+    deviation="np.sqrt(weight.var(axis=0) + eps)",
+    what="(weight - weight.mean(axis=0)) / deviation",
+    along_one="dwhat.mean(axis=0)",
+    along_filter="what * (dwhat * what).mean(axis=0)",
+)
 standardize_backward.slips_in(
     "result",
     ("the deviation is held fixed: the part along the filter stays in",
@@ -586,6 +609,11 @@ def depthwise_backward(dy, x, weight, stride, padding):
     return dx, dweight
 
 
+depthwise_backward.slip(
+    "the border is cut off by `padding:-padding`, which leaves nothing where there is no padding",
+    "What is -0, and so where does `0:-0` end?",
+    dx="dpadded[:, :, padding:-padding, padding:-padding]",
+)
 depthwise_backward.slip(
     "in dx, each window overwrites what the windows before it had sent",
     "Windows overlap.  What happens to gradients where a value is used twice?",

@@ -38,6 +38,8 @@ stream_numbers.slips_in(
     "keys",
     ("the place in the list counts, not the image's number",
      "The list names one image twice. Are these two rows the same?", "[[seed, r] for r in range(len(ids))]"),
+    ("the numbers are sorted, and each is asked for once", "Row r belongs to image ids[r].",
+     "[[seed, i] for i in np.unique(ids)]"),
     ("seed and number are added", "Then image 1 of seed 4 and image 4 of seed 1 are one and the same.",
      "[seed + i for i in ids]"),
     ("seed and number are exchanged", "Image 1 of seed 4 is not image 4 of seed 1: which one comes first?",
@@ -48,6 +50,8 @@ stream_numbers.slips_in(
 )  # fmt: skip
 stream_numbers.slips_in(
     "result",
+    ("one generator draws for all images", "Another list should not change an image's numbers.",
+     "np.random.default_rng([seed, *ids]).random((len(ids), count))"),
     ("one generator draws for all images in turn",
      "Ask for the same images in another order: do they stay what they were?",
      "np.random.default_rng(seed).random((len(ids), count))"),
@@ -89,6 +93,8 @@ passes.slips_in(
     ("only whole passes are counted", "A mean over images need not be whole.", "shown // sizes"),
     ("the ratio is upside down", "Few images are seen often.", "sizes / shown"),
     ("the first time is not counted", "An image that is seen once has one pass.", "shown / sizes - 1"),
+    ("an image is seen once at most", "What happens when the images run out before the training ends?",
+     "np.minimum(1, shown / sizes)"),
     ("every image is seen at least once", "A training can be over before the stream's n images are.",
      "np.maximum(1, shown / sizes)"),
 )  # fmt: skip
@@ -174,6 +180,11 @@ def _bracket(places, behind, ahead, pick=(-1, 0), near=False):
     return places[np.flatnonzero(behind[:end])[pick[0]]], places[end]
 
 
+def _anywhere(places, behind, ahead):
+    """The last size behind and the first one ahead, in whatever order."""
+    return (places[behind][-1], places[ahead][0]) if behind.any() and ahead.any() else (0, 0)
+
+
 def _either_way(places, one, other):
     found = [_bracket(places, one, other), _bracket(places, other, one)]
     return min((f for f in found if f[1]), key=lambda f: f[1], default=(0, 0))
@@ -198,6 +209,11 @@ crossing.slip(
     "the last size behind is returned though none is ahead afterwards",
     "What is asked for where there is no crossing?",
     result="(bracket[0] if bracket[1] else np.max(sizes * behind), bracket[1])",
+)
+crossing.slip(
+    "the last size behind and the first one ahead are taken, in whatever order they stand",
+    "What is it called when a curve is ahead first and behind afterwards?",
+    bracket="_anywhere(sizes, behind, ahead)",
 )
 crossing.slip("one error is enough", "How many were asked for?", certain="error")
 crossing.slip("what is asked for is not multiplied by the error", "r is a number of errors.", certain="r + 0 * error")
@@ -276,6 +292,10 @@ for _name, _why, _lines in (
      {"d": "np.nan_to_num(first - second)"}),
     ("a seed that failed anywhere is left out everywhere", "The other sizes have measured it.",
      {"d": "np.where(np.isnan(first - second).any(axis=0), np.nan, first - second)"}),
+    ("the pairs are taken apart: the errors of two independent means, over all runs",
+     "Of which numbers is the deviation?",
+     {"error": "np.sqrt(_spread_of(first) / (~np.isnan(first)).sum(axis=1)"
+               " + _spread_of(second) / (~np.isnan(second)).sum(axis=1))"}),
     ("the pairs are taken apart: the errors of two independent means", "Of which numbers is the deviation?",
      {"variance": "_spread_of(first) + _spread_of(second)"}),
     ("the variances are divided by the number of pairs, not by one less",

@@ -397,6 +397,11 @@ embed_registers.slip(
     extra="np.broadcast_to(registers + E_pos[0], (B, n, D))",
 )  # fmt: skip
 embed_registers.slip(
+    "the positions are handed out from the front: the registers take those of the first patches", _NO_PLACE,
+    extra="np.broadcast_to(registers + E_pos[1 : n + 1], (B, n, D))",
+    placed="x + np.concatenate([E_pos[n + 1 :], np.zeros((n, D))])",
+)  # fmt: skip
+embed_registers.slip(
     "the registers are all zeros: their values are not used", "They are learned: does your answer read them?",
     extra="np.zeros((B, n, D))",
 )  # fmt: skip

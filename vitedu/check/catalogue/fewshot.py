@@ -378,6 +378,22 @@ def _parts(labels, seed, start, end, pick=None, anew=False):
     )  # fmt: skip
 
 
+def _drawn(labels, shots, held_out, seed):
+    n = shots + held_out
+    return _parts(labels, seed, 0, 0, lambda rng, images, _: rng.choice(images, n, replace=False)).reshape(-1, n)
+
+
+def _in_two_goes(labels, shots, held_out, seed, rest):
+    """rest: in which order the images that are left go into the second permutation."""
+
+    def pick(rng, images, _):
+        images = rng.permutation(images)
+        left = rng.permutation((rest or np.asarray)(images[shots:]))
+        return np.concatenate([images[:shots], left[:held_out]])
+
+    return _parts(labels, seed, 0, 0, pick).reshape(-1, shots + held_out)
+
+
 @exercise(
     cases=_held_cases, outputs={"chosen": "(K shots,)", "held": "(K held_out,)"}, level=2, minutes=15,
 )  # fmt: skip
@@ -397,15 +413,31 @@ for _name, _why, _lines in (
     ("the first images are held out, and the shots come after them",
      "More held-out images should not change the shots.",
      {"chosen": "_parts(labels, seed, held_out, held_out + shots)", "held": "_parts(labels, seed, 0, held_out)"}),
-    ("the shots are drawn in two goes, with a second permutation", "One permutation of each class is enough.",
-     {"held": "_parts(labels, seed, 0, 0, lambda rng, images, n: rng.permutation(rng.permutation(images)[shots:])"
-              "[:held_out])"}),
+    *(
+        ("the shots are drawn in two goes, with a second permutation", "One permutation of each class is enough.",
+         {"chosen": f"_in_two_goes(labels, shots, held_out, seed, {rest})[:, :shots].ravel()",
+          "held": f"_in_two_goes(labels, shots, held_out, seed, {rest})[:, shots:].ravel()"})
+        for rest in ("None", "np.sort")
+    ),
     ("every class has a generator of its own, with the same seed",
      "One generator goes through all classes, and is made once.",
      {"chosen": "_parts(labels, seed, 0, shots, None, True)",
       "held": "_parts(labels, seed, shots, shots + held_out, None, True)"}),
     ("all other images of a class are held out", "How many of each class?",
      {"held": "_parts(labels, seed, shots, None)"}),
+    ("the labels of the images are returned, not their positions", "Who is to find the images, and by what?",
+     {"chosen": "labels[_parts(labels, seed, 0, shots)]",
+      "held": "labels[_parts(labels, seed, shots, shots + held_out)]"}),
+    ("the images stand shot by shot, not class by class", "Which class do the first `shots` numbers belong to?",
+     {"chosen": "_parts(labels, seed, 0, shots).reshape(-1, shots).T.ravel()",
+      "held": "_parts(labels, seed, shots, shots + held_out).reshape(-1, held_out).T.ravel()"}),
+    ("the last class is left out", "How many classes are there, if the largest label is 2?",
+     {"chosen": "_parts(labels, seed, 0, shots)[:-shots]",
+      "held": "_parts(labels, seed, shots, shots + held_out)[:-held_out]"}),
+    ("the images are drawn by `choice`, not shuffled by a permutation",
+     "The same generator draws otherwise for another question. Which one is asked here?",
+     {"chosen": "_drawn(labels, shots, held_out, seed)[:, :shots].ravel()",
+      "held": "_drawn(labels, shots, held_out, seed)[:, shots:].ravel()"}),
 ):  # fmt: skip
     shots_and_held_out.slip(_name, _why, **_lines)
 
@@ -487,6 +519,8 @@ for _name, _why, _lines in (
      "The mean was taken from the same seeds: of three deviations, two are free.",
      {"of_seeds": "accuracy.var(axis=1) / n"}),
     ("the root is missing", "An error bar has the unit of an accuracy.", {"result": "of_seeds + of_images"}),
+    ("mean and variance run over the R rows, not over the seeds", "Which axis counts the seeds?",
+     {"of_seeds": "accuracy.var(axis=0, ddof=1) / R", "p": "accuracy.mean(axis=0)"}),
     ("the most that test images could do is taken, whatever the accuracy",
      "At which accuracy is p (1 - p) a quarter?", {"of_images": "0.25 / num_images"}),
     ("the larger of the two errors", "The smaller one is there as well.",

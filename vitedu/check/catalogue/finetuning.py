@@ -235,6 +235,10 @@ for _name, _why, _lines in (
      {"token": "0"}),
 ):  # fmt: skip
     affordable_size.slip(_name, _why, **_lines)
+affordable_size.slip(
+    "the size is cut to whole pixels, not to whole patches", "What does half a patch at the border become?",
+    found="_affordable(limit, linear, products, token, float)", result="int(found * patch_size)",
+)  # fmt: skip
 affordable_size.slips_in(
     "result",
     ("one patch too many on each side: it costs more than allowed",
@@ -279,6 +283,7 @@ for _name, _why, _lines in (
     ("the number of steps shrinks with the batch", _SEEN, {"longer": "math.ceil(steps / times)"}),
     ("the last images are lost: the steps are rounded down", "Are as many images seen, or a few less?",
      {"longer": "int(steps * times)"}),
+    ("the factor is rounded up before it is used", _SEEN, {"times": "math.ceil(512 / batch_size)"}),
     ("the warm-up is not stretched", "It lasts for so many images, too.", {"slower": "warmup"}),
     ("every data set warms up for 500 steps", "The smallest runs have 500 steps in all.",
      {"warmup": "500"}),

@@ -403,6 +403,11 @@ grouped_attention.slip(
     keys="np.tile(k, (1, h // g, 1, 1))", values="np.tile(v, (1, h // g, 1, 1))",
 )  # fmt: skip
 grouped_attention.slip(
+    "the queries of a group are averaged, so that one head of each is left",
+    "The heads of a group share keys and values. What has each of them of its own?",
+    result="softmax(q.reshape(B, g, h // g, T, Dh).mean(axis=2) @ swap(k) / np.sqrt(Dh)) @ v",
+)
+grouped_attention.slip(
     "all heads ask the first group", "How many groups are there?", keys="k[:, :1] + 0 * q[:, :, :1, :1]",
     values="v[:, :1] + 0 * q[:, :, :1, :1]",
 )  # fmt: skip

@@ -137,6 +137,11 @@ seen_pixels.slip(
     before="[(kernel - 1) // 2 for kernel in kernels]",
 )
 seen_pixels.slip(
+    "the first pixel behind the window is given, not the last one in it",
+    "A window of one pixel: what are its first and its last?",
+    result="(_walk(output, kernels, strides, before)[0], _walk(output, kernels, strides, before)[1] + 1)",
+)
+seen_pixels.slip(
     "the padding is not used",
     "Pixel 0 of the padded image is not pixel 0 of the image.",
     before="[0 for kernel in kernels]",
@@ -393,6 +398,12 @@ def same_padding_dilated(size, kernel, stride, dilation):
     return before, after
 
 
+same_padding_dilated.slip(
+    "the padding without dilation is multiplied by it",
+    "What does the dilation make longer, the kernel or its border?",
+    before="dilation * (max((outputs - 1) * stride + kernel - size, 0) // 2)",
+    after="dilation * (max((outputs - 1) * stride + kernel - size, 0) - before // dilation)",
+)
 same_padding_dilated.slip(
     "the span is dilation times kernel", "Between three numbers there are two gaps.", span="dilation * kernel"
 )

@@ -159,6 +159,8 @@ for _name, _why, _lines in (
     ("products, not cosines", "A long vector would be like everything.", {"unit": "patches"}),
     ("the products are divided by one length for all", "Each vector has a length of its own.",
      {"length": "np.sqrt((patches**2).sum(axis=1).mean())"}),
+    ("the products are divided by one length for all", "Each vector has a length of its own.",
+     {"length": "np.sqrt((patches**2).sum(axis=1)).mean()"}),
     ("the products are divided by the squares of the lengths, twice",
      "The cosine of a vector with itself is 1.", {"length": "(patches**2).sum(axis=1, keepdims=True)"}),
     ("the class token is taken for the first patch", "Which row of E_pos belongs to no place?",
@@ -297,6 +299,13 @@ for _name, _why, _lines in (
     ("the product has the first block on the left",
      "Follow a column vector of tokens: which matrix meets it first?", {"result": "_product(blocks, -1)"}),
     ("the last block is left out", "How many blocks does it go through?", {"result": "_product(blocks[:-1])"}),
+    ("the blocks are added up, with no product", "What a block adds is made of what was there before it.",
+     {"result": "np.eye(T) + mean.sum(axis=0)"}),
+    ("the products are taken number by number, not as matrices", "Token t asks s, and s has asked others: sum over s.",
+     {"result": "np.eye(T) * (1 + mean).prod(axis=0)"}),
+    ("the identity is taken off at the end", "What each token brings of itself counts, too.",
+     {"result": "_product(blocks) - np.eye(T)"}),
+    ("the class token's row alone", "The whole matrix is asked for.", {"result": "_product(blocks)[0, 1:]"}),
     ("the size of the product counts, whatever its sign", "Which of the products are let through?",
      {"useful": "np.abs(dA * A)"}),
 ):  # fmt: skip
@@ -330,6 +339,8 @@ def logit_parts(streams, g, weight):
 
 
 for _name, _why, _lines in (
+    ("what the embedding wrote is left out", "The blocks begin with a stream that is not 0. Whose part is that?",
+     {"result": "(normed @ weight.T)[1:]"}),
     ("each part is divided by its own deviation",
      "The sum of the parts has to be the model's logit. By what does the last norm divide?",
      {"root": "np.sqrt(written.var(axis=1, keepdims=True) + 1e-6)"}),

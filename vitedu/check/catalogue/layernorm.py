@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..slips.exercise import exercise
-from ..slips.steps import bias_gradient
+from ..slips.steps import bias_gradient, scale_gradient
 from ..slips.steps import standardise as standardised
 
 __all__ = ["fold_norm", "layernorm", "layernorm_backward", "rmsnorm_backward"]
@@ -74,7 +74,7 @@ def layernorm_backward(dy, x, weight, eps):
     from_mean = dxhat.mean(axis=-1, keepdims=True)  # the term from the mean
     from_variance = xhat * (dxhat * xhat).mean(axis=-1, keepdims=True)  # the term along xhat
     dx = (dxhat - from_mean - from_variance) / root  # dx
-    dweight = bias_gradient(dy * xhat)  # dweight
+    dweight = scale_gradient(dy * xhat)  # dweight
     dbias = bias_gradient(dy)  # dbias
     return dx, dweight, dbias
 
@@ -134,17 +134,17 @@ for _words, _how, _why in (
 layernorm_backward.slip(
     "dweight is built from x instead of xhat",
     "What exactly does forward multiply weight with?",
-    dweight="bias_gradient(dy * x)",
+    dweight="scale_gradient(dy * x)",
 )
 layernorm_backward.slip(
     "dweight is built from dy alone, without xhat",
     "What exactly does forward multiply weight with?",
-    dweight="bias_gradient(dy)",
+    dweight="scale_gradient(dy)",
 )
 layernorm_backward.slip(
     "dweight still contains weight",
     "The derivative of weight xhat with respect to weight: does weight itself appear?",
-    dweight="bias_gradient(dy * weight * xhat)",
+    dweight="scale_gradient(dy * weight * xhat)",
 )
 layernorm_backward.slip(
     "dbias still contains weight",
@@ -173,7 +173,7 @@ def rmsnorm_backward(dy, x, weight, eps):
     dxhat = dy * weight  # dxhat
     along = xhat * (dxhat * xhat).mean(axis=-1, keepdims=True)  # the term along xhat
     dx = (dxhat - along) / root  # dx
-    dweight = bias_gradient(dy * xhat)  # dweight
+    dweight = scale_gradient(dy * xhat)  # dweight
     return dx, dweight
 
 

@@ -153,16 +153,25 @@ def _row_moved(f, x, step):
 
 
 def _not_restored(f, x, h, back):
-    """After its turn an entry is left `back` away from where it was."""
-    x, gradient = x.copy(), np.empty(x.shape)
+    """Values above, here and below, where after its turn an entry is left `back` away from where it was."""
+    x, values = x.copy(), np.empty((3, *x.shape))
     for i in np.ndindex(x.shape):
         kept = x[i]
-        x[i] = kept + h
-        above = f(x)
-        x[i] = kept - h
-        gradient[i] = (above - f(x)) / (2 * h)
+        for values_there, step in zip(values, (h, 0, -h), strict=True):
+            x[i] = kept + step
+            values_there[i] = f(x)
         x[i] = kept + back
-    return gradient
+    return values
+
+
+def _left(f, x, h, back):
+    above, _, below = _not_restored(f, x, h, back)
+    return (above - below) / (2 * h)
+
+
+def _left_bend(f, x, h, back):
+    above, here, below = _not_restored(f, x, h, back)
+    return (above - 2 * here + below) / h**2
 
 
 # x is moved and put back by many who solve this, and comes back a rounding error away from what it was.
@@ -211,7 +220,7 @@ for _back, _words in (("-h", "low"), ("h", "high")):
     central_difference.slip(
         f"an entry of x is not put back after its turn: it stays h too {_words}",
         "When the second entry is moved, where should the first one stand?",
-        result=f"_not_restored(f, x, h, {_back})",
+        result=f"_left(f, x, h, {_back})",
     )
 central_difference.slip(
     "a whole row is moved at once: the loop runs over the first axis only",
@@ -322,6 +331,11 @@ second_difference.slips_in(
      "they are.", "np.full(x.shape, (f(x + h) - 2 * f(x) + f(x - h)) / h**2)"),
     ("a whole row is moved at once: the loop runs over the first axis only", "x may have several axes. How do you "
      "visit every single entry?", "(_row_moved(f, x, h) - 2 * f(x) + _row_moved(f, x, -h)) / h**2"),
+    *(
+        (f"an entry of x is not put back after its turn: it stays h too {_words}", "When the second entry is moved, "
+         "where should the first one stand?", f"_left_bend(f, x, h, {_back})")
+        for _back, _words in (("-h", "low"), ("h", "high"))
+    ),
     ("x + h and x - h are the same array, so that nothing is left", "`a = x` gives the array a second name; it does "
      "not copy it.", "np.zeros(x.shape)"),
 )  # fmt: skip

@@ -177,6 +177,8 @@ drop_squares.slips_in(
 drop_squares.slips_in(
     "gone",
     ("what should stay is dropped", "True means dropped.", "~_pixels(grid, P)"),
+    ("the grid is repeated as a whole, not each of its squares", "Repeat [1, 0] twice by `repeat`, and by `tile`.",
+     "np.tile(grid, (1, 1, P, P))"),
     ("the first image's squares are dropped from all", "Each image has a row of `dropped` of its own.",
      "_pixels(grid[:1], P)"),
     ("the squares are numbered down the columns", "Square 1 lies to the right of square 0.",
@@ -227,6 +229,9 @@ commuting_part.slips_in(
 )  # fmt: skip
 commuting_part.slips_in(
     "result",
+    ("rows and columns are averaged apart, over different permutations",
+     "Which rows and which columns belong to one permuted matrix?",
+     "np.array([M[order] for order in orders]).mean(axis=0)[:, orders].mean(axis=1)"),
     ("the sum over the permutations, not the mean", "A matrix that commutes already should come out as it went in.",
      "terms.sum(axis=0)"),
     ("one permutation after the other, not the mean of all", "Begin with M itself for each.", "_in_turn(M, orders)"),
@@ -239,11 +244,14 @@ commuting_part.slips_in(
 
 
 def _kappa_cases(rng):
-    """As for the agreement; some classes are answered more often, and the last model has one answer for everything."""
+    """As for the agreement; some classes are answered more often.
+
+    The third model changes its mind more often than chance would, and the last one has one answer for everything.
+    """
     cases = []
-    for n, K in [(31, 4), (20, 7), (43, 3)]:
+    for n, K, sign in [(31, 4, 1), (20, 7, 1), (43, 3, -1)]:
         logits = rng.standard_normal((n, K)) + np.linspace(0, 1, K)
-        cases.append((logits, logits + 0.8 * rng.standard_normal((n, K)) + np.linspace(0.3, 0, K)))
+        cases.append((logits, sign * logits + 0.8 * rng.standard_normal((n, K)) + np.linspace(0.3, 0, K)))
     constant = rng.standard_normal((2, 12, 5)) + 20 * np.eye(5)[2]
     return [*cases, (constant[0], constant[1])]
 
@@ -273,6 +281,8 @@ for _name, _why, _lines in (
      {"often": "again"}),
     ("the frequencies of both are averaged first", "That is Scott's pi. Here each has its own frequencies.",
      {"chance": "(((often + again) / 2) ** 2).sum()"}),
+    ("it is kept from falling below 0", "What does a model do that changes its mind more often than chance would?",
+     {"result": "max((same - chance) / room, 0) if room > 0 else 0.0"}),
     ("one answer for everything counts as full agreement", "What does a model know that always says the same?",
      {"result": "(same - chance) / room if room > 0 else 1.0"}),
 ):  # fmt: skip
@@ -302,5 +312,10 @@ straight_positions.slips_in(
 straight_positions.slips_in(
     "result",
     ("the class token's row is lost", "How many tokens are there?", "straight"),
+    (
+        "the rows are written from row 0 on, over the class token's",
+        "Which row belongs to place 0?",
+        "np.concatenate([straight, E_pos[-1:]])",
+    ),
     ("the class token's row comes last", "Where does the class token stand?", "np.concatenate([straight, token])"),
 )

@@ -37,6 +37,11 @@ def mean_color(images, patch_size):
 
 _EACH = "How many of the 256 grey values does each of your levels cover?"
 mean_color.slip(
+    "every P-th pixel is taken into a mean, not P x P pixels that stand together",
+    "Cut a row of 6 pixels into patches of 2: which pixels belong to patch 0?",
+    grid="images.reshape(B, C, P, H // P, P, W // P).transpose(0, 1, 3, 2, 5, 4)",
+)
+mean_color.slip(
     "the pixels are rounded to 3 bits first, and the mean is taken after",
     "Which comes first in `mean, 3-bit colour`: averaging, or rounding?",
     grid="(images // 32).reshape(B, C, H // P, P, W // P, P)",

@@ -215,6 +215,8 @@ for _name, _why, _lines in (
      {"first": "(p - smooth) / (B + U)", "second": "ratio * (pu - teacher) / (B + U)"}),
     ("target minus probability", "With this sign an update would lead away from the target.",
      {"first": "(smooth - p) / B", "second": "ratio * (teacher - pu) / U"}),
+    ("the teacher's answers are smoothed too", "Whose answers are smoothed, and why?",
+     {"second": "ratio * (pu - (1 - smoothing) * teacher - smoothing / K) / U"}),
     ("the teacher's answers are made hard", "The teacher said more than the name of a class.",
      {"second": "ratio * (pu - one_hot(teacher.argmax(axis=1), K)) / U"}),
     ("the teacher's probabilities go through softmax once more", "They sum to 1 already.",

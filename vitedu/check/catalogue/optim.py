@@ -416,5 +416,12 @@ lion_step.slip(
 lion_step.slip(
     "the sign is not taken", "How long is the step, for each number?", direction="beta1 * m + (1 - beta1) * g"
 )
+lion_step.slip(
+    "the weight decay goes into the gradient, and so through the sign",
+    "Decoupled decay shrinks w in proportion to w. What is left of a proportion after a sign?",
+    direction="np.sign(beta1 * m + (1 - beta1) * (g + weight_decay * w))",
+    m_new="beta2 * m + (1 - beta2) * (g + weight_decay * w)",
+    w_new="w - lr * direction",
+)
 lion_step.slip("the weight decay is missing", "What shrinks w?", w_new="w - lr * direction")
 lion_step.slip("the sign is taken of the gradient alone", "m is a memory: who reads it?", direction="np.sign(g)")

@@ -27,6 +27,15 @@ def micro_batch_positions(step, rank, i, world, batch_size, micro_batch):
 
 
 for _name, _why, _lines in (
+    ("every process has a whole batch of its own", "Is `batch_size` that of one process or of all?",
+     {"share": "batch_size", "first": "(step * world + rank) * batch_size + i * micro_batch"}),
+    ("the micro-batches are dealt out to the processes in turn", "What does a process's share look like: one stretch?",
+     {"first": "step * batch_size + i * micro_batch * world + rank * micro_batch",
+      "size": "max(min(micro_batch, (step + 1) * batch_size - first), 0)"}),
+    ("first and end are returned, not the positions between them", "How many numbers does a micro-batch have?",
+     {"result": "(first, first + size)"}),
+    ("the micro-batches are counted from 1", "Where does micro-batch 0 begin?",
+     {"size": "micro_batch if i else 0", "first": "step * batch_size + rank * share + (i - 1) * micro_batch"}),
     ("the last micro-batch runs on into the next process's share",
      "A share need not be a multiple of the micro-batch. Where does this process's share end?",
      {"size": "micro_batch"}),
@@ -93,6 +102,8 @@ def update_gradient(gradients, counts):
 
 
 for _name, _why, _line in (
+    ("the mean over the micro-batches that have images", "Each gradient is a mean over its own count.",
+     "(counts > 0) / (counts > 0).sum()"),
     ("the mean of the means: an image in a small micro-batch counts for more",
      "Each gradient is a mean over its own count. Which share of all images is that?",
      "np.ones((world, n)) / (world * n)"),
@@ -208,6 +219,10 @@ def carried_decay(rates, weight_decay, new_rates):
 
 
 for _name, _why, _lines in (
+    ("the highest rates times the numbers of steps are compared", "Is the rate at its highest in every step?",
+     {"result": "weight_decay * rates.max() * len(rates) / (new_rates.max() * len(new_rates))"}),
+    ("the squares of the rates are compared", "By which factor does one step shrink a weight?",
+     {"result": "weight_decay * (rates**2).sum() / (new_rates**2).sum()"}),
     ("the decay is kept as it is", "By what factor does a weight shrink in each of the two runs?",
      {"result": "weight_decay"}),
     ("only the numbers of steps are compared", "A step of a small rate shrinks less than one of a large rate.",

@@ -31,6 +31,9 @@ def fewest_gpus(parameters, kept, memory):
 
 
 for _name, _why, _lines in (
+    ("ddp is the number of GPUs, not whether one is enough", "What do more GPUs give under DDP: room, or speed?",
+     {"ddp": "math.ceil(parameters / room)"}),
+    ("FSDP is given two GPUs at least", "What if all fits into one?", {"fsdp": "max(2, math.ceil(parameters / room))"}),
     ("the weights alone are counted: 4 bytes a parameter",
      "What else is as large as the weights between two updates?", {"per_parameter": "4"}),
     ("weights and gradients are counted, not what the optimiser keeps",
@@ -73,6 +76,11 @@ def resume(killed_after, every, batch_size, num_images):
 
 
 for _name, _why, _lines in (
+    ("the position is that of the killed run, not of the checkpoint",
+     "Which images had been used when the checkpoint was written?",
+     {"epoch": "killed_after * batch_size // num_images", "place": "killed_after * batch_size % num_images"}),
+    ("the rest of every epoch is dropped", "An epoch need not end with a batch: where do its last images go?",
+     {"epoch": "step // (num_images // batch_size)", "place": "step % (num_images // batch_size) * batch_size"}),
     ("it goes on where it was killed, as if the last updates had been saved",
      "Which updates are on the disk when the process dies?", {"step": "killed_after"}),
     ("it begins at step 0", "A checkpoint was written before. What does it hold?", {"step": "0"}),

@@ -85,6 +85,8 @@ def decoder_mask(target, pad):
 
 _ADDED = "The package's masks are booleans: True where a token may be asked."
 for _name, _why, _lines in (
+    ("all that comes after the first padding is hidden", "Is a word behind a gap no word?",
+     {"real": "np.cumsum(target == pad, axis=1) == 0"}),
     ("a token may not ask itself",
      "The causal part is one off: the diagonal is missing, and the first token has nobody to ask.",
      {"causal": "np.tri(T, k=-1, dtype=bool)"}),
@@ -339,6 +341,10 @@ path_lengths.slip(
     result="np.where(steps > 0, steps + 1, steps)",
 )  # fmt: skip
 for _name, _why, _lines in (
+    ("a position needs a step to know itself", "What does it know before anybody has read?",
+     {"result": "np.where(np.eye(n, dtype=bool) & np.asarray(reads, bool), 1, steps)"}),
+    ("what is never known has infinity, not -1", "Which number was asked for?",
+     {"result": "np.where(steps < 0, np.inf, steps)"}),
     ("who reads and who is read have changed places",
      "Row i is about what position i knows. In a recurrence that reads from the left, may row 0 know anything?",
      {"steps": "_spread(reads.T, n - 1)"}),
@@ -393,6 +399,11 @@ def moved_waves(PE, distance):
 
 
 for _name, _why, _lines in (
+    ("the rows are rolled", "What should the last rows hold: waves that were never in the table, or its first rows?",
+     {"result": "np.roll(PE, -distance, axis=0)"}),
+    ("the rows are taken for the first n of the table", "The table may begin anywhere. What do the given rows say?",
+     {"sine": "np.sin(np.arange(n)[:, None] * turn / distance)",
+      "cosine": "np.cos(np.arange(n)[:, None] * turn / distance)"}),
     ("the waves are turned the wrong way: they go back", "At t = 0 the sine is 0. Is it to grow or to fall?",
      {"turn": "-distance * 10000.0 ** (-np.arange(0, D, 2) / D)"}),
     ("all pairs are turned by the same angle", "Each pair has a frequency of its own.",
@@ -430,6 +441,9 @@ def token_cross_entropy_backward(logits, targets, pad):
 
 
 for _name, _why, _lines in (
+    ("the column of `pad` is set to 0 as well as its places",
+     "What does a model learn that gives `pad` a high score?",
+     {"result": "difference / counts.sum() * (np.arange(V) != pad)"}),
     ("it is divided by all B T places", "The loss is a mean. Over how many places?",
      {"result": "difference / (B * T)"}),
     ("nothing is divided", "The loss is a mean. Over how many places?", {"result": "difference"}),

@@ -47,6 +47,8 @@ _EVERY = "Every weight matrix is decayed, the {} one too{}."
 decay_groups.slips_in(
     "result",
     ("every parameter is decayed", "Biases, layer norms, the class token and E_pos are left alone.", "1.0 + 0 * axes"),
+    ("only the first name is answered", "Where in the loop does your `return` stand?",
+     "1.0 * (last & (axes >= 2))[:1]"),
     ("nothing is decayed", "Weight matrices shrink.", "0.0 * axes"),
     ("filters with four axes are left out",
      "A filter is a matrix with its rows cut in three. How many axes has the weight of a convolution?",
@@ -375,6 +377,15 @@ clipped_gradient.slips_in(
      "np.einsum('n,noi->oi', shares, chunk_gradients * np.minimum(1, clip_norm / _length(chunk_gradients, (1, 2))))"),
     ("the gradients of the chunks are added up, not averaged", "Is the loss a sum over chunks, or a mean over images?",
      "chunk_gradients.sum(axis=0)"),
+)  # fmt: skip
+clipped_gradient.slips_in(
+    "length",
+    ("the largest singular value is taken for the length", "A length is the root of the sum of all squares.",
+     "np.linalg.norm(mean, 2)"),
+)  # fmt: skip
+clipped_gradient.slip(
+    "each row is clipped by its own length", "All rows belong to one gradient. How many lengths has it?",
+    result="mean * np.minimum(1, clip_norm / _length(mean, 1))",
 )  # fmt: skip
 clipped_gradient.slip(
     "the chunks' means are averaged as if all chunks had the same size",

@@ -254,6 +254,14 @@ for _name, _why, _lines in (
      {"starts": "range(0, F - Pf, stride)"}),
     ("the windows do not overlap: the stride is the tubelet's length", "How far apart do two windows begin?",
      {"starts": "range(0, F - Pf + 1, Pf)"}),
+    ("stride and length are in each other's place", "Which of the two says how many frames a tubelet has?",
+     {"starts": "range(0, F - stride + 1, tubelet_length)", "Pf": "stride"}),
+    ("the last tubelets go on with the first frames", "Where may the last one begin, so that it just fits?",
+     {"starts": "range(0, F, stride)", "windows": "_starting(np.concatenate([videos, videos], axis=1), starts, Pf)"}),
+    ("the tubelets begin one frame apart, and their frames lie a stride apart",
+     "How far apart do two windows begin, and how far apart are the frames of one?",
+     {"windows": "np.stack([videos[:, np.minimum(s + stride * np.arange(Pf), F - 1)] for s in range(len(starts))],"
+                 " axis=1)"}),
     ("the stride is 1, whatever is asked for", "How far apart do two windows begin?",
      {"starts": "range(0, F - Pf + 1)"}),
     ("the frames inside a tubelet lie a stride apart", "Inside a tubelet the frames follow each other.",
@@ -320,6 +328,9 @@ def axial_pairs(frames, tubelet_length, height, width, patch_size):
 
 _EACH = "Each token asks those in its own row, then those in its own column, then those at its own place."
 for _name, _why, _lines in (
+    ("factorised and axial: one sequence of each kind is counted, not all",
+     "How many slices are there, how many rows, and how many columns?",
+     {"factorised": "(gh * gw) ** 2 + gf**2", "axial": "gf**2 + gh**2 + gw**2"}),
     ("axial: only rows and columns are counted", _EACH, {"axial": "T * (gh + gw)"}),
     ("axial: one sequence of each kind is counted", "How many rows are there, in all slices?",
      {"axial": "gf**2 + gh**2 + gw**2"}),

@@ -227,6 +227,7 @@ def silenced_out(kernel, head):
 
 
 for _name, _why, _lines in (
+    ("the heads are counted from 1", "Which columns belong to head 0?", {"heard": "np.arange(h) != (head - 1) % h"}),
     ("the matrix is not transposed: kernels are (in, out)",
      "Which axis of the kernel is an output, and which axis of `out.weight`?", {"result": "left.reshape(h * Dh, D)"}),
     ("rows of the weight are silenced, not columns", "A row is an output. Which numbers does a head hand in?",

@@ -1,16 +1,18 @@
-"""Whether two lists of results are the same numbers."""
+"""Whether two lists of results are the same numbers, and two errors the same stop."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-__all__ = ["as_results", "close", "is_weak", "same"]
+__all__ = ["as_results", "close", "is_weak", "same", "stops_alike"]
 
 
 def as_results(results, count: int) -> list:
     """A function's results as a list of arrays in float64; anything that is not numbers stays as it is."""
-    if isinstance(results, np.ndarray) and results.shape == (count,) and count > 1:
-        results = list(results)  # numbers side by side in one array
+    if isinstance(results, np.ndarray) and results.shape[:1] == (count,) and count > 1:
+        results = list(results)  # side by side in one array, which `a, b = ...` takes apart as well
     results = results if isinstance(results, (tuple, list)) and count > 1 else [results]
     return [_as_array(r) for r in results]
 
@@ -27,6 +29,7 @@ def _as_array(x):
 
 def close(got, made, tolerance: float) -> bool:
     """Equal shapes and numbers, relative to the largest entry; NaN and infinity in the same places."""
+    got, made = (np.asarray(x) if isinstance(x, np.generic) else x for x in (got, made))  # what 0-d arrays turn into
     if not isinstance(got, np.ndarray) or not isinstance(made, np.ndarray) or got.shape != made.shape:
         return False
     finite = np.isfinite(made)
@@ -50,3 +53,22 @@ def is_weak(got, wanted, tolerance: float) -> bool:
     wrong = [g for i, g in enumerate(got) if i >= len(wanted) or not close(g, wanted[i], tolerance)]
     numbers = [g for g in wrong if isinstance(g, np.ndarray)]
     return all(not g.size or not np.isfinite(g).any() or not g[np.isfinite(g)].any() for g in numbers)
+
+
+# How NumPy says that the axes in the middle of a product do not fit, of `@` and of `np.dot`: they name the two sizes in
+# opposite orders.
+_MATMUL = re.compile(r"matmul: .*\(size (?P<second>\d+) is different from (?P<first>\d+)\)")
+_DOT = re.compile(r"not aligned: (?P<first>\d+) \(dim \d+\) != (?P<second>\d+) \(dim \d+\)")
+
+
+def stops_alike(error, other) -> bool:
+    """The same error, word for word; or division by 0, or a product that does not fit, in other words."""
+    if type(error) is not type(other):
+        return False
+    if isinstance(error, ZeroDivisionError) or str(error) == str(other):
+        return True
+    for one, two in ((error, other), (other, error)):
+        by_matmul, by_dot = _MATMUL.search(str(one)), _DOT.search(str(two))
+        if by_matmul and by_dot:
+            return by_matmul.groupdict() == by_dot.groupdict()
+    return False

@@ -195,26 +195,30 @@ KINDS = [
             "weight_gradient(X, Y).reshape(-1, rows(X).shape[-1])": "1.5 | the gradient of the weight is reshaped",
         },
     ),
-    _kind(
-        "bias_gradient(X)",
-        "The same bias was added to every row: the gradients of all its uses add up.",
-        "With one output and three rows, how far does the sum of y move when b moves by 1?",
-        {
-            "X": "the gradient of the bias is not summed: there is one for each row",
-            "X.sum(axis=0)": "the gradient of the bias is summed over the first axis only",
-            "X.sum(axis=1)": "the gradient of the bias is summed over axis 1 only",
-            "X.sum(axis=-2)": "1.1 | the gradient of the bias is summed over axis -2 only",
-            "X.sum(axis=-1)": "the gradient of the bias is summed over the outputs",
-            "rows(X).sum(axis=1)": "1.1 | the gradient of the bias is summed over the outputs, one for each row",
-            "X.sum()": "the gradient of the bias is one number: it is summed over the outputs too",
-            "rows(X).mean(axis=0)": "the gradient of the bias is averaged over the rows, not summed",
-            "bias_gradient(X) / len(X)": "the gradient of the bias is averaged over the first axis, not summed",
-            "rows(X)[:-1].sum(axis=0)": "1.3 | the last row is left out of the gradient of the bias",
-            "rows(X)[-1]": "1.2 | the gradient of the bias comes from the last row alone",
-            "rows(X)[0]": "1.3 | the gradient of the bias comes from the first row alone",
-            "X.mean(axis=-2).sum(axis=0)": "1.2 | the gradient of the bias is averaged over axis -2, not summed",
-            "bias_gradient(X)[None]": "1.6 | the gradient of the bias has an axis too many",
-        },
+    *(
+        _kind(
+            f"{name}_gradient(X)",
+            f"The same {name} {use} every row: the gradients of all its uses add up.",
+            f"With one {ends} and three rows, how far does the sum of y move when the {name} moves by 1?",
+            {
+                "X": f"the gradient of the {name} is not summed: there is one for each row",
+                "X.sum(axis=0)": f"the gradient of the {name} is summed over the first axis only",
+                "X.sum(axis=1)": f"the gradient of the {name} is summed over axis 1 only",
+                "X.sum(axis=-2)": f"1.1 | the gradient of the {name} is summed over axis -2 only",
+                "X.sum(axis=-1)": f"the gradient of the {name} is summed over the {ends}s",
+                "rows(X).sum(axis=1)": f"1.1 | the gradient of the {name} is summed over the {ends}s, one for each row",
+                "X.sum()": f"the gradient of the {name} is one number: it is summed over the {ends}s too",
+                "rows(X).mean(axis=0)": f"the gradient of the {name} is averaged over the rows, not summed",
+                f"{name}_gradient(X) / len(X)": f"the gradient of the {name} is averaged over the first axis, not "
+                "summed",
+                "rows(X)[:-1].sum(axis=0)": f"1.3 | the last row is left out of the gradient of the {name}",
+                "rows(X)[-1]": f"1.2 | the gradient of the {name} comes from the last row alone",
+                "rows(X)[0]": f"1.3 | the gradient of the {name} comes from the first row alone",
+                "X.mean(axis=-2).sum(axis=0)": f"1.2 | the gradient of the {name} is averaged over axis -2, not summed",
+                f"{name}_gradient(X)[None]": f"1.6 | the gradient of the {name} has an axis too many",
+            },
+        )
+        for name, use, ends in (("bias", "was added to", "output"), ("scale", "multiplied", "feature"))
     ),
     # ---- heads -------------------------------------------------------------------------------------------------------
     _kind(
@@ -416,6 +420,12 @@ KINDS = [
             "window starts one pixel after the last, without the stride",
             "sliding_windows(X, S, 1, 1)[:, :, D - 1 :: D, A - 1 :: A]": "the first window starts at stride - 1",
         },
+    ),
+    _kind(
+        "L * np.eye(N)",
+        "Which entries of an identity matrix are not 0?",
+        "Write `2 * np.eye(2)` down, and beside it what is there without the identity.",
+        {"L + 0 * np.eye(N)": "`{L}` is added to every entry, not on the diagonal alone"},
     ),
     # ---- roots, logarithms, powers -----------------------------------------------------------------------------------
     _kind(

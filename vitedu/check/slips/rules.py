@@ -232,7 +232,10 @@ def normalised_axes(node, at):
     if axis is _literal or value is None:
         return
     right = at.axis(axis, value)
-    for other in [*_other_axes(axis, value.ndim), tuple(range(value.ndim))]:
+    others = [*_other_axes(axis, value.ndim), tuple(range(value.ndim))]
+    if isinstance(axis, int) and value.ndim > 2:
+        others.append(tuple(a for a in range(value.ndim) if a != axis % value.ndim))  # all but the right one
+    for other in others:
         ask = "Which numbers share one mean and one variance?"
         for text, who, weight in (
             ("standardise(X, O, E)", "mean and variance run", 1.0),

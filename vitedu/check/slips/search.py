@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .compare import as_results, close, is_weak, same
+from .compare import as_results, close, is_weak, same, stops_alike
 
 __all__ = ["Explanation", "Tables", "explain"]
 
@@ -133,9 +133,11 @@ def explain(
     each = look.one_for_each_result(slips)
     if each:
         return Explanation(each, not weak)
+    if weak:
+        return None  # zeros come about in so many ways that two mistakes together say nothing
     until = time.process_time() + budget[1]
     pairs = look.pairs(slips, until)
-    return Explanation(pairs, not weak) if pairs else None
+    return Explanation(pairs) if pairs else None
 
 
 def _is_finite(results) -> bool:
@@ -216,8 +218,7 @@ class _Look:
         if isinstance(got, OverflowError) and not isinstance(made, Exception):
             return not _is_finite(made)  # Python's own numbers stop where NumPy's go on with infinity
         if isinstance(got, Exception) or isinstance(made, Exception):
-            by_zero = isinstance(got, ZeroDivisionError)  # said in other words for whole numbers
-            return type(made) is type(got) and (by_zero or str(made) == str(got))
+            return stops_alike(made, got)
         return same(got, made, self.tolerance)
 
     def singles(self, slips, until):

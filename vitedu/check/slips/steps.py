@@ -28,6 +28,7 @@ __all__ = [
     "picked",
     "rectify",
     "rows",
+    "scale_gradient",
     "sigmoid",
     "sliding_windows",
     "softmax",
@@ -105,6 +106,11 @@ def weight_gradient(dy, x):
 def bias_gradient(dy):
     """db (O,) = sum over the rows of dy (..., O)"""
     return rows(dy).sum(axis=0)
+
+
+def scale_gradient(dy_xhat):
+    """dw (D,) = sum over the rows of dy xhat (..., D), where a vector multiplies every row"""
+    return rows(dy_xhat).sum(axis=0)
 
 
 def standardise(x, axis, eps, spread=()):
