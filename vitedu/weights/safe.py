@@ -23,8 +23,8 @@ from vitedu_numpy.weights.layout import as_array
 from ..module import checked
 
 __all__ = [
-    "INDEX", "PICKLES", "WEIGHTS", "parts_of", "read_json", "read_metadata", "read_parts", "read_safetensors",
-    "save_safetensors", "settings_in", "weights_in", "write_safetensors",
+    "INDEX", "PICKLES", "STORED", "WEIGHTS", "is_stored", "parts_of", "read_json", "read_metadata", "read_parts",
+    "read_safetensors", "save_safetensors", "settings_in", "weights_in", "write_safetensors",
 ]  # fmt: skip
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -132,16 +132,23 @@ def write_safetensors(path, arrays, config, about=None) -> None:
         os.chmod(temporary, 0o666 & ~umask)  # as any other file; the library would let nobody else read it
 
 
+STORED = ("float16", "float32", "float64")  # how weights may stand in a file
+
+
+def is_stored(dtype) -> bool:
+    """Is it one of `STORED`, by name or as NumPy has it?"""
+    name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
+    return isinstance(name, str) and name in STORED
+
+
 def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     """Write a model under its own names, with its settings; `from_pretrained(path)` builds it again.
 
     dtype: np.float16 halves the file, np.float64 keeps a model of float64; about: as in `write_safetensors`.  Raises
     ValueError for another dtype, and, naming the parameter, where a number is not finite or does not fit into it.
     """
-    allowed = ("float16", "float32", "float64")
-    name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
-    require(isinstance(name, str) and name in allowed, "dtype", dtype, f"one of {allowed}")
-    dtype, arrays = np.dtype(name), {}
+    require(is_stored(dtype), "dtype", dtype, f"one of {STORED}")
+    dtype, arrays = np.dtype(dtype), {}
     for name, value in model.state_dict().items():
         exact = value.detach().cpu().double().numpy()
         with np.errstate(over="ignore"):
