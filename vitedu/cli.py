@@ -4,6 +4,7 @@ Taught in notebooks/14_pretraining.ipynb.
 """
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
+import codecs
 import os
 import sys
 from dataclasses import replace
@@ -93,9 +94,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _never_lost(*streams) -> None:
     """What a terminal or a log cannot show, such as ± in ASCII (LC_ALL=C), becomes \\xb1: no result is lost to it."""
+    codecs.register_error("vitedu.shown", _shown)
     for stream in streams:
         if hasattr(stream, "reconfigure"):  # a stream of somebody else's may lack it
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="vitedu.shown")
+
+
+def _shown(error):
+    """What is written in place of letters that a stream lacks: the bytes of a file's name as they are, else escapes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def _reader_has_left() -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from math import inf
 
 from .validate import ARGUMENTS, check_divides, refuse_gaps, require
@@ -69,13 +70,14 @@ def shaped_for(arrays: type, word: str, is_number, skip=None, refuse=None):
     """
 
     def decorate(function):
+        if sys.flags.optimize > 1:  # python -OO takes out the docstrings, and with them the shapes
+            return function
         places, optional = _arguments(function)
         names, shapes = list(places), read_shapes(function)
         wanted = [(name, places[name], axes, name in optional) for name, axes in shapes.items()]
         # a record is written here, not read
         others = _rules(ARGUMENTS, {n: p for n, p in places.items() if n not in shapes and n != "record"}, optional)
-        known = {axis for axes in shapes.values() for axis in axes}  # none where docstrings are taken out: python -OO
-        parts = [(n, places[n], letter) for n, letter in _DIVIDES.items() if n in places and letter in known]
+        parts = [(n, places[n], letter) for n, letter in _DIVIDES.items() if n in places]
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
         of_layer = names[:1] == ["self"] and len(shapes) > 0
         keeps_shape = (is_backward or of_layer) and _gives_the_same(function, next(iter(shapes.values()), None))

@@ -225,6 +225,13 @@ def test_no_result_is_lost_to_a_letter_that_the_log_cannot_show():
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, rb"18.3 \xb1 2.0 %", b"")
 
 
+def test_python_without_docstrings():
+    """`python -OO` takes out the shapes that checks read there: they are left out too, nothing else is."""
+    code = "import vitedu_numpy as vn, numpy as np\nprint(vn.ViT(vn.DIGITS_VIT, rng=0)(np.zeros((1, 1, 8, 8))).shape)"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(1, 10)\n", "")
+
+
 def test_recipes_as_a_table(vitedu):
     """Parameters by hand: 7 x 7 units of Table 1's B/32 have 88 million with ImageNet's head."""
     code, out, _ = vitedu("recipes")

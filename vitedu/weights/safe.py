@@ -128,8 +128,21 @@ def write_safetensors(path, arrays, config, about=None) -> None:
         raise FileNotFoundError(f"path={os.fspath(path)!r}: there is no folder {folder!r} to write to")
     with replacing(path) as temporary:
         save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings, **about_texts(about)})
+        _in_order(temporary)
         os.umask(umask := os.umask(0))
         os.chmod(temporary, 0o666 & ~umask)  # as any other file; the library would let nobody else read it
+
+
+def _in_order(path) -> None:
+    """Sort the header's metadata, which the library writes in another order each time: equal weights, equal bytes."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # always, as long as the library writes JSON without spaces
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 STORED = ("float16", "float32", "float64")  # how weights may stand in a file
