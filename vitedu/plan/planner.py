@@ -52,7 +52,7 @@ class PlanRequest:
     batch_size: int | None = None  # images per update, over all GPUs; None: the recipe's
     micro_batch: int | None = None  # images a GPU takes at once; None: the most that fits
     parallel: str | None = None  # "ddp" or "fsdp"; None: the recipe's
-    precision: str | None = None  # "bf16" or "float32"; None: the recipe's, where that is open bf16
+    precision: str | None = None  # "bf16" or "float32"; None: the recipe's, where that is open as training chooses
     recompute: bool = False  # activation checkpointing: less memory, a fourth forward
     utilisation: float | None = None  # part of the peak FLOP/s that is reached; None: by the kind of model
     usable_memory: float = 0.9  # part of the GPU's memory that tensors can have; the rest: CUDA, libraries, gaps
