@@ -4,6 +4,7 @@ Taught in notebooks/14_pretraining.ipynb.
 """
 
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
+import codecs
 import os
 import sys
 from dataclasses import replace
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if is_program:
+        _never_lost(sys.stdout, sys.stderr)
     # Two training processes on one machine: idle threads should sleep, not burn the other's time.  Before torch comes.
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     command = arguments.pop(0) if arguments else "--help"
@@ -87,6 +90,22 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("VITEDU_TRACEBACK"):
             raise
         return 1
+
+
+def _never_lost(*streams) -> None:
+    """What a terminal or a log cannot show, such as ± in ASCII (LC_ALL=C), becomes \\xb1: no result is lost to it."""
+    codecs.register_error("vitedu.shown", _shown)
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):  # a stream of somebody else's may lack it
+            stream.reconfigure(errors="vitedu.shown")
+
+
+def _shown(error):
+    """What is written in place of letters that a stream lacks: the bytes of a file's name as they are, else escapes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def _reader_has_left() -> bool:
@@ -145,7 +164,7 @@ def _train(arguments):
         return recipe, out, data or None
 
     recipe, out, data = read(train, arguments, f"vitedu train {chosen.name}")
-    writable(out)
+    writable(out, folder=True)
     from .engine.train import train as carry_out
     from .recipes import format_recipe
 
@@ -201,6 +220,9 @@ def _runs(arguments):
     folders, out, csv, only_verify = read(runs, arguments, "vitedu runs")
     if not folders:
         raise Usage("FOLDER is missing; `vitedu runs --help` says more")
+    for name, path, is_folder in (("out", out, False), ("csv", csv, True)):
+        if path:
+            writable(path, name, is_folder)
     if only_verify:
         lines, damaged = verify(folders)
         print("\n".join(lines))
@@ -239,7 +261,7 @@ def _export(arguments):
         return folder, out, half, step, allow_older
 
     run, out, half, step, allow_older = read(export, arguments, "vitedu export")
-    writable(out)
+    writable(out, folder=False)
     if half and out.endswith(".npz"):
         raise Usage("half=True is not allowed with .npz: the authors' layout is float32")
     from .engine.export import export_run
@@ -252,6 +274,9 @@ def _plan(arguments):
     from .plan import PlanRequest, format_plan, plan
 
     if arguments and not arguments[0].startswith("-"):  # `vitedu plan NAME`, as `vitedu train NAME`
+        for word in arguments[1:]:
+            if word.partition("=")[0] == "--recipe":
+                raise Usage(f"RECIPE is given twice, as {arguments[0]!r} and by --recipe; expected one of the two")
         arguments.insert(0, "--recipe")
     request = read(PlanRequest, arguments, "vitedu plan")
     try:
@@ -284,7 +309,7 @@ def _prepare(arguments):
         return locals()
 
     found = read(prepare, arguments, "vitedu prepare")
-    writable(found["out"])
+    writable(found["out"], folder=True)
     from .data.prepare import prepare as carry_out
 
     done = carry_out(**found)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from math import inf
 
 from .validate import ARGUMENTS, check_divides, refuse_gaps, require
@@ -69,6 +70,8 @@ def shaped_for(arrays: type, word: str, is_number, skip=None, refuse=None):
     """
 
     def decorate(function):
+        if sys.flags.optimize > 1:  # python -OO takes out the docstrings, and with them the shapes
+            return function
         places, optional = _arguments(function)
         names, shapes = list(places), read_shapes(function)
         wanted = [(name, places[name], axes, name in optional) for name, axes in shapes.items()]

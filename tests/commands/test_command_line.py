@@ -136,6 +136,31 @@ def test_a_value_that_is_empty(vitedu, words, says, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
+        ("train vit_digits --out a.file", "out='a.file' is not allowed; that is a file, and out must name a folder"),
+        ("finetune vit_cifar10 --data digits --out a.file", "out='a.file' is not allowed; that is a file"),
+        ("evaluate vit_cifar10 --data digits --out a.file", "out='a.file' is not allowed; that is a file"),
+        ("prepare --dataset d --split train --out a.file", "out='a.file' is not allowed; that is a file"),
+        ("runs r --csv a.file", "csv='a.file' is not allowed; that is a file, and csv must name a folder"),
+        ("runs r --out a", "out='a' is not allowed; that is a folder, and out must name a file"),
+        ("export r --out a", "out='a' is not allowed; that is a folder, and out must name a file"),
+        ("export r --out b/x.npz", "out='b/x.npz' is not allowed; out must be in a folder that is there: 'b' is none"),
+        ("probe vit_cifar10 --data digits --out b/x.json", "out='b/x.json' is not allowed; out must be in a folder"),
+        ("predict vit_cifar10 photo.jpg --out b/x.png", "out='b/x.png' is not allowed; out must be in a folder"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_said_at_once(vitedu, typed, says, tmp_path):
+    """Before anything is read or computed, and by the name that was typed: a run, a probe may take hours."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a.file").write_text("")
+    code, out, err = vitedu(*typed.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"vitedu {typed.split()[0]}: {says}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
         (
             "train vit_digits --out x --data digts",
             "data='digts' is not allowed: did you mean 'digits'?  there is no such",
@@ -191,6 +216,22 @@ def test_from_a_shell():
 # ---- the table of recipes ------------------------------------------------------------------------------------------
 
 
+def test_no_result_is_lost_to_a_letter_that_the_log_cannot_show():
+    """An ASCII log, as with LC_ALL=C: the ± of an accuracy, whose computing took hours, is escaped."""
+    code = "from vitedu import cli\ncli._COMMANDS['runs'] = lambda words: print('18.3 \\xb1 2.0 %')\ncli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "runs"], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, rb"18.3 \xb1 2.0 %", b"")
+
+
+def test_python_without_docstrings():
+    """`python -OO` takes out the shapes that checks read there: they are left out too, nothing else is."""
+    code = "import vitedu_numpy as vn, numpy as np\nprint(vn.ViT(vn.DIGITS_VIT, rng=0)(np.zeros((1, 1, 8, 8))).shape)"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(1, 10)\n", "")
+
+
 def test_recipes_as_a_table(vitedu):
     """Parameters by hand: 7 x 7 units of Table 1's B/32 have 88 million with ImageNet's head."""
     code, out, _ = vitedu("recipes")
@@ -222,6 +263,15 @@ def test_hours_are_those_of_plan(vitedu):
     # 90 epochs x 14.2 million images x 6 FLOPs a MAC x 17.6 GMACs, at 40 % of 16 x 989 TFLOP/s
     assert expected == pytest.approx(90 * 14_197_122 * 6 * 17.57e9 / (0.4 * 16 * 989e12) / 3600, rel=0.01)
     assert row.split()[-4:] == [f"{expected:.3g}", "16", "x", "h100"]
+
+
+def test_hours_on_a_gpu_without_bfloat16_are_those_of_float32(vitedu):
+    """A V100: 15.7 TFLOP/s in float32, where its float16 would have 125."""
+    _, out, _ = vitedu("recipes", "--gpu", "v100", "--gpus", 8)
+    (row,) = [line for line in out.splitlines() if line.startswith("vit_b16-imagenet21k")]
+    assert float(row.split()[-4].replace(",", "")) == pytest.approx(
+        90 * 14_197_122 * 6 * 17.57e9 / (0.4 * 8 * 15.7e12) / 3600, rel=0.01
+    )
 
 
 def test_who_stops_reading_is_not_told_so():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -193,6 +194,7 @@ def test_going_on_with_other_weights_is_refused(recipe, whole, tmp_path):
     assert "the digest of the weights it begins from was" in text
     text = failed(start(replace(recipe, start=None), whole), whole)
     assert "holds another run" in text
+    assert re.search(r"undo: start was '.+', is None", text)  # what can be typed again, not a digest of it
     assert read_recipe(whole)[0].steps == 12
 
 

@@ -6,6 +6,7 @@ plays it.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_runs import _CONTEXT, PATIENCE, SMALL, losses, start, weights
 
 from vitedu.cli import main
@@ -28,7 +30,8 @@ from vitedu.engine.export import export_run
 from vitedu.engine.lock import FolderLock, LockedError
 from vitedu.engine.manifest import problems
 from vitedu.engine.report import read_metrics
-from vitedu.engine.train import train
+from vitedu.engine.runs import draw, read_run
+from vitedu.engine.train import draw_curves, train
 
 ALONE = World(0, 1, torch.device("cpu"))
 LAST, BEFORE = "checkpoints/step_00000012", "checkpoints/step_00000008"
@@ -214,6 +217,51 @@ def test_runs_of_the_same_name_get_tables_of_their_own(reference, tmp_path, caps
     assert main(["runs", str(tmp_path / "a/run"), str(tmp_path / "b/run"), "--csv", str(tmp_path / "csv")]) == 0
     assert sorted(path.name for path in (tmp_path / "csv").iterdir()) == ["a-run.csv", "b-run.csv"]
     assert re.search(r"a/run +b/run", capsys.readouterr().out)
+
+
+def test_runs_are_drawn_under_the_names_of_their_folders(reference):
+    """Not left out, as labels with a leading _ are, no formula, and no error where the locale lacks a letter."""
+    pictures = set()
+    for name in ("_try", "$a^{$", "lauf-\udcc3\udcbc"):
+        file = io.BytesIO()
+        draw([read_run(reference)._replace(name=name)], file)
+        pictures.add(file.getvalue())
+    umlaut = io.BytesIO()
+    draw([read_run(reference)._replace(name="lauf-ü")], umlaut)
+    assert len(pictures) == 3
+    assert umlaut.getvalue() in pictures
+
+
+def test_a_picture_does_not_end_a_run(reference, monkeypatch, capsys):
+    """Whatever matplotlib stumbles over: the weights are written, and that is what counts."""
+
+    def stumbles(*args):
+        raise TypeError("set_text(): incompatible function arguments")
+
+    monkeypatch.setattr("vitedu.engine.train.draw", stumbles)
+    draw_curves(reference)
+    assert capsys.readouterr().out == "no picture of the curves: set_text(): incompatible function arguments\n"
+
+
+def test_half_of_the_bytes(reference, tmp_path, capsys):
+    """`vitedu export --half`: the same weights, rounded to float16's 11 bits."""
+    half, full = tmp_path / "half.safetensors", tmp_path / "full.safetensors"
+    assert main(["export", str(reference), "--out", str(half), "--half"]) == 0
+    assert main(["export", str(reference), "--out", str(full)]) == 0
+    ours, theirs = load_file(half), load_file(full)
+    assert all(ours[key].dtype == torch.float16 for key in theirs)
+    assert all(torch.allclose(ours[key].float(), theirs[key], rtol=2**-11, atol=2**-25) for key in theirs)
+    with pytest.raises(ValueError, match="dtype='int8' is not allowed; dtype must be one of"):
+        export_run(reference, half, "int8")
+
+
+def test_equal_weights_are_equal_files(reference, tmp_path):
+    """`sha256sum` of two files tells whether two runs are the same: four exports, one digest."""
+    files = [tmp_path / f"{n}.safetensors" for n in range(4)]
+    for file in files:
+        export_run(reference, file)
+    assert len({file.read_bytes() for file in files}) == 1
+    assert load_file(files[0]).keys() == load_file(reference / "model.safetensors").keys()
 
 
 # ---- the lock --------------------------------------------------------------------------------------------------------

@@ -74,10 +74,21 @@ def is_first() -> bool:
     return environment_number("RANK", 0) == 0
 
 
-def writable(out: str, name: str = "out") -> str:
-    """A folder or file to write to.  Raises Usage for "", which would mean the folder that one is in."""
+def writable(out: str, name: str = "out", folder: bool | None = None) -> str:
+    """A folder (True), a file (False) or either (None) to write to; what is there already must be of that kind.
+
+    Raises Usage for the other kind, and for "", which would mean the folder that one is in.
+    """
     if not out.strip():
         raise Usage(f"{name}={out!r} is not allowed; {name} must name a folder or a file (. for the one you are in)")
+    if folder and os.path.exists(out) and not os.path.isdir(out):
+        raise Usage(f"{name}={out!r} is not allowed; that is a file, and {name} must name a folder")
+    if folder is False:
+        inside = os.path.dirname(out)
+        if os.path.isdir(out):
+            raise Usage(f"{name}={out!r} is not allowed; that is a folder, and {name} must name a file")
+        if inside and not os.path.isdir(inside):
+            raise Usage(f"{name}={out!r} is not allowed; {name} must be in a folder that is there: {inside!r} is none")
     return out
 
 

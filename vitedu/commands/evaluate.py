@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Annotated, Literal
 
-from .arguments import Usage, is_first, read
+from .arguments import Usage, is_first, read, writable
 
 __all__ = ["evaluate"]
 
@@ -66,6 +66,8 @@ def evaluate(arguments) -> int:
         return 2 if found["models"] else 0
     if not found["models"] or not found["data"]:
         raise Usage("usage: vitedu evaluate FROM ... --data DATA ... [--out FOLDER]; or --table FOLDER")
+    if found["out"]:
+        writable(found["out"], folder=True)
     from ..evaluation.cell import evaluate_cell
     from ..evaluation.load import load
     from ..recipes import Execution

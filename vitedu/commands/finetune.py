@@ -56,7 +56,7 @@ def finetune(arguments):
             return recipe, out, data or None, grid
 
         found = read(finetune, arguments, f"vitedu finetune FROM --recipe {chosen.name}")
-        writable(found[1])
+        writable(found[1], folder=True)
         return found
 
     def carry_out(recipe, out, data, grid, name=""):

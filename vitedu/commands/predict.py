@@ -4,7 +4,7 @@
 import sys
 from typing import Annotated
 
-from .arguments import Usage, read
+from .arguments import Usage, read, writable
 
 __all__ = ["predict"]
 
@@ -31,6 +31,8 @@ def predict(arguments) -> int:
         return model, images, top, out
 
     source, paths, top, out = read(predict, arguments, "vitedu predict")
+    if out:
+        writable(out, folder=False)
     if not paths:
         raise Usage("IMAGE is missing; `vitedu predict FROM photo.jpg` names what a photograph shows")
     if top < 1:

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 from typing import Annotated
 
-from .arguments import read
+from .arguments import read, writable
 
 __all__ = ["probe"]
 
@@ -52,6 +52,8 @@ def probe(arguments):
         return locals()
 
     found = read(probe, arguments, "vitedu probe")
+    if found["out"]:
+        writable(found["out"], folder=False)
     from ..engine.probe import format_probe
     from ..engine.probe import probe as carry_out
 

@@ -96,15 +96,17 @@ def changes(place, recipe, num_images: int, begun_from: str = "") -> list[str]:
     """What makes a run another one than that whose recipe.json stands in the folder `place`, one line for each."""
     old, old_images = read_recipe(place)
     old_start = read_json(Path(place) / "recipe.json").get("begun_from", "")
+    begun = "the digest of the weights it begins from"
+    said_by = begun if (old.start is None) == (recipe.start is None) else "start"  # weights may lie elsewhere by now
     before, now = (
-        flatten(r) | {"images in the data set": n, "the digest of the weights it begins from": digest}
+        flatten(r) | {"images in the data set": n, begun: digest}
         for r, n, digest in ((old, old_images, old_start), (recipe, num_images, begun_from))
     )
     return [
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
         for name in sorted({*before, *now})
         if not name.startswith(("run.", "notes.", "data.dataset"))
-        and name != "start"
+        and name not in {"start", begun} - {said_by}
         and before.get(name) != now.get(name)
     ]
 

@@ -156,8 +156,14 @@ def draw(runs, path) -> None:
     for ax, (key, label) in zip(axes, panels, strict=True):
         for run in runs:
             images, values = run.series(key)
-            ax.plot(images, values, label=run.name, marker="o" if key == "eval_accuracy" else None, markersize=3)
+            ax.plot(images, values, label="run", marker="o" if key == "eval_accuracy" else None, markersize=3)
         ax.set(xlabel="images seen", ylabel=label)
         ax.grid(alpha=0.3)
-    axes[0].legend()
+    for text, run in zip(axes[0].legend().get_texts(), runs, strict=True):
+        text.set(text=_readable(run.name), parse_math=False)  # as a label "_try" is left out, and "$a$" a formula
     figure.savefig(path, dpi=110)
+
+
+def _readable(name: str) -> str:
+    """A file's name as text that can be drawn, also where the locale does not know its letters (LC_ALL=C)."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -52,7 +52,7 @@ class PlanRequest:
     batch_size: int | None = None  # images per update, over all GPUs; None: the recipe's
     micro_batch: int | None = None  # images a GPU takes at once; None: the most that fits
     parallel: str | None = None  # "ddp" or "fsdp"; None: the recipe's
-    precision: str | None = None  # "bf16" or "float32"; None: the recipe's, where that is open bf16
+    precision: str | None = None  # "bf16" or "float32"; None: the recipe's, where that is open as training chooses
     recompute: bool = False  # activation checkpointing: less memory, a fourth forward
     utilisation: float | None = None  # part of the peak FLOP/s that is reached; None: by the kind of model
     usable_memory: float = 0.9  # part of the GPU's memory that tensors can have; the rest: CUDA, libraries, gaps
@@ -145,8 +145,9 @@ def plan(request: PlanRequest, recipe: Recipe | None = None) -> Plan:
     check_kind("request", request, PlanRequest)
     if recipe is not None:
         check_kind("recipe", recipe, Recipe)
-    recipe = _changed(recipe or _find(request), request)
-    config, gpu, world = recipe.model, _card(request), request.gpus * request.nodes
+    gpu, world = _card(request), request.gpus * request.nodes
+    recipe = _changed(recipe or _find(request), request, gpu)
+    config = recipe.model
     num_images = _number_of_images(request, recipe)
     run = replace(recipe.run, micro_batch=request.micro_batch or recipe.run.micro_batch)
     check_shares(replace(recipe, run=run), world, num_images or None)
@@ -217,7 +218,8 @@ def hours(recipe, request, num_images: int | None) -> float | None:
     if num_images is None and recipe.steps is None:
         return None
     gpu = _card(request)
-    flops = 1e12 * (gpu.float32 if recipe.run.precision == "float32" and gpu.float32 else gpu.bf16)
+    single = recipe.run.precision == "float32" or not gpu.has_bf16
+    flops = 1e12 * (gpu.float32 if single and gpu.float32 else gpu.bf16)
     images = recipe.updates(num_images or 0) * recipe.batch_size
     speed = request.gpus * request.nodes * flops * (request.utilisation or utilisation_of(recipe.model))
     return images * flops_per_image(recipe) / speed / 3600
@@ -284,21 +286,24 @@ def _find(request) -> Recipe:
         hint = did_you_mean(request.recipe, [*list_recipes(), *list_models()])
         allowed = f"a file, a recipe ({', '.join(list_recipes())}) or a model that `list_models()` has"
         raise ValueError(f"recipe={request.recipe!r} is not allowed; {hint}recipe must be {allowed}") from None
-    require(request.epochs is not None, "epochs", None, "given, for a model without a recipe")
+    require(request.epochs is not None, "epochs", None, "given, and num_images, for a model without a recipe")
     return Recipe(request.recipe, config, epochs=request.epochs)
 
 
-def _changed(recipe, request) -> Recipe:
+def _changed(recipe, request, gpu) -> Recipe:
     run, r = recipe.run, request
+    auto = "bf16" if gpu.has_bf16 else "float32"  # as training chooses on such a GPU
     run = replace(
         run,
         parallel=r.parallel or run.parallel,
-        precision=r.precision or ("bf16" if run.precision == "auto" else run.precision),  # "auto" on these GPUs
+        precision=r.precision or (auto if run.precision == "auto" else run.precision),
         recompute=r.recompute or run.recompute,
     )
     length = dict(epochs=r.epochs, steps=None) if r.epochs is not None else {}
     recipe = replace(recipe, run=run, batch_size=r.batch_size or recipe.batch_size, **length)
     require(run.precision in ("bf16", "float32"), "precision", run.precision, "'bf16' or 'float32'")
+    ok = run.precision == "float32" or gpu.has_bf16
+    require(ok, "precision", run.precision, f"'float32' on {r.gpu}, which has no bfloat16")
     return recipe
 
 
@@ -308,7 +313,8 @@ def _number_of_images(request, recipe) -> int:
     total = request.num_images or known
     if total is None and recipe.steps is not None:
         return 0  # nothing depends on it
-    require(total is not None, "num_images", None, f"given: how many images {data.dataset!r} has is not known here")
+    why = f"how many images {data.dataset!r} has is not known here" if data.dataset else f"{recipe.name} names no data"
+    require(total is not None, "num_images", None, f"given: {why}")
     left = total - (data.hold_out if request.num_images is None else 0)
     require(left > 0, "hold_out", data.hold_out, f"less than the {total} images")
     some = data.train_images

@@ -31,7 +31,11 @@ from vitedu_numpy.weights.layout import as_array
 from ..module import checked
 
 __all__ = [
+<<<<<<< HEAD
     "INDEX", "PICKLES", "WEIGHTS", "check_index", "parts_of", "read_json", "read_metadata", "read_parts",
+=======
+    "INDEX", "PICKLES", "STORED", "WEIGHTS", "is_stored", "parts_of", "read_json", "read_metadata", "read_parts",
+>>>>>>> t-lab
     "read_safetensors", "save_safetensors", "settings_in", "weights_in", "write_safetensors",
 ]  # fmt: skip
 
@@ -168,8 +172,30 @@ def write_safetensors(path, arrays, config, about=None) -> None:
         raise FileNotFoundError(f"path={os.fspath(path)!r}: there is no folder {folder!r} to write to")
     with replacing(path) as temporary:
         save_file(arrays, temporary, {"format": "pt", "vitedu/config": settings, **about_texts(about)})
+        _in_order(temporary)
         os.umask(umask := os.umask(0))
         os.chmod(temporary, 0o666 & ~umask)  # as any other file; the library would let nobody else read it
+
+
+def _in_order(path) -> None:
+    """Sort the header's metadata, which the library writes in another order each time: equal weights, equal bytes."""
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) <= length:  # always, as long as the library writes JSON without spaces
+            file.seek(8)
+            file.write(text.ljust(length))
+
+
+STORED = ("float16", "float32", "float64")  # how weights may stand in a file
+
+
+def is_stored(dtype) -> bool:
+    """Is it one of `STORED`, by name or as NumPy has it?"""
+    name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
+    return isinstance(name, str) and name in STORED
 
 
 def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
@@ -178,10 +204,8 @@ def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     dtype: np.float16 halves the file, np.float64 keeps a model of float64; about: as in `write_safetensors`.  Raises
     ValueError for another dtype, and, naming the parameter, where a number is not finite or does not fit into it.
     """
-    allowed = ("float16", "float32", "float64")
-    name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
-    require(isinstance(name, str) and name in allowed, "dtype", dtype, f"one of {allowed}")
-    dtype, arrays = np.dtype(name), {}
+    require(is_stored(dtype), "dtype", dtype, f"one of {STORED}")
+    dtype, arrays = np.dtype(dtype), {}
     for name, value in model.state_dict().items():
         exact = value.detach().cpu().double().numpy()
         with np.errstate(over="ignore"):

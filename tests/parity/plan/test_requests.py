@@ -44,6 +44,21 @@ def test_a_plan_refuses_what_training_refuses(recipe, request_, says):
         check_shares(chosen, request.gpus)
 
 
+def test_a_gpu_without_bfloat16_is_planned_as_it_trains():
+    """A V100: "auto" takes float32 there, an eighth of what its float16 would have; bfloat16 is not on offer."""
+    found = plan(PlanRequest("vit_b16-imagenet", gpu="v100"))
+    assert (found.recipe.run.precision, found.flops) == ("float32", 15.7e12)
+    with pytest.raises(ValueError, match="precision='bf16' is not allowed; precision must be 'float32' on v100, which"):
+        plan(PlanRequest("vit_b16-imagenet", gpu="v100", precision="bf16"))
+
+
+def test_a_model_without_a_recipe_says_all_that_it_wants():
+    with pytest.raises(ValueError, match="epochs must be given, and num_images, for a model without a recipe"):
+        plan(PlanRequest("vit_s16"))
+    with pytest.raises(ValueError, match="num_images must be given: vit_s16 names no data"):
+        plan(PlanRequest("vit_s16", epochs=90))
+
+
 def test_more_is_held_out_than_there_is():
     recipe = get_recipe("vit_digits")
     too_many = replace(recipe, data=replace(recipe.data, train_images=2000))
