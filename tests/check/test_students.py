@@ -9,10 +9,11 @@ of the fifth, for 46 exercises written after these, 131 of 143 and 19 of 28;
 of the sixth, for the 123 exercises of the notebooks, 722 of 854 and 7 of 10 (of those without a name some
 40 stop with an error, ten return nothing); 795 of 854 after the kinds and slips that it asked for.
 
-The first, fourth, fifth and sixth were written without a look at the rules, the others by somebody who knew them.  A
-reader called misleading, of the third's names, 4 of 131, and 2 of the 12 pairs (counts that are reached in several ways); of
-the fourth's, 3 of 245, and 1 of 20; of the fifth's, 2 of 131, and 2 of 19.  All 75 right programs of these two were
-taken, in a hundredth of a second; of the sixth's 326 all but one, which returned its two results as one array.
+The first, fourth, fifth and sixth were written without a look at the rules, the others by somebody who knew them. A
+reader called misleading, of the third's names, 4 of 131, and 2 of the 12 pairs (counts that are reached in several
+ways); of the fourth's, 3 of 245, and 1 of 20; of the fifth's, 2 of 131, and 2 of 19. All 75 right programs of these
+two were taken, in a hundredth of a second; of the sixth's 326 all but one, which returned its two results as one
+array.
 """
 
 from __future__ import annotations

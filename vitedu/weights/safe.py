@@ -31,11 +31,8 @@ from vitedu_numpy.weights.layout import as_array
 from ..module import checked
 
 __all__ = [
-<<<<<<< HEAD
-    "INDEX", "PICKLES", "WEIGHTS", "check_index", "parts_of", "read_json", "read_metadata", "read_parts",
-=======
-    "INDEX", "PICKLES", "STORED", "WEIGHTS", "is_stored", "parts_of", "read_json", "read_metadata", "read_parts",
->>>>>>> t-lab
+    "INDEX", "PICKLES", "STORED", "WEIGHTS", "check_index", "is_stored", "parts_of", "read_json", "read_metadata",
+    "read_parts",
     "read_safetensors", "save_safetensors", "settings_in", "weights_in", "write_safetensors",
 ]  # fmt: skip
 
