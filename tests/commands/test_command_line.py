@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -109,6 +110,16 @@ def test_an_empty_out_is_no_folder(vitedu, words, tmp_path):
     assert code == 2
     assert re.match(rf"vitedu {words[0]}: out='\s*' is not allowed; out must name a folder or a file", err)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_evaluation(vitedu, tmp_path):
+    """The way out for data that have no second part: None, not an empty value."""
+    run = tmp_path / "run"
+    short = ["--steps", 2, "--warmup-steps", 1, "--batch-size", 8, "--out", run]
+    assert vitedu("train", "vit_digits", "--data.eval-split", "None", *short)[0] == 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert lines
+    assert not [name for line in lines for name in line if name.startswith("eval")]
 
 
 @pytest.mark.parametrize(

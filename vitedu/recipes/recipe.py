@@ -34,7 +34,7 @@ class DataRecipe:
 
     dataset: str = ""  # hub name or folder; `--data` on the command line comes first
     train_split: str = "train"
-    eval_split: str = "validation"  # "": no evaluation
+    eval_split: str | None = "validation"  # None: no evaluation
     hold_out: int = 0  # so many images of the training split (chosen by a fixed seed) are kept for evaluation instead
     train_images: int | None = None  # use only so many of the training images; None: all
     # "inception": random area and aspect; "pad": pad and crop; "resize": to a square of `train_resize`, then crop, as
@@ -57,8 +57,10 @@ class DataRecipe:
     def __post_init__(self):
         check_choices(self, crop=("inception", "pad", "resize", "none"))
         check_flags(self, "flip", "streaming")
-        for name in ("dataset", "train_split", "eval_split"):
+        for name in ("dataset", "train_split"):
             require(isinstance(getattr(self, name), str), name, getattr(self, name), "a text")
+        split = self.eval_split
+        require(split is None or isinstance(split, str), "eval_split", split, "the name of a split, or None")
         for name in ("image_column", "label_column"):
             value = getattr(self, name)
             require(value is None or (isinstance(value, str) and value), name, value, "the name of a column, or None")
