@@ -40,6 +40,7 @@ def three_axes():
         (lambda: [][0], None),  # says all there is to say
         (lambda: config.num_token, "Did you mean `num_tokens`"),
         (lambda: config.hidden_size, "`width`"),
+        (lambda: len(x).size, "here is one number, and no array"),
         (lambda: sofmax(x), "nothing is called `sofmax` here"),  # noqa: F821 -- misspelt on purpose
         (lambda: three_axes(1), "with the arguments that the exercise names"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from dataclasses import is_dataclass
 
 __all__ = ["in_other_words"]
 
@@ -75,14 +76,17 @@ def in_other_words(error) -> str | None:
             return meaning(*found.groups())
     name = getattr(error, "name", None)
     if isinstance(error, AttributeError) and name and getattr(error, "obj", None) is not None:
-        return _names(name, [n for n in dir(error.obj) if not n.startswith("_")], type(error.obj).__name__)
+        return _no_attribute(error.obj, name)
     if isinstance(error, NameError) and name:
         return f"nothing is called `{name}` here. Is it misspelt, or made in a cell that has not been run?"
     return None
 
 
-def _names(name, there, kind):
+def _no_attribute(thing, name):
+    kind, there = type(thing).__name__, [n for n in dir(thing) if not n.startswith("_")]
+    if isinstance(thing, (int, float, list)):
+        return f"here is {'a list' if isinstance(thing, list) else 'one number'}, and no array."
     near = difflib.get_close_matches(name, there, n=3, cutoff=0.75)
     if near:
         return f"{kind} has no `{name}`. Did you mean {' or '.join(f'`{n}`' for n in near)}?"
-    return f"{kind} has {', '.join(f'`{n}`' for n in there)}." if len(there) <= 40 else None
+    return f"{kind} has {', '.join(f'`{n}`' for n in there)}." if is_dataclass(thing) else None
