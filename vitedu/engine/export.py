@@ -14,7 +14,7 @@ from vitedu_numpy.weights.loading import save_npz
 
 from ..models import build
 from ..recipes import Execution
-from ..weights.safe import STORED, is_stored, read_json, save_safetensors
+from ..weights.safe import STORED_DTYPE, read_json, save_safetensors
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import processes
@@ -60,7 +60,7 @@ def export_model(model, average, recipe, path, world, dtype=np.float32, classes=
     world.barrier()
 
 
-@checked_for({"dtype": (is_stored, f"one of {STORED}")})  # a file may be of float16, no model is
+@checked_for({"dtype": STORED_DTYPE})  # a file may be of float16, no model is
 def export_run(folder, path, dtype=np.float32, step: int | None = None, allow_older: bool = False) -> int:
     """Write the weights of a run's last checkpoint to `path`; return its step.
 

@@ -31,9 +31,8 @@ from vitedu_numpy.weights.layout import as_array
 from ..module import checked
 
 __all__ = [
-    "INDEX", "PICKLES", "STORED", "WEIGHTS", "check_index", "is_stored", "parts_of", "read_json", "read_metadata",
-    "read_parts",
-    "read_safetensors", "save_safetensors", "settings_in", "weights_in", "write_safetensors",
+    "INDEX", "PICKLES", "STORED_DTYPE", "WEIGHTS", "check_index", "parts_of", "read_json", "read_metadata",
+    "read_parts", "read_safetensors", "save_safetensors", "settings_in", "weights_in", "write_safetensors",
 ]  # fmt: skip
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -186,13 +185,16 @@ def _in_order(path) -> None:
             file.write(text.ljust(length))
 
 
-STORED = ("float16", "float32", "float64")  # how weights may stand in a file
+_STORED = ("float16", "float32", "float64")
 
 
-def is_stored(dtype) -> bool:
-    """Is it one of `STORED`, by name or as NumPy has it?"""
+def _is_stored(dtype) -> bool:
+    """By name or as NumPy has it."""
     name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
-    return isinstance(name, str) and name in STORED
+    return isinstance(name, str) and name in _STORED
+
+
+STORED_DTYPE = _is_stored, f"one of {_STORED}"  # how weights may stand in a file: a test, and what it allows
 
 
 def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
@@ -201,7 +203,7 @@ def save_safetensors(model, path, dtype=np.float32, about=None) -> None:
     dtype: np.float16 halves the file, np.float64 keeps a model of float64; about: as in `write_safetensors`.  Raises
     ValueError for another dtype, and, naming the parameter, where a number is not finite or does not fit into it.
     """
-    require(is_stored(dtype), "dtype", dtype, f"one of {STORED}")
+    require(_is_stored(dtype), "dtype", dtype, STORED_DTYPE[1])
     dtype, arrays = np.dtype(dtype), {}
     for name, value in model.state_dict().items():
         exact = value.detach().cpu().double().numpy()
