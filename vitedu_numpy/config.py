@@ -9,7 +9,16 @@ import math
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from .validate import check_choices, check_counts, check_positive, check_rates, is_count, is_number, require
+from .validate import (
+    check_choices,
+    check_counts,
+    check_positive,
+    check_rates,
+    is_count,
+    is_number,
+    plain_numbers,
+    require,
+)
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
@@ -70,6 +79,7 @@ class ViTConfig:
     head_bias: float = 0.0  # what every class score starts at; about -log K with a sigmoid loss
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_image_size(self)
         check_counts(self, "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes", "channels")
         self._check_grid()
@@ -135,6 +145,7 @@ class HybridConfig(ViTConfig):
     standardize_eps: float = 1e-5  # added to the standard deviation of a filter
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_blocks(self, 0)
         check_counts(self, "backbone_width", "groups")
         require(
@@ -199,6 +210,7 @@ class BiTConfig:
     head_bias: float = 0.0  # what every class score starts at
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_blocks(self, 1)
         _check_image_size(self)
         check_counts(self, "num_classes", "width_factor", "channels", "base_width", "groups")
@@ -264,6 +276,7 @@ class EfficientNetConfig:
     head_bias: float = 0.0  # what every class score starts at
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_image_size(self)
         check_counts(self, "num_classes", "channels", "stem_width", "stem_stride", "top_width")
         is_stage = [
@@ -335,6 +348,7 @@ class TransformerConfig:
     layernorm_eps: float = 1e-6
 
     def __post_init__(self):
+        plain_numbers(self)
         sizes = ("source_vocabulary", "target_vocabulary", "width", "depth", "heads", "mlp_dim", "max_length")
         check_counts(self, *sizes)
         require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
@@ -372,6 +386,7 @@ class VideoViTConfig:
     layernorm_eps: float = 1e-6
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_image_size(self)
         counts = ("frames", "tubelet_length", "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes")
         check_counts(self, *counts, "channels")
@@ -421,6 +436,7 @@ class TrainConfig:
     seed: int = 0  # order of the data, shifts and dropout
 
     def __post_init__(self):
+        plain_numbers(self)
         for name in ("steps", "batch_size"):
             require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("warmup_steps", "shift", "seed"):

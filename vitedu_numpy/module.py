@@ -44,7 +44,10 @@ class Parameter:
         self.grad = None
 
     def add_grad(self, grad: np.ndarray) -> None:
-        """Gradients add up over uses of a parameter, as the chain rule says."""
+        """Gradients add up over uses of a parameter, as the chain rule says.  Raises ValueError for another shape."""
+        if np.shape(grad) != self.value.shape:  # PyTorch would refuse it; here it would be broadcast, or kept
+            wanted = f"expected {self.value.shape}, as its parameter; backward takes what has the shape of forward's y"
+            raise ValueError(f"grad has shape {np.shape(grad)}; {wanted}")
         if self.grad is None:
             self.grad = grad
         else:

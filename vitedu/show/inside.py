@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import check_range
 
 from .axes import COLOURS, MARKERS, checked, legend_beside, new_axes, numbers
 
@@ -92,6 +93,9 @@ def draw_rollout(image, mask, axes=None, titles=("image", "attention")):
     if image.ndim != 3 or image.shape[0] not in (1, 3) or image.shape[1:] != mask.shape:
         wanted = "expected (C, H, W) and (H, W), C = 1 or 3; inspect.to_pixels makes maps as large as the image"
         raise ValueError(f"image has shape {image.shape}, mask {mask.shape}; {wanted}")
+    check_range(image, "image")
+    if not ((mask >= 0).all() and mask.max() > 0):  # False for NaN, too
+        raise ValueError(f"mask holds values from {mask.min():.4g} to {mask.max():.4g}; expected >= 0, one above 0")
     pixels = np.clip((np.moveaxis(image, 0, -1) + 1) / 2, 0, 1)
     pixels = np.broadcast_to(pixels, (*mask.shape, 3))
     axes = _row(axes, 2, 2.6)
