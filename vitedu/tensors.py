@@ -35,15 +35,16 @@ def as_tensor(x, name: str) -> torch.Tensor:
 def from_array(x, name: str) -> torch.Tensor:
     """An array, or numbers, as a tensor: of the same memory where PyTorch can read it, else a copy.
 
-    It has no strides below 0, as those of a flipped image, no numbers in another machine's order, and no long doubles.
+    It has no strides below 0, as those of a flipped image, no numbers in another machine's order, and no long doubles;
+    and it warns of memory that may not be written, as that of a table of pandas, or of a file opened to be read.
     """
     array = as_array(x, name)
     if array.dtype.kind not in "fiubc":
         raise TypeError(f"{name} is a {type(x).__name__} of dtype {array.dtype}; expected numbers")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
-    array = array.astype(array.dtype.newbyteorder("="), copy=any(step < 0 for step in array.strides))
-    return torch.as_tensor(array)
+    to_copy = not array.flags.writeable or any(step < 0 for step in array.strides)
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=to_copy))
 
 
 def is_device(device) -> bool:

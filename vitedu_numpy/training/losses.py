@@ -11,7 +11,7 @@ import numpy as np
 from ..layers.softmax import softmax
 from ..layers.swish import sigmoid, sigmoid_backward
 from ..module import checked, shaped
-from ..validate import check_dtype, check_integers, check_label_range, check_not_empty, check_parts, check_smoothing
+from ..validate import check_integers, check_label_range, check_not_empty, check_parts, check_smoothing
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_backward", "cross_entropy", "cross_entropy_backward",
@@ -31,7 +31,7 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=np.float32):
     if labels.ndim != 1:
         raise ValueError(f"labels has shape {labels.shape}; expected (B,)")
     check_label_range(labels, num_classes)
-    targets = np.full((len(labels), num_classes), label_smoothing / num_classes, check_dtype(dtype))
+    targets = np.full((len(labels), num_classes), label_smoothing / num_classes, dtype)
     targets[np.arange(len(labels)), labels] += 1 - label_smoothing
     return targets
 
