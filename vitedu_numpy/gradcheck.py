@@ -11,7 +11,7 @@ import inspect
 import numpy as np
 
 from .contract import checked_for
-from .validate import as_array
+from .validate import as_array, is_seed
 
 __all__ = ["check_model", "check_pair", "numerical_gradient", "relative_error"]
 
@@ -112,7 +112,8 @@ def check_model(model, *inputs, rng=0, samples=None, tolerance=1e-7, verbose=Tru
 
 _A_FUNCTION = (callable, "a function")
 _RULES = dict.fromkeys(("f", "forward", "backward"), _A_FUNCTION) | {
-    "x": (lambda x: isinstance(x, np.ndarray), "an array of float64"),
+    "x": (lambda x: isinstance(x, np.ndarray) and x.flags.writeable, "an array of float64 that may be written"),
+    "rng": (lambda rng: isinstance(rng, np.random.Generator) or is_seed(rng), "a generator or a seed"),
     "inputs": (
         lambda inputs: isinstance(inputs, dict) and len(inputs) > 0,
         "a dict of float64 arrays by argument name",

@@ -171,6 +171,10 @@ def test_a_check_of_ones_own_pair(refused):
         vitedu_numpy.check_pair(lambda x: (x, x), lambda dy, cache: (dy, dy), inputs, 0)
     with refused(TypeError, "f needs x", "without arguments"):
         vitedu_numpy.numerical_gradient(lambda x: x.sum(), np.ones(3))
+    with refused(ValueError, "x=", "float64 that may be written"):
+        vitedu_numpy.numerical_gradient(lambda: 0.0, np.broadcast_to(1.0, (3,)))
+    with refused(ValueError, "rng='0' is not allowed", "a generator or a seed"):
+        vitedu_numpy.check_pair(lambda x: (x, x), lambda dy, cache: dy, inputs, "0")
 
 
 # ---- records ---------------------------------------------------------------------------------------------------------
@@ -204,6 +208,15 @@ def test_looking_inside(package, array, refused):
             inspect.layer_features(record, names=names)
     with refused(ValueError, "maps has shape (0, 2)"):
         inspect.to_pixels(np.ones((0, 2)), (4, 4))
+
+
+def test_a_figure_that_has_no_place(tmp_path, refused):
+    """Both errors spoke of a temporary file, whose ending was "tmp" and which nobody had named."""
+    figure = vitedu.show.draw_filters(np.ones((2, 3, 2, 2))).figure
+    with refused(ValueError, "path='figure' is not allowed", ".png"):
+        vitedu.figures.save_figure(figure, "figure")
+    with refused(FileNotFoundError, "path='", "is in no folder"):
+        vitedu.figures.save_figure(figure, str(tmp_path / "none" / "figure.png"))
 
 
 def test_drawing(refused):
