@@ -206,6 +206,8 @@ def test_looking_inside(package, array, refused):
     for names in ("tokens", 3, []):
         with refused(ValueError, f"names={names!r}", "a list of keys"):
             inspect.layer_features(record, names=names)
+    with refused(TypeError, "model is a MaskedPatchViT", "no logits of classes"):
+        inspect.attention_gradients(package.MaskedPatchViT(CONFIG, 0), IMAGES, 0)
     with refused(ValueError, "maps has shape (0, 2)"):
         inspect.to_pixels(np.ones((0, 2)), (4, 4))
 
