@@ -233,6 +233,8 @@ def test_drawing(refused):
         show.draw_filters(np.zeros((2, 3, 2, 2)))
     with refused(ValueError, "columns=0 is not allowed"):
         show.draw_filters(np.ones((2, 3, 2, 2)), columns=0)
+    with refused(ValueError, "probabilities holds values from 40 to 60", "[0, 1]"):
+        vitedu.figures.bars(show.draw_filters(np.ones((2, 3, 2, 2))), ["cat", "dog"], [60, 40])
     for query in ("class", (9, 9), (0.0, 1.0)):
         with refused(ValueError, f"query={query!r}", "a grid of 3 x 3"):
             show.draw_query_maps(np.ones((2, 3, 3)), query=query)

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
-from vitedu_numpy.validate import check_range, require
+from vitedu_numpy.validate import check_parts, check_range, require
 
 from .axes import checked, numbers
 
@@ -65,6 +65,7 @@ def bars(ax, names, probabilities) -> None:
     probabilities = numbers(probabilities, "probabilities")
     if probabilities.shape != (len(names),) or not (probabilities >= 0).all():
         raise ValueError(f"probabilities has shape {probabilities.shape}; expected ({len(names)},), numbers >= 0")
+    check_parts("probabilities", probabilities)  # per cent would run out of the picture
     places = np.arange(len(names))
     ax.barh(places, probabilities, color="0.6")
     ax.set(yticks=places, xlim=(0, 1), xlabel="probability")
