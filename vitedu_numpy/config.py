@@ -27,7 +27,8 @@ __all__ = [
 
 
 def _check_image_size(config) -> None:
-    """Positive integer or pair; a list becomes a tuple, so that equal settings compare equal."""
+    """Positive integer or pair; a list becomes a tuple, so that equal settings compare equal, as do NumPy's numbers."""
+    plain_numbers(config)
     size = config.image_size
     is_pair = isinstance(size, (tuple, list)) and len(size) == 2 and all(map(is_count, size))
     require(is_count(size) or is_pair, "image_size", size, "a positive integer or a pair (H, W) of them")
@@ -79,7 +80,6 @@ class ViTConfig:
     head_bias: float = 0.0  # what every class score starts at; about -log K with a sigmoid loss
 
     def __post_init__(self):
-        plain_numbers(self)
         _check_image_size(self)
         check_counts(self, "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes", "channels")
         self._check_grid()
@@ -276,7 +276,6 @@ class EfficientNetConfig:
     head_bias: float = 0.0  # what every class score starts at
 
     def __post_init__(self):
-        plain_numbers(self)
         _check_image_size(self)
         check_counts(self, "num_classes", "channels", "stem_width", "stem_stride", "top_width")
         is_stage = [
@@ -386,7 +385,6 @@ class VideoViTConfig:
     layernorm_eps: float = 1e-6
 
     def __post_init__(self):
-        plain_numbers(self)
         _check_image_size(self)
         counts = ("frames", "tubelet_length", "patch_size", "width", "depth", "heads", "mlp_dim", "num_classes")
         check_counts(self, *counts, "channels")

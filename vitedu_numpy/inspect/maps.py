@@ -73,7 +73,7 @@ def rollout(record, depth=None) -> np.ndarray:
     not mention the identity; without it the residual way would not be there.)  depth: of the first blocks only.
     """
     maps = attention_maps(record)
-    fits = depth is None or (is_integer(depth, 1) and depth <= len(maps))
+    fits = depth is None or (isinstance(depth, int | np.integer) and 1 <= depth <= len(maps))
     require(fits, "depth", depth, f"1 ... {len(maps)}, or None for all blocks")
     total = None
     for A in maps[:depth]:
