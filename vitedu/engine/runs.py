@@ -46,7 +46,11 @@ class Run(NamedTuple):
 def read_run(folder) -> Run:
     """Raises OSError or ValueError, naming the file, where the folder holds no run."""
     folder = Path(folder)
-    recipe, _ = read_recipe(place_of_recipe(folder) or folder)
+    place = place_of_recipe(folder)
+    if place is None:
+        what = "holds no run: no recipe.json is in it" if folder.is_dir() else "is no folder; expected that of a run"
+        raise FileNotFoundError(f"{str(folder)!r} {what}")
+    recipe, _ = read_recipe(place)
     return Run(folder.name, flatten(recipe), read_metrics(folder / "metrics.jsonl"))
 
 
