@@ -13,7 +13,7 @@ from typing import Annotated
 from vitedu_numpy.extras import advice
 from vitedu_numpy.validate import did_you_mean
 
-from .commands.arguments import Usage, is_first, named, naming_splits, picture_endings, read, typed, writable
+from .commands.arguments import Usage, is_first, named, naming_splits, read, typed, writable
 
 __all__ = ["main"]
 
@@ -203,7 +203,7 @@ def _recipes(arguments):
 def _runs(arguments):
     import tyro
 
-    from .engine.runs import compare, draw, file_names, read_runs, verify, write_csv
+    from .engine.runs import compare, draw, file_names, picture_endings, read_runs, verify, write_csv
 
     Folders = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FOLDER")]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stderr
 from vitedu_numpy.validate import environment_number
 
 __all__ = [
-    *("Usage", "is_first", "named", "naming_splits", "picture_endings", "read", "refuse_empty", "typed", "writable"),
+    *("Usage", "is_first", "named", "naming_splits", "read", "refuse_empty", "typed", "writable"),
 ]
 
 
@@ -96,19 +96,6 @@ def writable(out: str, name: str = "out", folder: bool | None = None, endings: t
         allowed = ", ".join(endings[:-1]) + f" or {endings[-1]}"
         raise Usage(f"{name}={out!r} is not allowed; the name must end in {allowed}")
     return out
-
-
-def picture_endings() -> tuple[str, ...]:
-    """The endings of the pictures that can be drawn here: (".png", ".svg", ...)."""
-    from vitedu_numpy.extras import naming_extras
-
-    @naming_extras()
-    def found():
-        from matplotlib.backend_bases import FigureCanvasBase
-
-        return tuple(f".{ending}" for ending in sorted(FigureCanvasBase.get_supported_filetypes()))
-
-    return found()
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 import sys
 from typing import Annotated
 
-from .arguments import Usage, picture_endings, read, writable
+from .arguments import Usage, read, writable
 
 __all__ = ["predict"]
 
@@ -32,6 +32,8 @@ def predict(arguments) -> int:
 
     source, paths, top, out = read(predict, arguments, "vitedu predict")
     if out:
+        from ..engine.runs import picture_endings
+
         writable(out, folder=False, endings=picture_endings())
     if not paths:
         raise Usage("IMAGE is missing; `vitedu predict FROM photo.jpg` names what a photograph shows")

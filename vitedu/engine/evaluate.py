@@ -141,8 +141,7 @@ def check_few_shot(train_source, eval_source, every: int) -> None:
         choose_shots(labels, max(SHOTS), 0)
     except ValueError as error:
         raise ValueError(
-            f"few_shot_every={every} is not allowed: of the training images {error}; few_shot_every must be None, or "
-            f"each class have {max(SHOTS)} images"
+            f"few_shot_every={every} is not allowed: of the training images {error}; few_shot_every must be None here"
         ) from error
 
 

@@ -363,7 +363,13 @@ def released_url(name):
 
 
 def _weights_of_run(path) -> str:
-    """The weights in the folder of a run; any other path as it is."""
+    """The weights in the folder of a run; any other path as it is.  Raises ValueError where there are none yet."""
+    within = os.path.basename(os.path.normpath(path)) == "checkpoints" and os.path.isdir(path)
+    if within or os.path.exists(os.path.join(path, ".metadata")):
+        raise ValueError(
+            f"{path} is a checkpoint of training, with an optimiser and in parts; give the run's folder, or what "
+            f"`vitedu export` writes"
+        )
     if not os.path.isdir(path) or not os.path.exists(os.path.join(path, "recipe.json")):
         return path
     weights = os.path.join(path, "model.safetensors")
