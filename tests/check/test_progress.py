@@ -9,6 +9,7 @@ import pytest
 
 from vitedu import check
 from vitedu.check import progress
+from vitedu.check.catalogue.further import PRINTED, SHOWN
 from vitedu.cli import main
 
 
@@ -88,16 +89,20 @@ def test_off_keeps_nothing(monkeypatch, capsys):
 
 
 def test_the_command_shows_level_minutes_tries_and_days(kept, capsys):
-    check.linear_parameters(wrong)
-    check.linear_parameters(right)
     check.num_tokens(lambda height, width, patch_size: 1)
+    check.num_tokens(lambda height, width, patch_size: height // patch_size * (width // patch_size) + 1)
+    check.vit_parameters(lambda config: 1)
+    check.softmax_backward(lambda dA, A: A * (dA - (A * dA).sum(axis=-1, keepdims=True)))  # one that no notebook asks
     capsys.readouterr()
     assert main(["progress"]) == 0
     said = capsys.readouterr().out
-    assert "00_map: 1 of 4" in said
-    assert "[x] linear_parameters                level 1, about  5 minutes   done 2" in said
-    assert "[ ] num_tokens                       level 1, about  5 minutes   one try" in said
+    assert "00_map: 1 of 3" in said
+    assert "[x] num_tokens                       level 1, about  5 minutes   done 2" in said
+    assert "[ ] vit_parameters                   level 2, about 20 minutes   one try" in said
+    assert "linear_parameters" not in said  # no exercise: what notebook 00 shows a check with
     assert "03_attention" not in said  # nothing tried there
-    assert f"1 of {len(check.CHECKS)} exercises done" in said
+    asked = len(check.CHECKS) - len(PRINTED) - len(SHOWN)
+    assert f"1 of {asked} exercises of the notebooks done" in said
+    assert f"1 of {len(PRINTED)} further ones." in said
     assert main(["progress", "--all"]) == 0
     assert "03_attention: 0 of 6" in capsys.readouterr().out

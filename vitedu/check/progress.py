@@ -15,9 +15,11 @@ import sys
 from vitedu_numpy.validate import require
 from vitedu_numpy.weights.files import replacing
 
-from .catalogue.further import PRINTED
+from .catalogue.further import PRINTED, SHOWN
 
-__all__ = ["file", "lessons", "note", "read"]
+__all__ = ["FURTHER", "file", "lessons", "note", "read"]
+
+FURTHER = "further"  # what no notebook asks
 
 
 def file() -> str | None:
@@ -69,14 +71,16 @@ def note(name: str, ok: bool) -> None:
 def lessons() -> dict[str, str]:
     """Check -> its lesson, "03_attention"; lesson by lesson, inside one as the catalogue has them.
 
-    The notebook's name stands in the first lines of its files of the catalogue.  What no notebook asks comes last.
+    The notebook's name stands in the first lines of its files of the catalogue.  What no notebook asks comes last, as
+    `FURTHER`.
     """
     prefix, found = f"{__package__}.catalogue.", []
     for module in sorted(name for name in sys.modules if name.startswith(prefix)):  # `vitedu.check` has loaded them all
         topic = sys.modules[module]
         named = re.search(r"notebooks/(\w+)\.ipynb", topic.__doc__ or "")
         lesson = named.group(1) if named else module.removeprefix(prefix)
-        found += [("further" if name in PRINTED else lesson, name) for name in topic.__all__]
+        asked = (name for name in topic.__all__ if name not in SHOWN)
+        found += [(FURTHER if name in PRINTED else lesson, name) for name in asked]
     return {name: lesson for lesson, name in sorted(found, key=lambda pair: pair[0])}
 
 

@@ -19,22 +19,29 @@ def progress(arguments) -> int:
 
     show_all = read(progress, arguments, "vitedu progress")
     from ..check import CHECKS
-    from ..check.progress import file, lessons
+    from ..check.progress import FURTHER, file, lessons
     from ..check.progress import read as read_progress
 
-    known, done, minutes = read_progress(), 0, 0
+    known, of_notebooks, others, minutes = read_progress(), [0, 0], [0, 0], 0
     exercises = [(lesson, CHECKS[name]) for name, lesson in lessons().items()]
     for notebook in dict.fromkeys(notebook for notebook, _ in exercises):
         here = [check for n, check in exercises if n == notebook]
         finished = [c for c in here if known.get(c.name, {}).get("done")]
-        done += len(finished)
-        minutes += sum(c.minutes for c in here if c not in finished)
+        counted = others if notebook == FURTHER else of_notebooks
+        counted[0] += len(finished)
+        counted[1] += len(here)
+        minutes += sum(c.minutes for c in here if c not in finished) * (notebook != FURTHER)
         if not show_all and not any(c.name in known for c in here):
             continue
-        print(f"{notebook}: {len(finished)} of {len(here)}")
+        words = ", whose answers the notebooks print" if notebook == FURTHER else ""
+        print(f"{notebook}{words}: {len(finished)} of {len(here)}")
         for check in here:
             print(_line(check, known.get(check.name)))
-    print(f"{done} of {len(exercises)} exercises done; the others take about {round(minutes / 60)} hours.")
+    done, all_of_them = of_notebooks
+    print(
+        f"{done} of {all_of_them} exercises of the notebooks done; the others take about {round(minutes / 60)} hours.  "
+        f"{others[0]} of {others[1]} further ones."
+    )
     print(f"Kept in {file()}." if file() else "Not kept: VITEDU_PROGRESS is off.")
     return 0
 

@@ -33,7 +33,6 @@ from .submission import left_aside, read_submissions, texts
 
 __all__ = ["feedback", "grade", "mark_all", "points_of", "write_marks"]
 
-SHOWN = ("linear_parameters",)  # notebook 00 shows with it, on functions of its own, what a check says
 SPARE = 60  # seconds that reading and comparing may take, besides what runs
 
 
@@ -91,8 +90,7 @@ def points_of(wanted) -> dict[str, int]:
         chosen = next((lesson for lesson in by_lesson if name in (lesson, lesson.partition("_")[0])), None)
         if chosen is None:
             raise ValueError(f"lesson {asked!r} has no checks; allowed is one of {', '.join(sorted(by_lesson))}")
-        asked_there = (name for name in by_lesson[chosen] if name not in SHOWN)
-        found |= {name: POINTS_PER_LEVEL * check.CHECKS[name].level for name in asked_there}
+        found |= {name: POINTS_PER_LEVEL * check.CHECKS[name].level for name in by_lesson[chosen]}
     return found
 
 
