@@ -458,7 +458,8 @@ def _fetch_from_hub(name) -> str:
     except Exception as error:
         reason = str(error).rstrip(".")
         raise ConnectionError(
-            f"{name} could not be fetched: {reason}.  Fetch config.json and model.safetensors (no other format is "
-            f"read) from https://huggingface.co/{name} in another way, put them into one folder, and give its path"
+            f"{name} is no folder here, and could not be fetched: {reason}.  Fetch config.json and "
+            f"model.safetensors (no other format is read) from https://huggingface.co/{name} in another way, "
+            f"put them into one folder, and give its path"
         ) from error
     return os.path.dirname(path)
