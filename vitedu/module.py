@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from vitedu_numpy.contract import checked_for, shaped_for
-from vitedu_numpy.validate import as_array, check_dtype, is_count
+from vitedu_numpy.validate import check_dtype, is_count
 
-from .tensors import A_MODEL, is_device
+from .tensors import A_MODEL, from_array, is_device
 
 __all__ = ["Identity", "Module", "checked", "checked_loop", "shaped"]
 
@@ -107,10 +107,7 @@ class Module(nn.Module):
 
 def _as_tensor(x, name) -> torch.Tensor:
     """What a state holds that is no tensor, such as an array of `vitedu_numpy`, copied."""
-    array = as_array(x, name)
-    if array.dtype.kind not in "fiubc":
-        raise TypeError(f"{name} has dtype {array.dtype}; expected numbers")
-    return torch.from_numpy(array.copy())
+    return from_array(x, name).clone()
 
 
 class Identity(Module):

@@ -9,7 +9,16 @@ import math
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from .validate import check_choices, check_counts, check_positive, check_rates, is_count, is_number, require
+from .validate import (
+    check_choices,
+    check_counts,
+    check_positive,
+    check_rates,
+    is_count,
+    is_number,
+    plain_numbers,
+    require,
+)
 
 __all__ = [
     "DIGITS_TRAINING", "DIGITS_VIT", "BiTConfig", "EfficientNetConfig", "HybridConfig", "TrainConfig",
@@ -18,7 +27,8 @@ __all__ = [
 
 
 def _check_image_size(config) -> None:
-    """Positive integer or pair; a list becomes a tuple, so that equal settings compare equal."""
+    """Positive integer or pair; a list becomes a tuple, so that equal settings compare equal, as do NumPy's numbers."""
+    plain_numbers(config)
     size = config.image_size
     is_pair = isinstance(size, (tuple, list)) and len(size) == 2 and all(map(is_count, size))
     require(is_count(size) or is_pair, "image_size", size, "a positive integer or a pair (H, W) of them")
@@ -135,6 +145,7 @@ class HybridConfig(ViTConfig):
     standardize_eps: float = 1e-5  # added to the standard deviation of a filter
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_blocks(self, 0)
         check_counts(self, "backbone_width", "groups")
         require(
@@ -199,6 +210,7 @@ class BiTConfig:
     head_bias: float = 0.0  # what every class score starts at
 
     def __post_init__(self):
+        plain_numbers(self)
         _check_blocks(self, 1)
         _check_image_size(self)
         check_counts(self, "num_classes", "width_factor", "channels", "base_width", "groups")
@@ -335,6 +347,7 @@ class TransformerConfig:
     layernorm_eps: float = 1e-6
 
     def __post_init__(self):
+        plain_numbers(self)
         sizes = ("source_vocabulary", "target_vocabulary", "width", "depth", "heads", "mlp_dim", "max_length")
         check_counts(self, *sizes)
         require(self.width % self.heads == 0, "width", self.width, f"a multiple of heads={self.heads}")
@@ -421,6 +434,7 @@ class TrainConfig:
     seed: int = 0  # order of the data, shifts and dropout
 
     def __post_init__(self):
+        plain_numbers(self)
         for name in ("steps", "batch_size"):
             require(is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         for name in ("warmup_steps", "shift", "seed"):

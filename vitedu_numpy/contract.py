@@ -80,7 +80,9 @@ def shaped_for(arrays: type, word: str, is_number, skip=None, refuse=None):
         parts = [(n, places[n], letter) for n, letter in _DIVIDES.items() if n in places]
         is_backward = names[1:] == ["cache"] and function.__name__.endswith("_backward")
         of_layer = names[:1] == ["self"] and len(shapes) > 0
-        keeps_shape = (is_backward or of_layer) and _gives_the_same(function, next(iter(shapes.values()), None))
+        first_axes = next(iter(shapes.values()), None)
+        keeps_shape = (is_backward or of_layer) and _gives_the_same(function, first_axes)
+        keeps_front = is_backward and _gives_the_same_front(function, first_axes)
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
@@ -106,7 +108,7 @@ def shaped_for(arrays: type, word: str, is_number, skip=None, refuse=None):
             for name, place, letter in parts:
                 check_divides(sizes[letter][0], **{name: args[place] if place < count else kwargs[name]})
             if is_backward:
-                return _led_back(function, names[0], keeps_shape, *args, **kwargs)
+                return _led_back(function, names[0], keeps_shape, keeps_front, *args, **kwargs)
             if of_layer:
                 return _by_layer(function, wanted[0], keeps_shape, args, kwargs)
             return function(*args, **kwargs)
@@ -123,12 +125,23 @@ _DEFAULT = object()  # an argument that was left out
 
 def _gives_the_same(function, axes) -> bool:
     """Does the docstring say that the first gradient is as large as what comes in, "dy (..., D) -> dx (..., D)"?"""
+    return axes is not None and axes == _first_given(function)
+
+
+def _gives_the_same_front(function, axes) -> bool:
+    """Has the first gradient the axes in front of what comes in, as "dy (..., O) -> dx (..., I)" says?"""
+    given = _first_given(function)
+    return bool(axes and given) and axes[0] == given[0] == "..." and len(axes) == len(given) == 2
+
+
+def _first_given(function):
+    """The axes of the first thing behind the docstring's arrow, None where there are none."""
     after = (function.__doc__ or "").partition("->")[2]
     given = (_axes(match[1]) for match in re.finditer(r"\(([^()]*)\)", after))
-    return axes is not None and axes == next((found for found in given if found is not None), None)
+    return next((found for found in given if found is not None), None)
 
 
-def _led_back(function, name, keeps_shape, *args, **kwargs):
+def _led_back(function, name, keeps_shape, keeps_front, *args, **kwargs):
     """function(dy, cache), where an error names the two: they have to come from one forward."""
     dy, cache = (args[i] if i < len(args) else kwargs.get(key) for i, key in enumerate((name, "cache")))
     given = f"{name} of shape {dy.shape}" if hasattr(dy, "shape") else f"{name}={dy!r}"
@@ -140,6 +153,8 @@ def _led_back(function, name, keeps_shape, *args, **kwargs):
         kept = f"cache, a {type(cache).__name__}"
         raise ValueError(f"{given} does not fit {kept}: {error}; cache must be that of its forward") from error
     first = found[0] if isinstance(found, tuple) else found
+    if keeps_front and dy.shape[:-1] != first.shape[:-1]:  # as many rows, other ones: they would be mixed up
+        raise ValueError(f"{given} does not fit cache, which is of a forward that took {first.shape}")
     if keeps_shape and getattr(first, "shape", None) != getattr(dy, "shape", None):
         raise ValueError(f"{given} does not fit cache, which is of a forward that gave {first.shape}")
     return found

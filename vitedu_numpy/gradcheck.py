@@ -6,10 +6,12 @@ float64 both are near 1e-10.  Work at parameters that are neither 0 nor 1: those
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 from .contract import checked_for
-from .validate import as_array
+from .validate import as_array, is_seed
 
 __all__ = ["check_model", "check_pair", "numerical_gradient", "relative_error"]
 
@@ -28,6 +30,10 @@ def numerical_gradient(f, x, h: float = 1e-5, entries=None):
 
     x: float64 array.  entries: flat indices to look at (default: all).  Returns x.shape, or (len(entries),).
     """
+    arguments = inspect.signature(f).parameters.values()
+    needed = [p.name for p in arguments if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
+    if needed:
+        raise TypeError(f"f needs {', '.join(needed)}; expected a function without arguments, such as lambda: loss(x)")
     if x.dtype != np.float64:
         raise TypeError(f"x has dtype {x.dtype}; central differences need float64")
     entries = range(x.size) if entries is None else entries
@@ -57,10 +63,15 @@ def check_pair(forward, backward, inputs: dict[str, np.ndarray], rng, *, toleran
     inputs: float64 arrays by argument name, in the order in which `backward` returns their gradients.  A random
     weighting dy turns y into the scalar sum(dy y).  Prints one line per name; returns {name: relative error}.
     """
-    y, cache = forward(**inputs, **constants)
+    found = forward(**inputs, **constants)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise ValueError(f"forward gave a {type(found).__name__}; expected a pair (y, cache)")
+    y, cache = found
     dy = np.random.default_rng(rng).standard_normal(np.shape(y))
     gradients = backward(dy, cache)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    if len(gradients) != len(inputs):
+        raise ValueError(f"backward gave {len(gradients)} gradients; expected {len(inputs)}, of {', '.join(inputs)}")
 
     def scalar():
         return float(np.sum(dy * forward(**inputs, **constants)[0]))
@@ -101,7 +112,8 @@ def check_model(model, *inputs, rng=0, samples=None, tolerance=1e-7, verbose=Tru
 
 _A_FUNCTION = (callable, "a function")
 _RULES = dict.fromkeys(("f", "forward", "backward"), _A_FUNCTION) | {
-    "x": (lambda x: isinstance(x, np.ndarray), "an array of float64"),
+    "x": (lambda x: isinstance(x, np.ndarray) and x.flags.writeable, "an array of float64 that may be written"),
+    "rng": (lambda rng: isinstance(rng, np.random.Generator) or is_seed(rng), "a generator or a seed"),
     "inputs": (
         lambda inputs: isinstance(inputs, dict) and len(inputs) > 0,
         "a dict of float64 arrays by argument name",

@@ -30,10 +30,12 @@ _A_GENERATOR = (_is_generator, "a NumPy Generator, such as np.random.default_rng
 _OR_SEED = (lambda rng: _is_generator(rng) or is_seed(rng), "a NumPy Generator, a seed (an integer >= 0), or None")
 _A_MODEL = (lambda model: isinstance(model, Module), "a model of vitedu_numpy, such as ViT(config, 0)")
 _OF_IMAGES = (lambda model: isinstance(model, Module) and hasattr(model, "check_images"), _A_MODEL[1])
-checked = checked_for({"rng": _OR_SEED, "model": _A_MODEL})  # a door: a seed will do
+# PyTorch's dtypes have the same names, but NumPy makes no array of them
+_A_DTYPE = (lambda dtype: not str(dtype).startswith("torch.") and bool(check_dtype(dtype)), "'float32' or 'float64'")
+checked = checked_for({"rng": _OR_SEED, "model": _A_MODEL, "dtype": _A_DTYPE})  # a door: a seed will do
 # one that trains, or counts right answers
 checked_loop = checked_for({"rng": _OR_SEED, "model": _OF_IMAGES})
-_checked_layer = checked_for({"rng": _A_GENERATOR})  # a layer: its model made one generator for all
+_checked_layer = checked_for({"rng": _A_GENERATOR, "dtype": _A_DTYPE})  # a layer: its model made one generator for all
 
 
 class Parameter:
@@ -44,7 +46,10 @@ class Parameter:
         self.grad = None
 
     def add_grad(self, grad: np.ndarray) -> None:
-        """Gradients add up over uses of a parameter, as the chain rule says."""
+        """Gradients add up over uses of a parameter, as the chain rule says.  Raises ValueError for another shape."""
+        if np.shape(grad) != self.value.shape:  # PyTorch would refuse it; here it would be broadcast, or kept
+            wanted = f"expected {self.value.shape}, as its parameter; backward takes what has the shape of forward's y"
+            raise ValueError(f"grad has shape {np.shape(grad)}; {wanted}")
         if self.grad is None:
             self.grad = grad
         else:

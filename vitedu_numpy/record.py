@@ -8,6 +8,8 @@ in order of computation: of two records, the first key that differs names the st
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+
 import numpy as np
 
 __all__ = ["note", "noted", "scope"]
@@ -34,8 +36,11 @@ def scope(record, name: str):
 
 def note(record, **values) -> None:
     """Write values that were just made into `record`, in this order; nothing if it is None."""
-    if record is not None:
-        record.update(**values)
+    if record is None:
+        return
+    if not isinstance(record, (MutableMapping, _Scope)):
+        raise TypeError(f"record is a {type(record).__name__}; expected a dict that is filled, or None")
+    record.update(**values)
 
 
 def noted(record, **value):

@@ -38,6 +38,8 @@ def _check(step, base, total_steps, warmup_steps, end, milestones) -> None:
     require(is_real(step) and step >= 0, "step", step, "a number >= 0")
     require(is_real(total_steps) and total_steps > 0, "total_steps", total_steps, "a positive number")
     check_not_negative(base=base, end=end, warmup_steps=warmup_steps)
+    no_part = warmup_steps == 0 or warmup_steps >= 1  # 0.1 would be meant as a tenth of all steps
+    require(no_part, "warmup_steps", warmup_steps, "a number of steps, 0 or at least 1")
     is_list = isinstance(milestones, (tuple, list))
     parts = is_list and all(is_real(part) and 0 < part < 1 for part in milestones)
     require(parts, "milestones", milestones, "a list of parts of total_steps, each between 0 and 1")

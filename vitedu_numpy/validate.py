@@ -15,9 +15,10 @@ import numpy as np
 __all__ = [
     "ARGUMENTS", "as_array", "check_argument", "check_betas", "check_broadcasts", "check_choices", "check_counts",
     "check_divides", "check_dtype", "check_flags", "check_integers", "check_kind", "check_label_range",
-    "check_max_norm", "check_momentum", "check_not_negative", "check_on_off", "check_parts", "check_positive",
-    "check_range", "check_rates", "check_smoothing", "did_you_mean", "environment_number", "is_count",
-    "is_integer", "is_model", "is_number", "is_one_of", "is_real", "is_size", "refuse_gaps", "require",
+    "check_max_norm", "check_momentum", "check_not_empty", "check_not_negative", "check_on_off", "check_parts",
+    "check_positive", "check_range", "check_rates", "check_smoothing", "did_you_mean", "environment_number",
+    "is_count", "is_integer", "is_model", "is_number", "is_one_of", "is_real", "is_size", "plain_numbers",
+    "refuse_gaps", "require",
 ]  # fmt: skip
 
 
@@ -67,6 +68,16 @@ def check_counts(config, *names: str) -> None:
     """Fields that must be positive integers."""
     for name in names:
         require(is_count(getattr(config, name)) and is_size(getattr(config, name)), name, getattr(config, name), A_SIZE)
+
+
+def plain_numbers(config) -> None:
+    """NumPy's numbers among the fields, such as `labels.max() + 1`, as Python's: settings go into files."""
+    for name, value in list(vars(config).items()):
+        if isinstance(value, np.generic):
+            object.__setattr__(config, name, value.item())
+        elif type(value) in (tuple, list) and any(isinstance(one, np.generic) for one in value):
+            plain = (one.item() if isinstance(one, np.generic) else one for one in value)
+            object.__setattr__(config, name, type(value)(plain))
 
 
 def check_dtype(dtype) -> str:
@@ -152,7 +163,7 @@ def check_betas(betas) -> None:
 
 def check_smoothing(num_classes, label_smoothing) -> None:
     """The number of classes, and the part of a target that is spread over all of them."""
-    require(is_count(num_classes), "num_classes", num_classes, "a positive integer")
+    require(is_integer(num_classes, 1), "num_classes", num_classes, "a positive integer")
     check_momentum(label_smoothing=label_smoothing)
 
 
@@ -166,9 +177,12 @@ def as_array(x, name: str) -> np.ndarray:
     """x as an array, from one, a tensor on the CPU, or numbers.  Raises TypeError, by the argument's name."""
     refuse_gaps(name, x)
     try:
-        return np.asarray(x)
+        array = np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} is a {type(x).__name__} that is no array ({error}); expected numbers") from None
+    if array.ndim == 0 and array.dtype == object:  # a generator, a dict, a layer, None: NumPy boxes what it cannot read
+        raise TypeError(f"{name} is a {type(x).__name__}, and holds no numbers; expected numbers")
+    return array
 
 
 def check_integers(labels, num_classes) -> np.ndarray:
@@ -189,6 +203,12 @@ def check_parts(name: str, x) -> None:
     """Parts of a whole, such as targets or probabilities: numbers in [0, 1], up to rounding.  An array or a tensor."""
     if len(x) and not (x.min() >= 0 and x.max() <= 1.01):  # False for NaN, too; bfloat16 has three digits
         raise ValueError(f"{name} holds values from {x.min():.4g} to {x.max():.4g}; expected numbers in [0, 1]")
+
+
+def check_not_empty(name: str, x) -> None:
+    """Refuse a batch (B, K) of none, whose mean loss would be 0 / 0.  An array or a tensor."""
+    if 0 in x.shape:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; expected (B, K), neither of them 0")
 
 
 def check_max_norm(max_norm) -> None:

@@ -41,6 +41,9 @@ def predict(model, images, top: int = 5):
     """
     if not isinstance(top, int) or isinstance(top, bool) or top < 1:
         raise ValueError(f"top={top!r} is not allowed; top must be a positive integer")
+    has_transform = isinstance(model, torch.nn.Module) and hasattr(model, "transform")
+    if not has_transform:  # one just built knows neither how images are prepared nor what its classes are called
+        raise TypeError(f"model is a {type(model).__name__} without a transform; expected one of vitedu.load(...)")
     several = isinstance(images, list | tuple)
     weight = next(model.parameters())
     was_training = model.training

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from vitedu_numpy.contract import checked
-from vitedu_numpy.inspect.parts import check_class, vit_of
+from vitedu_numpy.inspect.parts import check_class
 from vitedu_numpy.inspect.recorded import as_array, block_keys, blocks
 
 __all__ = ["attention_gradients"]
@@ -24,7 +24,7 @@ def attention_gradients(model, images, target) -> list:
     blocks make of it is in dy.  Call `model.eval()` first; `model` keeps its gradients; the fused kernel may attend.
     Raises TypeError for a model without attention (BiT), ValueError for an unknown class.
     """
-    check_class(target, vit_of(model).config)
+    check_class(target, model)
     images, record = model.check_images(images), {}
     with torch.enable_grad():
         logits = model(images.detach().clone().requires_grad_(), record)  # a way back, also through frozen parameters

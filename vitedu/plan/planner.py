@@ -9,7 +9,16 @@ import math
 from dataclasses import dataclass, replace
 
 from vitedu_numpy.models.names import list_models, named_config
-from vitedu_numpy.validate import check_choices, check_flags, check_kind, did_you_mean, is_count, is_number, require
+from vitedu_numpy.validate import (
+    check_choices,
+    check_flags,
+    check_kind,
+    did_you_mean,
+    is_count,
+    is_number,
+    plain_numbers,
+    require,
+)
 
 from ..accounting.compute import exaflops
 from ..accounting.formulas import macs_by_part, parameters_by_part
@@ -60,6 +69,7 @@ class PlanRequest:
     price_per_gpu_hour: float | None = None  # in any currency
 
     def __post_init__(self):
+        plain_numbers(self)
         for name in ("recipe", "gpu"):
             require(isinstance(getattr(self, name), str), name, getattr(self, name), "a name")
         check_choices(self, parallel=(None, "ddp", "fsdp"), precision=(None, "bf16", "float32"))
@@ -76,6 +86,9 @@ class PlanRequest:
         for name in ("epochs", "price_per_gpu_hour", "gpu_flops", "gpu_memory", "link"):
             value = getattr(self, name)
             require(value is None or (is_number(value) and value > 0), name, value, "a positive number or None")
+        flops, memory = self.gpu_flops, self.gpu_memory  # TFLOP/s, or bytes, would plan a million times too much
+        require(flops is None or flops >= 1e9, "gpu_flops", flops, "FLOP/s, 1e9 at least, such as 312e12")
+        require(memory is None or memory < 2**20, "gpu_memory", memory, "GiB, below 2^20, such as 80")
         per_core = self.images_per_core
         require(is_number(per_core) and per_core > 0, "images_per_core", per_core, "a positive number")
         _card(self)

@@ -6,7 +6,7 @@ import numpy as np
 
 from vitedu_numpy.contract import checked_for
 from vitedu_numpy.extras import naming_extras
-from vitedu_numpy.validate import as_array, is_integer
+from vitedu_numpy.validate import as_array, is_integer, is_real
 
 __all__ = ["COLOURS", "MARKERS", "checked", "legend_beside", "new_axes", "numbers"]
 
@@ -18,7 +18,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _AXES = (lambda ax: hasattr(ax, "imshow"), "axes of Matplotlib")
 _FIGURE = (lambda figure: hasattr(figure, "savefig"), "a figure of Matplotlib")
 _WINDOW = (lambda smooth: is_integer(smooth, 1), "a positive integer")  # elsewhere `smooth` is a flag
-checked = checked_for({"ax": _AXES, "figure": _FIGURE, "smooth": _WINDOW})
+_LINE = (lambda uniform: is_real(uniform) and uniform >= 0, "a number >= 0")
+_RULES = {"ax": _AXES, "figure": _FIGURE, "smooth": _WINDOW, "columns": _WINDOW, "show": _WINDOW, "uniform": _LINE}
+checked = checked_for(_RULES)
 
 
 def numbers(x, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
-from vitedu_numpy.validate import check_range
+from vitedu_numpy.validate import check_parts, check_range, require
 
 from .axes import checked, numbers
 
@@ -65,6 +65,7 @@ def bars(ax, names, probabilities) -> None:
     probabilities = numbers(probabilities, "probabilities")
     if probabilities.shape != (len(names),) or not (probabilities >= 0).all():
         raise ValueError(f"probabilities has shape {probabilities.shape}; expected ({len(names)},), numbers >= 0")
+    check_parts("probabilities", probabilities)  # per cent would run out of the picture
     places = np.arange(len(names))
     ax.barh(places, probabilities, color="0.6")
     ax.set(yticks=places, xlim=(0, 1), xlabel="probability")
@@ -96,6 +97,9 @@ def save_predictions(pixels, predictions, path) -> None:
 def save_figure(figure, path, dpi: int = 100) -> None:
     """Write a figure to `path`, whole or not at all; the ending says the format."""
     root, ending = os.path.splitext(path)
+    require(ending != "", "path", path, "a name with an ending that says the format, such as .png")
+    if not os.path.isdir(os.path.dirname(root) or "."):  # the error would name the temporary file
+        raise FileNotFoundError(f"path={path!r} is in no folder; expected one in a folder that is there")
     temporary = f"{root}.{os.getpid()}.tmp{ending}"
     try:
         figure.savefig(temporary, dpi=dpi)

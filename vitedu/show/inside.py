@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from vitedu_numpy.extras import naming_extras
+from vitedu_numpy.validate import check_range, is_integer, require
 
 from .axes import COLOURS, MARKERS, checked, legend_beside, new_axes, numbers
 
@@ -28,7 +29,10 @@ def draw_filters(components, ax=None, columns=7, title="Principal components of 
     if x.ndim != 4 or x.shape[1] not in (1, 3):
         raise ValueError(f"components has shape {x.shape}; expected (n, C, P, P), C = 1 or 3")
     n, _, P, _ = x.shape
-    x = 0.5 + 0.5 * x / np.abs(x).max(axis=(1, 2, 3), keepdims=True)
+    largest = np.abs(x).max(axis=(1, 2, 3), keepdims=True)
+    if not (largest > 0).all():  # False for NaN, too
+        raise ValueError(f"components[{int(np.argmin(largest > 0))}] is all zeros, or NaN; expected numbers to draw")
+    x = 0.5 + 0.5 * x / largest
     columns = min(columns, n)
     rows = -(-n // columns)
     tiles = np.ones((rows * columns, 3, P, P))
@@ -92,6 +96,9 @@ def draw_rollout(image, mask, axes=None, titles=("image", "attention")):
     if image.ndim != 3 or image.shape[0] not in (1, 3) or image.shape[1:] != mask.shape:
         wanted = "expected (C, H, W) and (H, W), C = 1 or 3; inspect.to_pixels makes maps as large as the image"
         raise ValueError(f"image has shape {image.shape}, mask {mask.shape}; {wanted}")
+    check_range(image, "image")
+    if not ((mask >= 0).all() and mask.max() > 0):  # False for NaN, too
+        raise ValueError(f"mask holds values from {mask.min():.4g} to {mask.max():.4g}; expected >= 0, one above 0")
     pixels = np.clip((np.moveaxis(image, 0, -1) + 1) / 2, 0, 1)
     pixels = np.broadcast_to(pixels, (*mask.shape, 3))
     axes = _row(axes, 2, 2.6)
@@ -107,6 +114,9 @@ def draw_query_maps(maps, query=None, axes=None, titles=None):
     maps = numbers(maps, "maps")
     titles = [f"head {head}" for head in range(len(maps))] if titles is None else titles
     axes = _panels(maps, axes, titles, "attention weight", vmin=0, vmax=maps.max(), cmap="viridis")
+    is_pair = isinstance(query, (tuple, list)) and len(query) == 2 and all(is_integer(n, 0) for n in query)
+    inside = query is None or (is_pair and query[0] < maps.shape[1] and query[1] < maps.shape[2])
+    require(inside, "query", query, f"(row, column) in a grid of {maps.shape[1]} x {maps.shape[2]}, or None")
     for ax in axes if query is not None else ():
         row, column = query
         ax.plot(column, row, "s", ms=9, mfc="none", mec="#D55E00", mew=2)

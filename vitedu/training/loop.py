@@ -53,7 +53,7 @@ def prepare(model, images, labels, config: TrainConfig):
     The images stay NumPy's, for `random_shift`; the targets go where the model is.
     """
     like = next(model.parameters())
-    images = model.check_images(images).to(like.dtype).numpy()
+    images = model.check_images(images).detach().to(like.dtype).numpy()
     targets = one_hot(labels, model.config.num_classes, config.label_smoothing, like.dtype).to(like.device)
     if len(images) != len(targets) or len(images) == 0:
         raise ValueError(f"images holds {len(images)} images, labels {len(targets)} entries; expected equal and not 0")

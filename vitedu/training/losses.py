@@ -9,11 +9,18 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from vitedu_numpy.validate import check_integers, check_label_range, check_parts, check_smoothing
+from vitedu_numpy.validate import (
+    check_dtype,
+    check_integers,
+    check_label_range,
+    check_not_empty,
+    check_parts,
+    check_smoothing,
+)
 
 from ..layers.swish import sigmoid
 from ..module import checked, shaped
-from ..tensors import may_look
+from ..tensors import from_array, may_look
 
 __all__ = [
     "binary_cross_entropy", "cross_entropy", "one_hot", "sigmoid", "sigmoid_cross_entropy", "softmax_cross_entropy",
@@ -27,7 +34,7 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
     Raises TypeError for labels that are not integers, ValueError for a wrong shape or a label outside 0..K-1.
     """
     check_smoothing(num_classes, label_smoothing)
-    labels = labels if isinstance(labels, torch.Tensor) else torch.from_numpy(check_integers(labels, num_classes))
+    labels = labels if isinstance(labels, torch.Tensor) else from_array(check_integers(labels, num_classes), "labels")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"labels has dtype {labels.dtype}; expected integers 0..{num_classes - 1}")
     if labels.ndim != 1:
@@ -35,7 +42,8 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=torch.float32):
     labels = labels.long()
     if may_look(labels):  # on a GPU an index out of range stops the kernel itself
         check_label_range(labels, num_classes)
-    onehot = F.one_hot(labels, num_classes).to(dtype)
+    dtype = dtype if isinstance(dtype, torch.dtype) else getattr(torch, check_dtype(dtype))
+    onehot = F.one_hot(labels, int(num_classes)).to(dtype)
     return onehot * (1 - label_smoothing) + label_smoothing / num_classes
 
 
@@ -44,6 +52,7 @@ def _check_targets(scores, targets, name):
         raise ValueError(
             f"targets has shape {tuple(targets.shape)}; expected that of {name}, {tuple(scores.shape)} = (B, K)"
         )
+    check_not_empty(name, scores)
     for given, x in ((name, scores), ("targets", targets)):
         if not x.is_floating_point():
             raise TypeError(f"{given} has dtype {x.dtype}; expected floating point")

@@ -25,6 +25,8 @@ def layer_features(record, read="all", names=None) -> dict[str, np.ndarray]:
     """
     if names is None:
         names = ["tokens", *block_keys(record, "z")]
+    is_list = isinstance(names, (list, tuple)) and len(names) > 0
+    require(is_list, "names", names, "a list of keys of the record, or None")
     missing = [name for name in names if name not in record]
     if missing:
         raise KeyError(f"record lacks {missing}; names must be keys of this record, which has {len(record)}")

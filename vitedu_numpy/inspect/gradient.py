@@ -24,7 +24,7 @@ def attention_gradients(model, images, target) -> list[np.ndarray]:
     blocks make of it is in dy.  Call `model.eval()` first; `model` keeps its own caches and gradients.
     Raises TypeError for a model without attention (BiT), ValueError for an unknown class.
     """
-    check_class(target, vit_of(model).config)
+    check_class(target, model)
     twin = model.replica()
     attentions = [block.attention for block in vit_of(twin).encoder.blocks]
     record, dys = {}, []

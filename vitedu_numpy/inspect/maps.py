@@ -73,7 +73,7 @@ def rollout(record, depth=None) -> np.ndarray:
     not mention the identity; without it the residual way would not be there.)  depth: of the first blocks only.
     """
     maps = attention_maps(record)
-    fits = depth is None or (isinstance(depth, int) and 1 <= depth <= len(maps))
+    fits = depth is None or (isinstance(depth, int | np.integer) and 1 <= depth <= len(maps))
     require(fits, "depth", depth, f"1 ... {len(maps)}, or None for all blocks")
     total = None
     for A in maps[:depth]:
@@ -129,6 +129,8 @@ def to_pixels(maps, image_hw, smooth=True) -> np.ndarray:
     is_pair = isinstance(image_hw, (tuple, list)) and len(image_hw) == 2 and all(map(is_size, image_hw))
     require(is_pair, "image_hw", image_hw, "a pair of positive integers (H, W)")
     H, W = image_hw
+    if 0 in maps.shape:
+        raise ValueError(f"maps has shape {maps.shape}; expected (..., gh, gw), none of them 0")
     if maps.ndim < 2 or H < maps.shape[-2] or W < maps.shape[-1]:
         raise ValueError(f"image_hw={image_hw!r} has fewer pixels than the patches of maps, of shape {maps.shape}")
     method = "half-pixel" if smooth else "nearest"

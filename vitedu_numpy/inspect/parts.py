@@ -27,7 +27,12 @@ def check_heads(heads, config) -> list[tuple[int, int]]:
     return [(int(block), int(head)) for block, head in pairs]
 
 
-def check_class(target, config) -> None:
-    """Refuse a class that the model does not have."""
+def check_class(target, model) -> None:
+    """Refuse a class that the model does not have, and a model that has none: its forward takes more than images."""
+    config = vit_of(model).config
+    if not hasattr(model, "check_images"):
+        raise TypeError(
+            f"model is a {type(model).__name__}, which gives no logits of classes; expected a ViT or a Hybrid"
+        )
     fits = is_integer(target, 0) and target < config.num_classes
     require(fits, "target", target, f"a class, 0 ... {config.num_classes - 1}")

@@ -55,7 +55,15 @@ def as_array(x, name: str = "record") -> np.ndarray:
 
 def blocks(record, name: str) -> list[np.ndarray]:
     """What each block wrote under `name`, in order.  Raises KeyError as `block_keys`."""
-    return [as_array(record[key], f"record[{key!r}]") for key in block_keys(record, name)]
+    keys = block_keys(record, name)
+    found = [as_array(record[key], f"record[{key!r}]") for key in keys]
+    for key, x in zip(keys, found, strict=True):
+        if len(x) != len(found[0]):
+            raise ValueError(
+                f"record[{key!r}] has {len(x)} images, record[{keys[0]!r}] {len(found[0])}; expected those of one "
+                "forward, which a record of its own has: record = {}"
+            )
+    return found
 
 
 def block_keys(record, name: str) -> list[str]:

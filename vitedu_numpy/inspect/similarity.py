@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from ..contract import checked
+from ..validate import is_integer
 from .parts import vit_of
 from .recorded import as_array
 
@@ -29,7 +30,8 @@ def position_vectors(model, block=None) -> np.ndarray:
     if c.position_embedding in ("none", "relative"):
         why = "the model has none" if c.position_embedding == "none" else "it has a vector per distance, none per place"
         raise ValueError(f"position_embedding={c.position_embedding!r}: {why}")
-    if (c.positions_in == "every") != (block is not None) or not (block is None or 0 <= block < c.depth):
+    fits = block is None or (is_integer(block, 0) and block < c.depth)
+    if (c.positions_in == "every") != (block is not None) or not fits:
         allowed = f"0 ... {c.depth - 1}" if c.positions_in == "every" else "None: positions are the same in all blocks"
         raise ValueError(f"block={block!r} is not allowed; block must be {allowed}")
     owner = {"stem": vit, "shared": vit.encoder}.get(c.positions_in) or vit.encoder.blocks[block]

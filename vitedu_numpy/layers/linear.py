@@ -19,7 +19,7 @@ def linear(x, weight, bias):
     rows = x.reshape(-1, x.shape[-1])  # (R, I)  one large product is faster than many small ones
     y = rows @ weight.T  # (R, O)  [1]
     y += bias  # [2]
-    return y.reshape(*x.shape[:-1], -1), (rows, weight, x.shape)
+    return y.reshape(*x.shape[:-1], len(weight)), (rows, weight, x.shape)
 
 
 @shaped

@@ -99,7 +99,9 @@ class ClassToken(Module):
         token = np.broadcast_to(self.x_class.value, (B, 1, D))
         return np.concatenate([token, x], axis=1)
 
+    @shaped
     def backward(self, dtokens):
+        """dtokens (B, T, D)  ->  (B, T - 1, D)"""
         self.x_class.add_grad(dtokens[:, 0].sum(axis=0))  # every image used the same token
         return dtokens[:, 1:]
 
@@ -115,6 +117,8 @@ class PositionEmbedding(Module):
         """x (B, T, D)  ->  (B, T, D)"""
         return x + self.E_pos.value
 
+    @shaped
     def backward(self, dx):
+        """dx (B, T, D)  ->  (B, T, D)"""
         self.E_pos.add_grad(dx.sum(axis=0))  # every image used the same positions
         return dx

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..contract import checked
 from ..schedule import learning_rate
-from ..validate import check_integers, check_label_range, is_count, require
+from ..validate import check_integers, check_label_range, is_integer, require
 
 __all__ = ["batches", "check_labelled", "check_loss", "random_shift", "scheduled_rate"]
 
@@ -63,7 +63,7 @@ def check_labelled(images, labels, num_classes: int, batch_size: int) -> np.ndar
     if labels.shape != (len(images),) or len(images) == 0:
         raise ValueError(f"labels has shape {labels.shape} for {len(images)} images; expected one each, not 0")
     check_label_range(labels, num_classes)
-    require(is_count(batch_size), "batch_size", batch_size, "a positive integer")
+    require(is_integer(batch_size, 1), "batch_size", batch_size, "a positive integer")
     return labels
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..layers.softmax import softmax
 from ..layers.swish import sigmoid, sigmoid_backward
 from ..module import checked, shaped
-from ..validate import check_integers, check_label_range, check_parts, check_smoothing
+from ..validate import check_integers, check_label_range, check_not_empty, check_parts, check_smoothing
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_backward", "cross_entropy", "cross_entropy_backward",
@@ -39,6 +39,7 @@ def one_hot(labels, num_classes, label_smoothing=0.0, dtype=np.float32):
 def _check_targets(scores, targets, name):
     if np.shape(targets) != scores.shape:
         raise ValueError(f"targets has shape {np.shape(targets)}; expected that of {name}, {scores.shape} = (B, K)")
+    check_not_empty(name, scores)
     check_parts("targets", targets)
     if name == "p":
         check_parts("p", scores)

@@ -9,8 +9,11 @@ MLP, `P` patch side, `C` channels, `T` tokens, `K` classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from ..validate import check_kind
 from .about import TEXTS
 from .layout import Entry, as_array, from_layout, same, to_layout
 
@@ -160,6 +163,7 @@ def to_official(named, config, naming="old") -> dict[str, np.ndarray]:
     place for (`position_embedding` "2d" or "relative", or `position_at` other than "stem") go to `vitedu/` + our
     name.  Raises KeyError for a missing or extra name, ValueError for a wrong shape.
     """
+    check_kind("named", named, Mapping)
     if naming not in ("old", "new"):
         raise ValueError(f"naming={naming!r} is not allowed; naming must be 'old' or 'new'")
     alone = {name: value for name, value in named.items() if _has_no_place(name, config)}
@@ -174,6 +178,7 @@ def from_official(arrays, config, source="arrays") -> dict[str, np.ndarray]:
 
     Raises ValueError, which begins with `source`, for keys or shapes that do not fit `config`.
     """
+    check_kind("arrays", arrays, Mapping)
     arrays, called = canonical(arrays, source)
     for key in TEXTS:
         arrays.pop(key, None)
