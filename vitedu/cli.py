@@ -13,7 +13,7 @@ from typing import Annotated
 from vitedu_numpy.extras import advice
 from vitedu_numpy.validate import did_you_mean
 
-from .commands.arguments import Usage, is_first, named, read, writable
+from .commands.arguments import Usage, is_first, named, naming_splits, read, typed, writable
 
 __all__ = ["main"]
 
@@ -170,7 +170,8 @@ def _train(arguments):
 
     if is_first():
         print(format_recipe(recipe), flush=True)
-    results = carry_out(recipe, out, data)
+    with naming_splits(data__train_split=recipe.data.train_split, data__eval_split=recipe.data.eval_split):
+        results = carry_out(recipe, out, data)
     if is_first():
         print(", ".join(f"{name} {value:.4f}" for name, value in results.items()) or "done")
 
@@ -202,7 +203,7 @@ def _recipes(arguments):
 def _runs(arguments):
     import tyro
 
-    from .engine.runs import compare, draw, file_names, read_runs, verify, write_csv
+    from .engine.runs import compare, draw, file_names, picture_endings, read_runs, verify, write_csv
 
     Folders = Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FOLDER")]
 
@@ -220,9 +221,10 @@ def _runs(arguments):
     folders, out, csv, only_verify = read(runs, arguments, "vitedu runs")
     if not folders:
         raise Usage("FOLDER is missing; `vitedu runs --help` says more")
-    for name, path, is_folder in (("out", out, False), ("csv", csv, True)):
-        if path:
-            writable(path, name, is_folder)
+    if out:
+        writable(out, folder=False, endings=picture_endings())
+    if csv:
+        writable(csv, "csv", folder=True)
     if only_verify:
         lines, damaged = verify(folders)
         print("\n".join(lines))
@@ -261,7 +263,7 @@ def _export(arguments):
         return folder, out, half, step, allow_older
 
     run, out, half, step, allow_older = read(export, arguments, "vitedu export")
-    writable(out, folder=False)
+    writable(out, folder=False, endings=(".safetensors", ".npz"))
     if half and out.endswith(".npz"):
         raise Usage("half=True is not allowed with .npz: the authors' layout is float32")
     from .engine.export import export_run
@@ -310,9 +312,13 @@ def _prepare(arguments):
 
     found = read(prepare, arguments, "vitedu prepare")
     writable(found["out"], folder=True)
+    from .data.prepare import check_numbers
     from .data.prepare import prepare as carry_out
 
-    done = carry_out(**found)
+    with typed():
+        check_numbers(found["size"], found["quality"], found["shard_mb"])
+    with naming_splits(split=found["split"]):
+        done = carry_out(**found)
     print(f"{done.images} images in {done.shards} shards: {done.folder}; {len(done.skipped)} could not be read")
     for line in done.skipped:
         print(f"  {line}")

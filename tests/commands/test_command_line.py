@@ -180,7 +180,7 @@ def test_a_place_where_nothing_can_be_written_is_said_at_once(vitedu, typed, say
             "evaluate vit_cifr10 --data digits",
             "path_or_id='vit_cifr10' is no file or folder here; did you mean 'vit_cifar10'?",
         ),
-        ("runs nowhere", "nowhere/recipe.json: No such file or directory"),
+        ("runs nowhere", "'nowhere' is no folder; expected that of a run"),
     ],
 )
 def test_what_is_found_later_is_one_line_and_code_1(vitedu, typed, says):
@@ -189,6 +189,63 @@ def test_what_is_found_later_is_one_line_and_code_1(vitedu, typed, says):
     assert code == 1
     assert says.replace("/", os.sep) in err or says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (
+            "finetune vit_cifar10 --data digits --out x --steps 4",
+            "warmup_steps=15 is not allowed; warmup_steps must be",
+        ),
+        ("finetune vit_cifar10 --data digits --out x --grid --rates 0.1", "rates=(0.1,) is not allowed with grid"),
+        ("probe vit_cifar10 --data digits --shots", "shots=() is not allowed; shots must be a list of one or more"),
+        ("probe vit_cifar10 --data digits --neighbors 0", "neighbors=(0,) is not allowed; neighbors must be a list"),
+        ("probe vit_cifar10 --data digits --train-images 0", "train_images=0 is not allowed; train_images must be"),
+        ("prepare --dataset d --split train --out x --size 0", "size=0 is not allowed; size must be an integer from 1"),
+        ("prepare --dataset d --split train --out x --quality 101", "quality=101 is not allowed; quality must be"),
+        ("export r --out x.onnx", "out='x.onnx' is not allowed; the name must end in .safetensors or .npz"),
+        ("runs r --out x.cdr", "out='x.cdr' is not allowed; the name must end in "),
+        ("predict vit_cifar10 photo.jpg --out x.cdr", "out='x.cdr' is not allowed; the name must end in "),
+    ],
+)
+def test_what_is_wrong_whatever_the_files_hold_is_said_at_once(vitedu, typed, says, tmp_path):
+    """Not one of these folders and photographs is there, and nobody has looked: a mistake in usage, code 2."""
+    code, out, err = vitedu(*typed.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"vitedu {typed.split()[0]}: {says}")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "option"),
+    [
+        ("train vit_digits --out x --data.eval-split val", "--data.eval-split"),
+        ("train vit_digits --out x --data.train-split all", "--data.train-split"),
+        ("finetune vit_cifar10 --data digits --out x --data.eval-split val", "--data.eval-split"),
+        ("probe vit_cifar10 --data digits --eval-split val", "--eval-split"),
+        ("evaluate vit_cifar10 --data digits --split val", "--split"),
+        ("evaluate vit_cifar10 vit_cifar10 --data digits --split val", "--split"),
+        ("prepare --dataset digits --split val --out x", "--split"),
+    ],
+)
+def test_a_split_that_is_not_there_and_the_option_that_names_another(vitedu, typed, option):
+    """Each command has its own; of two, it is the one that was asked for in vain."""
+    code, _, err = vitedu(*typed.split())
+    assert code == 1
+    for line in err.splitlines():
+        assert line.endswith(f"; its splits are test, train; {option} names another")
+
+
+def test_what_is_said_of_a_folder_that_is_none_of_a_run(vitedu, tmp_path):
+    """The folder around all runs is named in place of one; photographs by the folder they are in."""
+    (tmp_path / "all").mkdir()
+    code, _, err = vitedu("runs", "all")
+    assert (code, err) == (1, "vitedu: FileNotFoundError: 'all' holds no run: no recipe.json is in it\n")
+    code, _, err = vitedu("predict", "vit_cifar10", "all")
+    if os.name != "nt":  # which calls it a file that may not be read
+        assert (code, err) == (1, "vitedu: all: this is a folder; name the images in it, as all/*.jpg does\n")
 
 
 @pytest.mark.parametrize(

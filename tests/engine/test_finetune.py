@@ -352,7 +352,7 @@ def test_the_command(weights_file, tmp_path, capsys):
         ((weights_file, "--recipe", "digit", "--out", "x"), 2, "did you mean 'digits'?"),
         ((weights_file, "--data", "my/data", "--out", "x"), 2, "no recipe is made for it"),
         ((weights_file, "--recipe", "digits", "--out", "x", "--step", 3), 2, "--steps"),
-        ((weights_file, "--recipe", "digits", "--out", "x", "--steps", 3), 1, "warmup_steps=15 is not allowed"),
+        ((weights_file, "--recipe", "digits", "--out", "x", "--steps", 3), 2, "warmup_steps=15 is not allowed"),
     ):
         found, said, error = vitedu("finetune", *arguments)
         assert (found, message in " ".join((said + error).split())) == (code, True), said + error

@@ -65,7 +65,7 @@ def test_images_that_are_none_do_not_stop_the_others(photos, tmp_path, capsys):
     first, second, third = err.splitlines()
     assert first == f"vitedu: {nowhere}: No such file or directory"
     assert second.startswith(f"vitedu: {broken} is no image that can be read: ")
-    assert third == f"vitedu: {tmp_path}: Is a directory"
+    assert third == f"vitedu: {tmp_path}: this is a folder; name the images in it, as {tmp_path}/*.jpg does"
 
 
 def test_wrong_use_of_predict(photos, capsys):

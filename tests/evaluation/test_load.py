@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,36 @@ def test_a_run_that_is_not_finished(finished, tmp_path):
     (tmp_path / "checkpoints" / "step_00000002").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"last checkpoint is step_00000002; go on with it, or run `vitedu export .*`"):
         vitedu.load(tmp_path)
+
+
+def test_a_checkpoint_is_no_file_of_weights(finished):
+    """Inside of a run's folder one goes a step too far: what to give instead is said."""
+    for place in (finished / "checkpoints", max((finished / "checkpoints").glob("step_*"))):
+        with pytest.raises(ValueError, match=r"is a checkpoint of training, .* give the run's folder, or what"):
+            vitedu.load(place)
+
+
+def test_a_run_whose_checkpoints_were_deleted(finished, tmp_path):
+    """Its weights are there all the same; `export`, which reads checkpoints, says where."""
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    with pytest.raises(ValueError, match=r"holds no checkpoint; the weights of the run's end are there: .*model\.safe"):
+        export_run(tmp_path / "run", tmp_path / "x.npz")
+    assert vitedu.load(tmp_path / "run").classes == ("a", "b", "c")
+
+
+def test_a_head_that_nobody_has_trained(tmp_path, caplog):
+    """After masked patches the head is zero: every class is equally likely, which looks like an answer."""
+    model = vitedu.ViT(vitedu.DIGITS_VIT)
+    torch.nn.init.zeros_(model.head.weight)
+    save_safetensors(model, tmp_path / "masked.safetensors")
+    with caplog.at_level(logging.WARNING):
+        vitedu.load(tmp_path / "masked.safetensors")
+    assert "masked.safetensors: its head is zero, as before any training" in caplog.text
+    caplog.clear()
+    vitedu.load("vit_cifar10")
+    assert not caplog.text
 
 
 def test_a_resume_with_other_classes_is_refused(finished, few_images, recipe, tmp_path):

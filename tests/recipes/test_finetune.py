@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_refused():
     tuning = get_finetuning("cifar10")
     with pytest.raises(ValueError, match=r"image_size=384 is not allowed; image_size must be a multiple of patch_size"):
         tuning.recipe("ViT-H_14", named_config("vit_h14"), 10)
-    with pytest.raises(ValueError, match=r"warmup_steps=500 is not allowed; the run has 20 steps"):
+    with pytest.raises(ValueError, match=r"warmup_steps=500 is not allowed; warmup_steps must be at most steps=20"):
         replace(tuning, steps=20).recipe("x", named_config("vit_b16"), 10)
     with pytest.raises(ValueError, match=r"by_rule=True is not allowed here"):
         get_finetuning("hyper-rule").recipe("x", named_config("bit_r50x1"), 10)

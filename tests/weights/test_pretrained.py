@@ -155,7 +155,13 @@ def test_the_hub(model, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fails)
     with pytest.raises(ConnectionError) as info:
         from_pretrained("google/vit-base-patch16-224")
-    for text in ("offline", "config.json and model.safetensors", "https://huggingface.co/google/vit-base-patch16-224"):
+    address = "https://huggingface.co/google/vit-base-patch16-224"
+    for text in (
+        "is no folder here",
+        "offline",
+        "config.json and model.safetensors",
+        address,
+    ):  # or runs/typo was meant
         assert text in str(info.value)
 
 

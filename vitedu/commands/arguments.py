@@ -12,7 +12,9 @@ from contextlib import contextmanager, redirect_stderr
 
 from vitedu_numpy.validate import environment_number
 
-__all__ = ["Usage", "is_first", "named", "read", "refuse_empty", "writable"]
+__all__ = [
+    *("Usage", "is_first", "named", "naming_splits", "read", "refuse_empty", "typed", "writable"),
+]
 
 
 class Usage(ValueError):
@@ -74,10 +76,11 @@ def is_first() -> bool:
     return environment_number("RANK", 0) == 0
 
 
-def writable(out: str, name: str = "out", folder: bool | None = None) -> str:
+def writable(out: str, name: str = "out", folder: bool | None = None, endings: tuple[str, ...] = ()) -> str:
     """A folder (True), a file (False) or either (None) to write to; what is there already must be of that kind.
 
-    Raises Usage for the other kind, and for "", which would mean the folder that one is in.
+    endings: those that a file's name may have; (): any.  Raises Usage for another ending or the other kind, and for "",
+    which would mean the folder that one is in.
     """
     if not out.strip():
         raise Usage(f"{name}={out!r} is not allowed; {name} must name a folder or a file (. for the one you are in)")
@@ -89,7 +92,37 @@ def writable(out: str, name: str = "out", folder: bool | None = None) -> str:
             raise Usage(f"{name}={out!r} is not allowed; that is a folder, and {name} must name a file")
         if inside and not os.path.isdir(inside):
             raise Usage(f"{name}={out!r} is not allowed; {name} must be in a folder that is there: {inside!r} is none")
+    if endings and not out.lower().endswith(endings):
+        allowed = ", ".join(endings[:-1]) + f" or {endings[-1]}"
+        raise Usage(f"{name}={out!r} is not allowed; the name must end in {allowed}")
     return out
+
+
+@contextmanager
+def typed():
+    """Around checks of nothing but what was typed: their ValueError is a mistake in usage."""
+    try:
+        yield
+    except ValueError as error:
+        raise Usage(str(error)) from error
+
+
+@contextmanager
+def naming_splits(**options: str):
+    """Where the data have not the split that is asked for, the error also says which option names another.
+
+    options: of each option, dots and hyphens as "__" and "_", the split that it has now: `data__eval_split="test"`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        from ..data.folder import NoSplit
+
+        if not isinstance(error, NoSplit):
+            raise
+        names = [name for name, split in options.items() if split == error.split] or list(options)
+        words = " or ".join("--" + name.replace("__", ".").replace("_", "-") for name in names)
+        raise NoSplit(f"{error}; {words} names another", error.split) from error
 
 
 def named(find, name: str):

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Annotated, Literal
 
-from .arguments import Usage, is_first, read, writable
+from .arguments import Usage, is_first, naming_splits, read, writable
 
 __all__ = ["evaluate"]
 
@@ -88,12 +88,13 @@ def evaluate(arguments) -> int:
                 where = _model_for(source, data)
                 if where != loaded:
                     model, loaded = load(where), where
-                cell = evaluate_cell(
-                    model, data, found["split"] or None, name=_name(source), folder=folder,
-                    labels=found["labels"] or None, convention=found["convention"], by_number=found["by_number"],
-                    out=found["out"] or None, again=found["again"], streaming=found["streaming"], run=run,
-                    batch_size=found["batch_size"],
-                )  # fmt: skip
+                with naming_splits(split=found["split"]):
+                    cell = evaluate_cell(
+                        model, data, found["split"] or None, name=_name(source), folder=folder,
+                        labels=found["labels"] or None, convention=found["convention"], by_number=found["by_number"],
+                        out=found["out"] or None, again=found["again"], streaming=found["streaming"], run=run,
+                        batch_size=found["batch_size"],
+                    )  # fmt: skip
             except (ValueError, OSError, ArithmeticError) as error:
                 if len(found["models"]) * len(sets) == 1:
                     raise

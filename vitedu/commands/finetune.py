@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Annotated
 
-from .arguments import Usage, is_first, named, read, refuse_empty, writable
+from .arguments import Usage, is_first, named, naming_splits, read, refuse_empty, typed, writable
 
 __all__ = ["finetune"]
 
@@ -57,12 +57,17 @@ def finetune(arguments):
 
         found = read(finetune, arguments, f"vitedu finetune FROM --recipe {chosen.name}")
         writable(found[1], folder=True)
+        with typed():
+            found[0].check_length()
+            if found[3]:
+                found[0].check_rates()
         return found
 
     def carry_out(recipe, out, data, grid, name=""):
         from ..engine.finetune import finetune
 
-        results = finetune(recipe, start, out, data, grid)
+        with naming_splits(data__train_split=recipe.data.train_split, data__eval_split=recipe.data.eval_split):
+            results = finetune(recipe, start, out, data, grid)
         if is_first():
             print(name + (", ".join(f"{key} {value:.4f}" for key, value in results.items()) or "done"), flush=True)
 

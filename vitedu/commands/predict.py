@@ -32,7 +32,9 @@ def predict(arguments) -> int:
 
     source, paths, top, out = read(predict, arguments, "vitedu predict")
     if out:
-        writable(out, folder=False)
+        from ..engine.runs import picture_endings
+
+        writable(out, folder=False, endings=picture_endings())
     if not paths:
         raise Usage("IMAGE is missing; `vitedu predict FROM photo.jpg` names what a photograph shows")
     if top < 1:
@@ -44,6 +46,8 @@ def predict(arguments) -> int:
     for path in paths:
         try:
             found.append(model.predict(path, top))
+        except IsADirectoryError:
+            print(f"vitedu: {path}: this is a folder; name the images in it, as {path}/*.jpg does", file=sys.stderr)
         except OSError as error:
             print(f"vitedu: {path}: {error.strerror or error}", file=sys.stderr)
         except UnreadableImage as error:

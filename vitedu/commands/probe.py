@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: the annotations are values that tyro reads.
 from typing import Annotated
 
-from .arguments import read, writable
+from .arguments import naming_splits, read, typed, writable
 
 __all__ = ["probe"]
 
@@ -54,7 +54,11 @@ def probe(arguments):
     found = read(probe, arguments, "vitedu probe")
     if found["out"]:
         writable(found["out"], folder=False)
-    from ..engine.probe import format_probe
+    from ..engine.probe import check_numbers, format_probe
     from ..engine.probe import probe as carry_out
 
-    print(format_probe(carry_out(**found | {"out": found["out"] or None})))
+    with typed():
+        check_numbers(**{name: found[name] for name in ("train_images", "image_size", "shots", "neighbors", "seeds")})
+    with naming_splits(train_split=found["train_split"], eval_split=found["eval_split"]):
+        results = carry_out(**found | {"out": found["out"] or None})
+    print(format_probe(results))

@@ -16,6 +16,7 @@ from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 __all__ = [
     "SPLITS",
     "ImageFiles",
+    "NoSplit",
     "is_image",
     "judge_folders",
     "said_split",
@@ -36,6 +37,14 @@ NO_CLASS = frozenset(
 )
 # What may stand beside such a word: training_set, train_images, val2017.
 _BESIDE = frozenset("set sets split data dataset folder image images img imgs picture pictures photos raw jpg".split())
+
+
+class NoSplit(ValueError):
+    """The data have not the split that was asked for, which is `split`; the message says which they have."""
+
+    def __init__(self, message: str, split: str):
+        super().__init__(message)
+        self.split = split
 
 
 def same_split(asked: str, splits) -> str:

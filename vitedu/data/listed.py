@@ -21,7 +21,7 @@ from vitedu_numpy.limits import limit
 
 from .classes import is_gap, is_list_of_numbers, name_in_form
 from .columns import LABELS, inside
-from .folder import SPLITS, ImageFiles, said_split, split_folders
+from .folder import SPLITS, ImageFiles, NoSplit, said_split, split_folders
 from .retry import Retry
 from .scan import LeftOut, entries, is_folder, is_hidden, is_image, walk
 
@@ -141,7 +141,7 @@ class ListedFiles(ImageFiles):
         _say_shared(folder, split, seen, elsewhere)
         if not files:
             names = ", ".join(table for table, *_ in tables)
-            raise ValueError(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}")
+            raise NoSplit(f"data={folder!r} has no split {split!r}: no image of it is listed in {names}", split)
         self.left_out.add("images that are not listed for this split", _require_files(folder, files, tables))
         labels, self.class_names = _whole_numbers(labels, tables), None
         below = [label for label in labels if re.fullmatch(r"-\d+", label)]

@@ -562,4 +562,7 @@ def _require_labels(source, dataset, split):
 
 
 def _no_split(dataset, split, splits):
-    return ValueError(f"data={dataset!r} has no split {split!r}; its splits are {', '.join(sorted(map(str, splits)))}")
+    from .folder import NoSplit
+
+    known = ", ".join(sorted(map(str, splits)))
+    return NoSplit(f"data={dataset!r} has no split {split!r}; its splits are {known}", split)

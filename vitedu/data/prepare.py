@@ -24,7 +24,7 @@ from .open import open_source
 from .order import Streamed
 from .sample import Sample, UnreadableImage
 
-__all__ = ["Prepared", "prepare", "shrink"]
+__all__ = ["Prepared", "check_numbers", "prepare", "shrink"]
 
 MIXING_SEED = 0  # the order within the shards; a run mixes again
 MEGABYTE = 10**6
@@ -53,9 +53,7 @@ def prepare(
 
     Raises ValueError for bad arguments or an `out` that was begun with others, OSError where writing fails.
     """
-    for name, value, high in (("size", size, 10_000), ("quality", quality, 100), ("shard_mb", shard_mb, 10_000)):
-        if not isinstance(value, int) or not 1 <= value <= high:
-            raise ValueError(f"{name}={value!r} is not allowed; {name} must be an integer from 1 to {high}")
+    check_numbers(size, quality, shard_mb)
     if not re.fullmatch(r"\w+", split):
         raise ValueError(f"split={split!r} is not allowed; split must be one word, such as 'train'")
     source = open_source(dataset, split, streaming=streaming, in_memory=False, **options)
@@ -81,6 +79,13 @@ def prepare(
     done = manifest.shards.values()
     skipped = [line for shard in done for line in shard["skipped"]]
     return Prepared(out, sum(shard["images"] for shard in done), len(manifest.shards), skipped)
+
+
+def check_numbers(size, quality, shard_mb) -> None:
+    """Raise ValueError for one that is out of its range."""
+    for name, value, high in (("size", size, 10_000), ("quality", quality, 100), ("shard_mb", shard_mb, 10_000)):
+        if not isinstance(value, int) or not 1 <= value <= high:
+            raise ValueError(f"{name}={value!r} is not allowed; {name} must be an integer from 1 to {high}")
 
 
 def shrink(data: bytes, size: int, quality: int) -> bytes:

@@ -18,7 +18,7 @@ import numpy as np
 from vitedu_numpy.limits import check_limit, limit
 from vitedu_numpy.weights.files import what_it_is
 
-from .folder import ImageFiles, said_split, same_split, splits_among
+from .folder import ImageFiles, NoSplit, said_split, same_split, splits_among
 from .listed import KINDS, tables_beside
 from .retry import Retry
 from .sample import Sample
@@ -53,7 +53,7 @@ class ZippedImages(ImageFiles):
             splits = splits_among(tops, f"data={self.file!r}") or {whole: None}
             split = same_split(split, splits)
             if split not in splits:
-                raise ValueError(f"data={self.file!r} has no split {split!r}; its splits are {', '.join(splits)}")
+                raise NoSplit(f"data={self.file!r} has no split {split!r}; its splits are {', '.join(splits)}", split)
             front += () if splits[split] is None else (splits[split],)
         inside, loose, self.below = {}, 0, {}
         for path, *place in members:

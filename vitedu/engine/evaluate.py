@@ -14,7 +14,11 @@ from ..data.loader import Loader
 from ..transfer import fewshot
 from .objective import as_floats
 
-__all__ = ["check_labels", "evaluate_few_shot", "evaluate_run", "evaluate_scores", "extract_features"]
+__all__ = [
+    *("check_few_shot", "check_labels", "evaluate_few_shot", "evaluate_run", "evaluate_scores", "extract_features"),
+]
+
+SHOTS = (1, 5, 10)  # images of each class, while training
 
 
 class InOrder:
@@ -130,8 +134,19 @@ def check_labels(*sources) -> list[np.ndarray]:
     return labels
 
 
+def check_few_shot(train_source, eval_source, every: int) -> None:
+    """Raise ValueError where `evaluate_few_shot` would: hours later, and again after each resume."""
+    labels, _ = check_labels(train_source, eval_source)
+    try:
+        choose_shots(labels, max(SHOTS), 0)
+    except ValueError as error:
+        raise ValueError(
+            f"few_shot_every={every} is not allowed: of the training images {error}; few_shot_every must be None here"
+        ) from error
+
+
 def evaluate_few_shot(
-    net, model, train_source, eval_source, transform, world, run, autocast, dtype, shots=(1, 5, 10), seeds=(0, 1, 2)
+    net, model, train_source, eval_source, transform, world, run, autocast, dtype, shots=SHOTS, seeds=(0, 1, 2)
 ) -> dict[str, float]:
     """{"few_shot_5": mean accuracy over seeds, ...}: least squares on frozen features.
 

@@ -81,6 +81,8 @@ def export_run(folder, path, dtype=np.float32, step: int | None = None, allow_ol
         average = Average(model, recipe.ema)
         found = checkpoints.load_latest(model, None, average, step, older=allow_older)
         if found == 0:
-            raise ValueError(f"folder={str(folder)!r} holds no checkpoint")
+            whole = folder / "model.safetensors"
+            hint = f"; the weights of the run's end are there: {whole}" if whole.exists() else ""
+            raise ValueError(f"folder={str(folder)!r} holds no checkpoint{hint}")
         export_model(model, average, recipe, path, world, dtype, read_classes(place), found)
     return found

@@ -78,8 +78,7 @@ def recipe_for(tuning, start: str, data=None):
 
 def dev_images(tuning, num_images: int) -> int:
     """How many of the training images the search holds out.  Raises ValueError where there is nothing to search."""
-    if len(tuning.rates) < 2:
-        raise ValueError(f"rates={tuning.rates} is not allowed with grid; there must be two or more to choose from")
+    tuning.check_rates()
     held_out = max(1, round(tuning.dev_part * num_images))
     if num_images - held_out < tuning.batch_size:
         raise ValueError(

@@ -26,7 +26,7 @@ from .evaluate import check_labels, extract_features
 from .run_folder import write_json
 from .start import weights_at
 
-__all__ = ["format_probe", "probe"]
+__all__ = ["check_numbers", "format_probe", "probe"]
 
 
 @checked
@@ -55,11 +55,7 @@ def probe(
     images, its strength chosen on a tenth of them.  out: a .json file for the numbers.  Raises ValueError where a class
     has too few images, or the labels are not known beforehand.
     """
-    for name, value in (("train_images", train_images), ("image_size", image_size)):
-        require(value is None or is_count(value), name, value, "a positive integer or None")
-    for name, values, least in (("shots", shots, 1), ("neighbors", neighbors, 1), ("seeds", seeds, 0)):
-        are = isinstance(values, (tuple, list)) and all(is_integer(value, least) for value in values)
-        require(are, name, values, f"a list of integers >= {least}")  # before the images are looked at
+    check_numbers(train_images, image_size, shots, neighbors, seeds)  # before the images are looked at
     run = run or Execution()
     recipe = DataRecipe(name_of(data), train_split, eval_split, crop="none", eval_resize=None)
     with processes(run) as world:
@@ -89,6 +85,18 @@ def probe(
         if out and world.is_first:
             write_json(out, {"start": str(start), "data": name_of(data), "seeds": list(seeds), "accuracy": results})
     return results
+
+
+def check_numbers(train_images, image_size, shots, neighbors, seeds) -> None:
+    """Raise ValueError for one that is not as `probe` has it."""
+    for name, value in (("train_images", train_images), ("image_size", image_size)):
+        require(value is None or is_count(value), name, value, "a positive integer or None")
+    for name, values, least in (("shots", shots, 1), ("neighbors", neighbors, 1), ("seeds", seeds, 0)):
+        are = isinstance(values, (tuple, list)) and all(is_integer(value, least) for value in values)
+        require(are, name, values, f"a list of integers >= {least}")
+        require(
+            values or name == "neighbors", name, values, "a list of one or more integers"
+        )  # () neighbours: none vote
 
 
 def format_probe(results) -> str:

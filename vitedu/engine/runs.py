@@ -17,7 +17,10 @@ from .manifest import checkpoint_at, has_manifest, problems, steps_in
 from .report import read_metrics
 from .run_folder import place_of_recipe, read_recipe
 
-__all__ = ["Run", "compare", "differences", "draw", "file_names", "read_run", "read_runs", "verify", "write_csv"]
+__all__ = [
+    *("Run", "compare", "differences", "draw", "file_names", "picture_endings", "read_run", "read_runs", "verify"),
+    "write_csv",
+]
 
 COLUMNS = (
     *("step", "images", "seconds", "loss", "accuracy", "learning_rate", "grad_norm", "images_per_second"),
@@ -46,7 +49,11 @@ class Run(NamedTuple):
 def read_run(folder) -> Run:
     """Raises OSError or ValueError, naming the file, where the folder holds no run."""
     folder = Path(folder)
-    recipe, _ = read_recipe(place_of_recipe(folder) or folder)
+    place = place_of_recipe(folder)
+    if place is None:
+        what = "holds no run: no recipe.json is in it" if folder.is_dir() else "is no folder; expected that of a run"
+        raise FileNotFoundError(f"{str(folder)!r} {what}")
+    recipe, _ = read_recipe(place)
     return Run(folder.name, flatten(recipe), read_metrics(folder / "metrics.jsonl"))
 
 
@@ -143,6 +150,14 @@ def write_csv(run, path) -> None:
         for row in rows.values():
             values = [row.get(name, "") for name in COLUMNS]
             table.writerow([f"{value:.5g}" if isinstance(value, float) else value for value in values])
+
+
+@naming_extras()
+def picture_endings() -> tuple[str, ...]:
+    """Those of the pictures that can be drawn here: (".png", ".svg", ...)."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    return tuple(f".{ending}" for ending in sorted(FigureCanvasBase.get_supported_filetypes()))
 
 
 @naming_extras()

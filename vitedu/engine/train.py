@@ -25,7 +25,7 @@ from ..recipes.recipe import check_shares
 from .average import Average
 from .checkpoints import Checkpoints
 from .distributed import parallelise, processes, sync_gradients
-from .evaluate import check_labels, evaluate_few_shot, evaluate_run
+from .evaluate import check_few_shot, evaluate_few_shot, evaluate_run
 from .export import export_model, make_model
 from .lock import FolderLock
 from .objective import make_objective
@@ -62,7 +62,7 @@ def train(recipe, out, data=None) -> dict[str, float]:
         total_steps = recipe.updates(len(train_source))
         check_classes(recipe, train_source, dataset, world.size, eval_source)
         if run.few_shot_every:
-            check_labels(train_source, eval_source)
+            check_few_shot(train_source, eval_source, run.few_shot_every)
 
         # ---- model: the same first weights on every process, whatever their number: drawn, or those of `start` -----
         precision, why = choose_precision(out, recipe, world)

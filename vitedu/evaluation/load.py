@@ -43,4 +43,7 @@ def load(path_or_id):
     if about.preparation is None:
         _log.info("%s does not say how its images were prepared; taken: %s", path_or_id, model.transform)
     model.predict = MethodType(predict, model)
+    if any(name.endswith("head.weight") and not value.any() for name, value in model.state_dict().items()):
+        text = "%s: its head is zero, as before any training (or after masked patches); it says nothing about classes: "
+        _log.warning(text + "fine-tune it, or use its features", os.fspath(path_or_id))
     return model

@@ -363,7 +363,13 @@ def released_url(name):
 
 
 def _weights_of_run(path) -> str:
-    """The weights in the folder of a run; any other path as it is."""
+    """The weights in the folder of a run; any other path as it is.  Raises ValueError where there are none yet."""
+    within = os.path.basename(os.path.normpath(path)) == "checkpoints" and os.path.isdir(path)
+    if within or os.path.exists(os.path.join(path, ".metadata")):
+        raise ValueError(
+            f"{path} is a checkpoint of training, with an optimiser and in parts; give the run's folder, or what "
+            f"`vitedu export` writes"
+        )
     if not os.path.isdir(path) or not os.path.exists(os.path.join(path, "recipe.json")):
         return path
     weights = os.path.join(path, "model.safetensors")
@@ -452,7 +458,8 @@ def _fetch_from_hub(name) -> str:
     except Exception as error:
         reason = str(error).rstrip(".")
         raise ConnectionError(
-            f"{name} could not be fetched: {reason}.  Fetch config.json and model.safetensors (no other format is "
-            f"read) from https://huggingface.co/{name} in another way, put them into one folder, and give its path"
+            f"{name} is no folder here, and could not be fetched: {reason}.  Fetch config.json and "
+            f"model.safetensors (no other format is read) from https://huggingface.co/{name} in another way, "
+            f"put them into one folder, and give its path"
         ) from error
     return os.path.dirname(path)

@@ -80,6 +80,17 @@ class FineTuning:
             given["warmup_steps"] = min(given["warmup_steps"], given["steps"])
         Recipe(model=DIGITS_VIT, **given)
 
+    def check_length(self) -> None:
+        """Raise ValueError where the warm-up is longer than the run, as far as both are settled."""
+        steps, warm = self.steps, self.warmup_steps
+        if steps is not None and warm is not None:
+            require(warm <= steps, "warmup_steps", warm, f"at most steps={steps}")
+
+    def check_rates(self) -> None:
+        """Raise ValueError unless there are learning rates to search."""
+        if len(self.rates) < 2:
+            raise ValueError(f"rates={self.rates} is not allowed with grid; there must be two or more to choose from")
+
     def for_task(self, flip: bool, crop: bool, image_size: int | None = None) -> FineTuning:
         """The same for a task of VTAB-1k: trained on its thousand images, resized to a square as BiT does.
 
@@ -112,11 +123,7 @@ class FineTuning:
         """
         if self.by_rule:
             raise ValueError("by_rule=True is not allowed here; call settled(num_images, image_hw) first")
-        if self.warmup_steps > self.steps:
-            raise ValueError(
-                f"warmup_steps={self.warmup_steps} is not allowed; the run has {self.steps} steps, warmup_steps must "
-                f"not be more"
-            )
+        self.check_length()
         own = {f.name for f in fields(config)}
         changes = {
             "num_classes": num_classes, "head_bias": 0.0, "image_size": self.image_size or config.image_size,
