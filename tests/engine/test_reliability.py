@@ -181,6 +181,14 @@ def test_a_run_stopped_before_its_first_checkpoint_blocks_nothing(reference, tmp
     assert same(out, reference)
 
 
+def test_the_weights_of_a_run_whose_checkpoints_are_gone_are_not_replaced(run_folder):
+    shutil.rmtree(run_folder / "checkpoints")
+    before = (run_folder / "model.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=r"holds the model\.safetensors of a run whose checkpoints are gone"):
+        train(SMALL, run_folder)
+    assert (run_folder / "model.safetensors").read_bytes() == before
+
+
 def test_older_weights_in_the_folder_of_a_run_that_went_on_are_refused(run_folder, tmp_path):
     """`vitedu evaluate FOLDER` would else judge step 8 and say nothing."""
     import vitedu

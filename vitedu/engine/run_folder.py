@@ -46,18 +46,23 @@ def open_run(
     names that number the labels, None where the data do not tell; begun_from: the digest of the weights that it begins
     from, "" for new ones.  Only `run.*`, how it is carried out, the notes, and where data and weights lie may have
     changed.  Raises ValueError that names every other difference, unless there is no checkpoint yet: then nothing is
-    lost, and the folder begins anew.  A recipe.json that is gone is taken from the newest checkpoint.
+    lost, and the folder begins anew; and where the weights of a run's end stand alone.  A recipe.json that is gone is
+    taken from the newest checkpoint.
     """
     folder = Path(folder)
     kind = type(recipe.model).__name__
     record = {"model_kind": kind, "num_images": num_images, "data": name_of(dataset), "precision": precision}
     record |= {"begun_from": begun_from} if begun_from else {}
     record["recipe"] = asdict(recipe)
-    place = place_of_recipe(folder)
+    place, kept = place_of_recipe(folder), folder / "checkpoints"
+    if (folder / "model.safetensors").exists() and not steps_in(kept) and not any(kept.glob("damaged_*")):
+        raise ValueError(
+            f"out={str(folder)!r} holds the model.safetensors of a run whose checkpoints are gone, and a new run would "
+            "replace it; give another folder, or move the file away"
+        )
     if place is not None:
         changed = changes(place, recipe, num_images, begun_from)
-        kept = folder / "checkpoints"
-        if steps_in(kept) or any(kept.glob("damaged_*")) or (folder / "model.safetensors").exists():
+        if steps_in(kept) or any(kept.glob("damaged_*")):
             if changed:
                 raise ValueError(
                     f"out={str(folder)!r} holds another run; give another folder, or undo: {'; '.join(changed)}"
