@@ -70,6 +70,7 @@ def test_a_run_says_it_and_keeps_it(tmp_path):
     record = json.loads((out / "recipe.json").read_text())
     (out / "recipe.json").write_text(json.dumps(record | {"precision": other}))
     (out / "checkpoints" / "step_00000004").rename(tmp_path / "away")  # so there is something to do
+    (out / "model.safetensors").rename(tmp_path / "away.safetensors")  # which would not be replaced
     again = run(replace(AUTO, steps=4), out)
     assert f"precision {other}: the run was begun with it" in (tmp_path / "run.log").read_text(encoding="utf-8")
     assert read_precision(out) == other
