@@ -144,6 +144,7 @@ def child(kind, jpeg, table) -> None:
 
 def started(tree, kind, args):
     environment = os.environ | {"PYTHONPATH": tree, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or every import would be compiled anew
     words = [sys.executable, os.path.abspath(__file__), "--child", kind, "--jpeg", args.jpeg, "--table", args.table]
     return subprocess.Popen(
         words, env=environment, cwd=tree, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -41,7 +41,7 @@ STAND_ONCE = (
     *("models.names", "models.corruption"),
     *(
         f"weights.{name}"
-        for name in ("about", "contents", "files", "grids", "layout", "loading", "official", "wrappers")
+        for name in ("about", "contents", "files", "first_bytes", "grids", "layout", "loading", "official", "wrappers")
     ),
     *("weights.inflate", "training.batches", "training.pseudo", "transfer.shots"),
     *(f"inspect.{name}" for name in ("cka", "filters", "lens", "maps", "parts", "recorded", "similarity")),

@@ -22,21 +22,13 @@ from vitedu.cli import main
 from vitedu.course.assignment import exercises, read_notebook
 from vitedu.course.grade import feedback, grade, mark_all, points_of
 from vitedu.course.marking import Rules, mark_student
-from vitedu.course.process import Limits, strongest
+from vitedu.course.process import Limits
 from vitedu.course.submission import needed, read_submission
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))
 # A setting, a function, layers among the arguments; with VITEDU_GRADE=all: all of them, in half a minute.
 CHOSEN = LESSONS if os.environ.get("VITEDU_GRADE") == "all" else ["00_map", "02_linear", "09_bit"]
-
-
-@pytest.fixture(scope="module")
-def level():
-    try:
-        return strongest()
-    except OSError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

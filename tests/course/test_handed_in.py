@@ -15,7 +15,6 @@ import pytest
 
 from vitedu.course.grade import feedback, grade
 from vitedu.course.marking import Rules, mark_student
-from vitedu.course.process import strongest
 from vitedu.course.submission import needed, read_submission, read_submissions
 
 IMPORTS = "import numpy as np\nfrom vitedu import check"
@@ -23,14 +22,6 @@ LINEAR = "def my_linear(x, weight, bias):\n    return x @ weight.T + bias\ncheck
 COUNT = "def my_linear_parameters(i, o):\n    return i * o + o\ncheck.linear_parameters(my_linear_parameters)"
 STUB = "def my_linear(x, weight, bias):\n    raise NotImplementedError\ncheck.linear(my_linear)"
 WRONG = "def my_linear(x, weight, bias):\n    return np.full((2, 2, 2), 7.5)\ncheck.linear(my_linear)"
-
-
-@pytest.fixture(scope="module")
-def level():
-    try:
-        return strongest()
-    except OSError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import vitedu_numpy
 from vitedu import ViTConfig, from_pretrained
 from vitedu.models import build
 from vitedu.weights import save_huggingface, save_npz, save_safetensors, save_timm
-from vitedu_numpy.weights.files import what_begins_so
+from vitedu_numpy.weights.first_bytes import what_begins_so
 
 BASE = dict(image_size=16, patch_size=4, width=12, depth=2, heads=3, mlp_dim=7, num_classes=5, gelu="erf")
 

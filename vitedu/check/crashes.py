@@ -7,6 +7,8 @@ import math
 import re
 from dataclasses import is_dataclass
 
+from .slips.compare import unfit_axes
+
 __all__ = ["in_other_words"]
 
 _PAIR = "several functions of the package return two things, the result and what their backward needs"
@@ -20,13 +22,6 @@ def _broadcast(one, other):
     return None
 
 
-def _product(first, second):
-    return (
-        f"in a product A @ B the last axis of A and the last but one of B must be alike; here they are {first} and "
-        f"{second}. Which axis is to be summed over?"
-    )
-
-
 def _reshape(size, shape):
     sides = [int(n) for n in re.findall(r"\d+", shape)]
     count = math.prod(sides)
@@ -38,8 +33,6 @@ def _reshape(size, shape):
 # What an error says -> what it means.
 _MEANINGS = [
     (r"could not be broadcast together with shapes (\([\d,]*\)) (\([\d,]*\))", _broadcast),
-    (r"matmul: .*\(size (\d+) is different from (\d+)\)", lambda b, a: _product(a, b)),
-    (r"not aligned: (\d+) \(dim \d+\) != (\d+) \(dim \d+\)", _product),
     (r"(too many|not enough) values to unpack",
      lambda much: f"there are {'more' if much == 'too many' else 'fewer'} values on the right of `=` than names on its "
                   "left. If it is a shape: how many axes has the array in this case?"),
@@ -70,6 +63,11 @@ _MEANINGS = [
 def in_other_words(error) -> str | None:
     """A sentence or two about an error that an answer has raised; None where there is nothing to add."""
     text = str(error)
+    if axes := unfit_axes(error):
+        return (
+            f"in a product A @ B the last axis of A and the last but one of B must be alike; here they are {axes[0]} "
+            f"and {axes[1]}. Which axis is to be summed over?"
+        )
     for pattern, meaning in _MEANINGS:
         found = re.search(pattern, text)
         if found:
@@ -83,9 +81,9 @@ def in_other_words(error) -> str | None:
 
 
 def _no_attribute(thing, name):
-    kind, there = type(thing).__name__, [n for n in dir(thing) if not n.startswith("_")]
     if isinstance(thing, (int, float, list)):
         return f"here is {'a list' if isinstance(thing, list) else 'one number'}, and no array."
+    kind, there = type(thing).__name__, [n for n in dir(thing) if not n.startswith("_")]
     near = difflib.get_close_matches(name, there, n=3, cutoff=0.75)
     if near:
         return f"{kind} has no `{name}`. Did you mean {' or '.join(f'`{n}`' for n in near)}?"

@@ -144,7 +144,7 @@ def _factor(cases, tolerance):
                 if all(abs(c / v - 1) < tolerance for c, v in zip(ratios, values, strict=True)):
                     return f"it is the right one times {words.format(name)}; the rest is right"
     if max(ratios) - min(ratios) <= tolerance * abs(ratios[0]) and len(cases) > 1:
-        whole = round(1 / ratios[0])
+        whole = round(1 / ratios[0]) if abs(ratios[0]) > 1e-6 else 0
         times = f"1 / {whole}" if abs(whole) > 1 and abs(whole * ratios[0] - 1) < tolerance else f"{ratios[0]:.6g}"
         return f"it is the right one times {times}, in every case; the rest is right"
     if len(cases) > 1 and all(w.size > 1 for _, w, _ in cases):
@@ -191,19 +191,18 @@ def _moved(cases, tolerance):
 
 
 def _unsummed(cases, tolerance):
-    """An axis too many, or one too few."""
-    most = max(g.ndim for g, _, _ in cases)
-    for axis in range(most):
-        for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
+    """An axis too many, or one too few, or none left."""
+    reductions = (("summed", np.sum), ("averaged", np.mean))
+    for axis in range(max(g.ndim for g, _, _ in cases)):
+        for words, reduce in reductions:
             if all(g.ndim > axis and close(reduce(g, axis), w, tolerance) for g, w, _ in cases):
                 return f"it is not yet {words} over axis {axis}; the rest is right"
-    for axis in range(max(w.ndim for _, w, _ in cases)):
-        for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
-            if all(w.ndim > axis and close(g, reduce(w, axis), tolerance) for g, w, _ in cases):
-                return f"it is the right one, {words} over axis {axis} as well"
-    for words, reduce in (("summed", np.sum), ("averaged", np.mean)):
-        if all(w.size > 1 and close(g, reduce(w), tolerance) for g, w, _ in cases):
-            return f"it is the right one, {words} over everything as well"
+    for axis in (*range(max(w.ndim for _, w, _ in cases)), None):
+        for words, reduce in reductions:
+            has_axis = all(w.size > 1 if axis is None else w.ndim > axis for _, w, _ in cases)
+            if has_axis and all(close(g, reduce(w, axis), tolerance) for g, w, _ in cases):
+                over = "everything" if axis is None else f"axis {axis}"
+                return f"it is the right one, {words} over {over} as well"
     return None
 
 

@@ -22,26 +22,25 @@ def progress(arguments) -> int:
     from ..check.progress import FURTHER, file, lessons
     from ..check.progress import read as read_progress
 
-    known, of_notebooks, others, minutes = read_progress(), [0, 0], [0, 0], 0
+    known = read_progress()
     exercises = [(lesson, CHECKS[name]) for name, lesson in lessons().items()]
+
+    def done(checks) -> int:
+        return sum(bool(known.get(c.name, {}).get("done")) for c in checks)
+
     for notebook in dict.fromkeys(notebook for notebook, _ in exercises):
         here = [check for n, check in exercises if n == notebook]
-        finished = [c for c in here if known.get(c.name, {}).get("done")]
-        counted = others if notebook == FURTHER else of_notebooks
-        counted[0] += len(finished)
-        counted[1] += len(here)
-        minutes += sum(c.minutes for c in here if c not in finished) * (notebook != FURTHER)
         if not show_all and not any(c.name in known for c in here):
             continue
         words = ", whose answers the notebooks print" if notebook == FURTHER else ""
-        print(f"{notebook}{words}: {len(finished)} of {len(here)}")
+        print(f"{notebook}{words}: {done(here)} of {len(here)}")
         for check in here:
             print(_line(check, known.get(check.name)))
-    done, all_of_them = of_notebooks
-    print(
-        f"{done} of {all_of_them} exercises of the notebooks done; the others take about {round(minutes / 60)} hours.  "
-        f"{others[0]} of {others[1]} further ones."
-    )
+    asked = [check for n, check in exercises if n != FURTHER]
+    further = [check for n, check in exercises if n == FURTHER]
+    hours = round(sum(c.minutes for c in asked if not done([c])) / 60)
+    print(f"{done(asked)} of {len(asked)} exercises of the notebooks done; the others take about {hours} hours.")
+    print(f"{done(further)} of {len(further)} further ones.")
     print(f"Kept in {file()}." if file() else "Not kept: VITEDU_PROGRESS is off.")
     return 0
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit, limit
-from vitedu_numpy.weights.files import what_begins_so
+from vitedu_numpy.weights.first_bytes import what_begins_so
 
 from .sample import UnreadableImage
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from vitedu_numpy.limits import check_limit, limit
-from vitedu_numpy.weights.files import refuse_pointer, what_it_is
+from vitedu_numpy.weights.first_bytes import refuse_pointer, what_it_is
 
 from .columns import Rows, columns_of, label_column, names_in, schema_features
 from .retry import Retry

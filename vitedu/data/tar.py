@@ -25,7 +25,8 @@ import numpy as np
 
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
-from vitedu_numpy.weights.files import replacing, what_it_is
+from vitedu_numpy.weights.files import replacing
+from vitedu_numpy.weights.first_bytes import what_it_is
 
 from .classes import is_gap, is_list_of_numbers, name_in_form
 from .columns import IMAGES

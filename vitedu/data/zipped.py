@@ -16,7 +16,7 @@ import zlib
 import numpy as np
 
 from vitedu_numpy.limits import check_limit, limit
-from vitedu_numpy.weights.files import what_it_is
+from vitedu_numpy.weights.first_bytes import what_it_is
 
 from .folder import ImageFiles, NoSplit, said_split, same_split, splits_among
 from .listed import KINDS, tables_beside

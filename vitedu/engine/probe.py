@@ -94,9 +94,8 @@ def check_numbers(train_images, image_size, shots, neighbors, seeds) -> None:
     for name, values, least in (("shots", shots, 1), ("neighbors", neighbors, 1), ("seeds", seeds, 0)):
         are = isinstance(values, (tuple, list)) and all(is_integer(value, least) for value in values)
         require(are, name, values, f"a list of integers >= {least}")
-        require(
-            values or name == "neighbors", name, values, "a list of one or more integers"
-        )  # () neighbours: none vote
+        enough = values or name == "neighbors"  # (): no neighbours vote
+        require(enough, name, values, "a list of one or more integers")
 
 
 def format_probe(results) -> str:

@@ -46,8 +46,8 @@ def open_run(
     names that number the labels, None where the data do not tell; begun_from: the digest of the weights that it begins
     from, "" for new ones.  Only `run.*`, how it is carried out, the notes, and where data and weights lie may have
     changed.  Raises ValueError that names every other difference, unless there is no checkpoint yet: then nothing is
-    lost, and the folder begins anew; and where the weights of a run's end stand alone.  A recipe.json that is gone is
-    taken from the newest checkpoint.
+    lost, and the folder begins anew.  Raises it too where a run's last weights stand there without any checkpoint.  A
+    recipe.json that is gone is taken from the newest checkpoint.
     """
     folder = Path(folder)
     kind = type(recipe.model).__name__
@@ -102,7 +102,7 @@ def changes(place, recipe, num_images: int, begun_from: str = "") -> list[str]:
     old, old_images = read_recipe(place)
     old_start = read_json(Path(place) / "recipe.json").get("begun_from", "")
     begun = "the digest of the weights it begins from"
-    said_by = begun if (old.start is None) == (recipe.start is None) else "start"  # weights may lie elsewhere by now
+    unsaid = "start" if (old.start is None) == (recipe.start is None) else begun  # weights may lie elsewhere by now
     before, now = (
         flatten(r) | {"images in the data set": n, begun: digest}
         for r, n, digest in ((old, old_images, old_start), (recipe, num_images, begun_from))
@@ -111,7 +111,7 @@ def changes(place, recipe, num_images: int, begun_from: str = "") -> list[str]:
         f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
         for name in sorted({*before, *now})
         if not name.startswith(("run.", "notes.", "data.dataset"))
-        and name not in {"start", begun} - {said_by}
+        and name != unsaid
         and before.get(name) != now.get(name)
     ]
 

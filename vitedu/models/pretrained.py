@@ -22,7 +22,8 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.validate import did_you_mean, require
 from vitedu_numpy.weights.about import About, about_in
 from vitedu_numpy.weights.contents import check_image
-from vitedu_numpy.weights.files import is_safetensors, pickle_refused, read_texts
+from vitedu_numpy.weights.files import pickle_refused, read_texts
+from vitedu_numpy.weights.first_bytes import is_safetensors
 from vitedu_numpy.weights.grids import METHODS
 from vitedu_numpy.weights.loading import adapt, load_state, open_npz, with_head
 from vitedu_numpy.weights.wrappers import unwrapped

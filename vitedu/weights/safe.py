@@ -18,14 +18,8 @@ from vitedu_numpy.extras import naming_extras
 from vitedu_numpy.limits import check_limit
 from vitedu_numpy.validate import require
 from vitedu_numpy.weights.about import about_texts
-from vitedu_numpy.weights.files import (
-    PICKLE,
-    check_finite,
-    pickle_refused,
-    refuse_pointer,
-    replacing,
-    what_it_is,
-)
+from vitedu_numpy.weights.files import check_finite, pickle_refused, replacing
+from vitedu_numpy.weights.first_bytes import PICKLE, refuse_pointer, what_it_is
 from vitedu_numpy.weights.layout import as_array
 
 from ..module import checked

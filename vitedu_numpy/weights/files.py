@@ -8,7 +8,6 @@ a whole one.  The same text stands in both packages.
 from __future__ import annotations
 
 import os
-import re
 import zipfile
 from contextlib import contextmanager
 from math import prod
@@ -18,88 +17,21 @@ import numpy as np
 from ..contract import checked
 from ..limits import check_limit
 from .about import TEXTS
+from .first_bytes import refuse_pointer, what_it_is
 from .official import weights_prefix
 from .wrappers import unwrapped
 
 __all__ = [
-    "PICKLE",
     "check_finite",
-    "is_safetensors",
     "pickle_refused",
     "read_npz",
     "read_texts",
-    "refuse_pointer",
     "replacing",
-    "what_begins_so",
-    "what_it_is",
 ]
 
 
-# What a repository holds in place of a large file until that is fetched.
-_POINTER = b"version https://git-lfs"
-_POINTS = "it is a pointer of Git LFS, not the file: `git lfs pull` fetches it"
-PICKLE = "a pickle, which can run anything while it is read"
-_SAFETENSORS = "a safetensors file"
 # Where trainers keep the weights in a checkpoint: the first that is there is taken.
 _WITHIN = ("state_dict", "model", "model_ema", "state_dict_ema", "teacher")
-# The first bytes of what is often found under another's name, and what to do about it.
-_BEGINNINGS = (
-    (_POINTER, _POINTS.removeprefix("it is ")),
-    (rb"\x1f\x8b", "packed by gzip: unpack it"),
-    (rb"BZh\d", "packed by bzip2: unpack it"),
-    (rb"\xfd7zXZ\0", "packed by xz: unpack it"),
-    (rb"\x28\xb5\x2f\xfd", "packed by zstd: unpack it"),
-    (rb"7z\xbc\xaf|Rar!", "packed by 7-Zip or RAR: unpack it"),
-    (rb"PK\x03\x04", "a zip archive, or the beginning of one"),
-    (rb".{257}ustar", "a tar file"),
-    (rb"\s*<(!doctype html|html|head|body)", "a web page, most often an error: fetch it anew"),
-    (rb"\s*<", "XML (an SVG, or an error of a server)"),
-    (rb"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (rb"\x93NUMPY", "a single array (.npy)"),
-    (rb"GGUF", "a GGUF file"),
-    (rb"PAR1", "a parquet file"),
-    (rb"\xff\xd8\xff|\x89PNG|GIF8", "a picture"),
-    (rb".{4}ftyp(hei|hev|mif1|msf1)", "a picture in HEIC, as telephones make them: save it as JPEG"),
-    (rb"\xff\x0a|\0\0\0\x0cJXL ", "a picture in JPEG XL: save it as JPEG"),
-    (rb"/9j/|iVBORw0KGgo", "a picture as text, in base64: decode it"),
-    (rb"%PDF", "a PDF"),
-    (rb"\x80[\x02-\x05]", PICKLE),
-    (rb".{4}\0{4}\{\s*\"", _SAFETENSORS),
-    (rb"\s*[{\[]\s*[\"{\[\d]", "a text in JSON"),
-)
-
-
-def what_begins_so(first: bytes) -> str | None:
-    """What a file is that begins with these bytes, 300 of them where there are as many; None: of no kind known here."""
-    if not first.strip():
-        return "empty: fetch it again"
-    if not any(first) and len(first) > 16:
-        return "zeros from its beginning on: space that was reserved and never written; fetch it again"
-    flags = re.DOTALL | re.IGNORECASE
-    return next((what for begin, what in _BEGINNINGS if re.match(begin, first, flags)), None)
-
-
-def what_it_is(path, but: str = "") -> str:
-    """ "; it is packed by gzip: unpack it": the end of a message on a file that is not what it should be.
-
-    "" where that is not known, or where it is what it should be, of the kind `but`, and damaged.
-    """
-    with open(path, "rb") as file:
-        found = what_begins_so(file.read(300))
-    return "" if found is None or f" {but} " in f" {found} " else f"; it is {found}"
-
-
-def is_safetensors(path) -> bool:
-    """Does a file begin as a safetensors file does, whatever it is called?"""
-    with open(path, "rb") as file:
-        return what_begins_so(file.read(300)) == _SAFETENSORS
-
-
-def refuse_pointer(path) -> None:
-    """Raise ValueError that says so where a file is a pointer of Git LFS."""
-    with open(path, "rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
-            raise ValueError(f"{os.fspath(path)} cannot be read: {_POINTS}")
 
 
 @checked

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-__all__ = ["as_results", "close", "is_weak", "same", "stops_alike"]
+__all__ = ["as_results", "close", "is_weak", "same", "stops_alike", "unfit_axes"]
 
 
 def as_results(results, count: int) -> list:
@@ -57,8 +57,16 @@ def is_weak(got, wanted, tolerance: float) -> bool:
 
 # How NumPy says that the axes in the middle of a product do not fit, of `@` and of `np.dot`: they name the two sizes in
 # opposite orders.
-_MATMUL = re.compile(r"matmul: .*\(size (?P<second>\d+) is different from (?P<first>\d+)\)")
-_DOT = re.compile(r"not aligned: (?P<first>\d+) \(dim \d+\) != (?P<second>\d+) \(dim \d+\)")
+_UNFIT = (
+    re.compile(r"matmul: .*\(size (?P<second>\d+) is different from (?P<first>\d+)\)"),
+    re.compile(r"not aligned: (?P<first>\d+) \(dim \d+\) != (?P<second>\d+) \(dim \d+\)"),
+)
+
+
+def unfit_axes(error) -> tuple[str, str] | None:
+    """(the last size of A, the last but one of B) of a product A @ B that cannot be taken; None for another error."""
+    found = next(filter(None, (pattern.search(str(error)) for pattern in _UNFIT)), None)
+    return found and found.group("first", "second")
 
 
 def stops_alike(error, other) -> bool:
@@ -67,8 +75,5 @@ def stops_alike(error, other) -> bool:
         return False
     if isinstance(error, ZeroDivisionError) or str(error) == str(other):
         return True
-    for one, two in ((error, other), (other, error)):
-        by_matmul, by_dot = _MATMUL.search(str(one)), _DOT.search(str(two))
-        if by_matmul and by_dot:
-            return by_matmul.groupdict() == by_dot.groupdict()
-    return False
+    axes = unfit_axes(error)
+    return axes is not None and axes == unfit_axes(other)
