@@ -23,7 +23,8 @@ from vitedu.course.assignment import exercises, read_notebook
 from vitedu.course.grade import feedback, grade, mark_all, points_of
 from vitedu.course.marking import Rules, mark_student
 from vitedu.course.process import Limits
-from vitedu.course.submission import needed, read_submission
+from vitedu.course.statements import needed
+from vitedu.course.submission import read_submission
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = sorted(p.stem for p in (ROOT / "notebooks").glob("*.ipynb"))

@@ -15,7 +15,8 @@ import pytest
 
 from vitedu.course.grade import feedback, grade
 from vitedu.course.marking import Rules, mark_student
-from vitedu.course.submission import needed, read_submission, read_submissions
+from vitedu.course.statements import needed
+from vitedu.course.submission import read_submission, read_submissions
 
 IMPORTS = "import numpy as np\nfrom vitedu import check"
 LINEAR = "def my_linear(x, weight, bias):\n    return x @ weight.T + bias\ncheck.linear(my_linear)"

@@ -20,7 +20,8 @@ from ..check.running import TookTooLong
 from .own import own_use, unusual
 from .process import Ended, Limits, StudentProcess, as_error
 from .rubric import points
-from .submission import Submission, asked, defined, is_hidden, needed, read_submission, registered
+from .statements import asked, defined, is_hidden, needed, registered
+from .submission import Submission, read_submission
 
 __all__ = ["Answer", "Rules", "StudentMarks", "mark_student"]
 
